@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The test of an event loop: 200 000 messages between two clients in one loop, sent from a timer,
- * never two seconds without progress. A sign that is missed would stall it for ever.
+ * The test of an event loop: two clients in one loop exchange 200 000 messages, which a timer
+ * sends, without a pause of two seconds. One missed event of the descriptor would stop it for ever.
  */
 
 #include "support/broker.h"
@@ -36,13 +36,13 @@ static inline void loop_message(const ferry_message *message, void *ctx) {
         test->stop(test->ctx);
 }
 
-/* The timer's callback: not inside one of ferry's. */
+/* The timer's callback: it does not run within a callback of ferry. */
 static inline void loop_tick(LoopTest *test) {
     for (int i = 0; i < LOOP_EACH_TICK && test->sent < LOOP_MESSAGES; i++)
         if (ferry_publish(test->pub, "loop", ferry_bytes_of("0123456789abcdef", 16), NULL, NULL) ==
             0)
             test->sent++;
-    /* Nothing to see for long is what the test is about. */
+    /* Without progress for long, the test fails. */
     if (++test->ticks > 30000)
         test->stop(test->ctx);
 }

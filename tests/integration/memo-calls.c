@@ -47,7 +47,8 @@ static uint64_t n_stores(void) {
     return stats.stores;
 }
 
-/* An answer may still be on its way to Redis. Waits until the client has stored more than n. */
+/* An answer may still be on its way to Redis: runs turns until the client has stored more than n
+ * values. */
 static bool process_until_stored(uint64_t n) {
     for (int i = 0; i < HANG_MS && n_stores() <= n; i++) {
         ferry_process(client, NULL);
@@ -73,7 +74,7 @@ static void a_cached_answer_does_not_reach_the_server(void) {
     tear_down();
 }
 
-/* All processes and machines must make the same keys. */
+/* All processes and machines must make the same keys, so that they share values. */
 static void the_key_is_the_same_everywhere(void) {
     FERRY_AUTO(ferry_free) ferry_bytes *value = NULL;
 
@@ -99,7 +100,7 @@ static void without_a_cache_every_call_reaches_it(void) {
     tear_down();
 }
 
-/* Three calls. Returns how long they took. */
+/* Makes three calls. Returns the time that they took. */
 static uint64_t find_nobody(ferry_error *error) {
     uint64_t start_ms = clock_ms();
     memo_user *user = NULL;
@@ -224,7 +225,7 @@ static void callback_calls_are_answered_from_the_cache(void) {
         CU_ASSERT_STRING_EQUAL(answers.name, "old");
         CU_ASSERT_EQUAL(times_asked(), 1);
     }
-    /* Values that they stored answer blocking calls, and the other way round. */
+    /* Values that callback calls stored answer blocking calls, and the other way round. */
     CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
     CU_ASSERT_STRING_EQUAL(user->name, "old");
     ferry_free(user);
@@ -253,7 +254,7 @@ static void a_stale_answer_is_given_while_a_new_one_is_fetched(void) {
     CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
     CU_ASSERT_TRUE(process_until_stored(n));
-    usleep(50000); /* it is fresh for 20 ms */
+    usleep(50000); /* the value is fresh for 20 ms */
     CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 2));
     CU_ASSERT_EQUAL(answers.last, 1);
@@ -314,7 +315,7 @@ static void a_stopped_redis_does_not_stop_calls(void) {
     tear_down();
 }
 
-/* The program's loop is not blocked: starting a call and running turns never wait for Redis. */
+/* The program's loop is not blocked: neither the start of a call nor a turn waits for Redis. */
 static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     enum { CALLS = 200 };
     Answers answers = {0};
@@ -336,7 +337,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     all_us = clock_us() - all_us;
     printf("(%d calls begun in %.1f ms, %.1f ms at most for one) ", CALLS, (double)all_us / 1000,
            (double)longest_us / 1000);
-    /* If the calls waited, each would take the cache's timeout of 100 ms. */
+    /* If the calls waited, each would take 100 ms, the cache's timeout. */
     CU_ASSERT(all_us < CALLS * 50000);
     CU_ASSERT_TRUE(process_until(client, &answers.n, CALLS));
     CU_ASSERT_EQUAL(answers.code, 0);
@@ -344,7 +345,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     tear_down();
 }
 
-/* Stores the value of another program and calls: directly, or with a callback. */
+/* Stores the value of another program, and calls: directly, or with a callback. */
 static void call_over(ferry_bytes key, ferry_bytes value, int way) {
     Answers answers = {0};
     ferry_error error = FERRY_ERROR_INIT;
@@ -359,7 +360,7 @@ static void call_over(ferry_bytes key, ferry_bytes value, int way) {
         CU_ASSERT_EQUAL(answers.code, 0);
     }
     CU_ASSERT_EQUAL(answers.last, 49);
-    usleep(2000); /* the answer is mostly stored by then */
+    usleep(2000); /* by then the answer is usually stored */
 }
 
 /* If the cached bytes do not unpack, or hold an undeclared exception, the server is asked again. */
@@ -373,7 +374,7 @@ static void bytes_of_others_in_the_cache_change_nothing(void) {
         for (int way = 0; way < 2; way++) {
             int before = times_asked(), tries = 0;
 
-            /* The answer of the call before may be stored late, over this value. */
+            /* The answer of the earlier call may be stored late, over this value. */
             do
                 call_over(key, ferry_str(lies[i]), way);
             while (times_asked() == before && ++tries < 100);
@@ -387,7 +388,7 @@ static void on_last(int64_t result, const ferry_error *error, void *ctx) {
     ferry_stop(client);
 }
 
-/* The loop sleeps, and an answer of the cache wakes it. */
+/* The loop sleeps until an answer from the cache wakes it. */
 static void a_running_loop_hears_of_the_answer(void) {
     Answers answers = {0};
 
@@ -402,7 +403,7 @@ static void a_running_loop_hears_of_the_answer(void) {
     tear_down();
 }
 
-/* The same with a program's own loop. */
+/* The same in a program's own loop. */
 static void the_descriptor_tells_of_the_answer(void) {
     struct pollfd poll_fd = {.events = POLLIN};
     Answers answers = {0};

@@ -11,9 +11,9 @@ bool with_redis, over_cluster, never_near;
 CacheSetup memo_servers;
 
 static bool all_near;
-static int asked; /* atomic */
+static int asked; /* atomic: requests that reached a handler */
 
-/* ---- the server: each answer says how many there were ---- */
+/* ---- the server: each answer is the number of requests so far ---- */
 
 int64_t memo_count(void) {
     return __atomic_add_fetch(&asked, 1, __ATOMIC_ACQ_REL);
@@ -84,7 +84,7 @@ void memo_start(void) {
 }
 
 ferry_cache *memo_cache(void) {
-    /* A busy machine may need more than the usual 100 ms to read the map of a cluster. */
+    /* A busy machine may need more than the default of 100 ms to read the map of a cluster. */
     const ferry_cache_options with = {.timeout_ms = over_cluster ? 5000 : 0,
                                       .near_cache = all_near     ? FERRY_NEAR_ALL
                                                     : never_near ? FERRY_NEAR_NOTHING

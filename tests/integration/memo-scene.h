@@ -3,8 +3,8 @@
 
 /*
  * The parts that both suites of memoised methods share: the handlers of memo.Users, which count
- * their calls, and the cache that the program's argument names: memory, redis, near (keeps all
- * values near), far (keeps no value near), cluster.
+ * their calls, and the cache. The program's argument names the cache: memory, redis, near (all
+ * values are kept near), far (no value is kept near), cluster.
  */
 
 #include <ferry/cache.h>
@@ -12,17 +12,17 @@
 #include "cache/cache-setup.h"
 #include "y_memo.h"
 
-/* Users whose look-up fails with special errors; other ids below zero are unknown users. */
+/* Users whose lookup fails with special errors; other ids below zero are unknown users. */
 enum { MEMO_FIELDLESS = -101, MEMO_UNDECLARED = -102 };
 
-extern const memo_users_handlers memo_handlers; /* all but slow and forget */
+extern const memo_users_handlers memo_handlers; /* all handlers except slow and forget */
 
 /* The number of requests that reached a handler. memo_count() adds one. */
 int64_t memo_count(void);
 int times_asked(void);
 
 extern bool with_redis, over_cluster, never_near;
-extern CacheSetup memo_servers; /* of the cache; all tests of the program share them */
+extern CacheSetup memo_servers; /* the servers of the cache; all tests of the program share them */
 
 void memo_start(void); /* for each test: empties the servers */
 ferry_cache *memo_cache(void);

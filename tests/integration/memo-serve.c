@@ -15,7 +15,7 @@ static ferry_cache *server_cache; /* the server's cache; NULL: no cache */
 
 enum { HANG_MS = 60000 };
 
-enum { DEFERS = 1, FORGETS = 2, IS_OVERTAKEN = 3 }; /* what the method slow does */
+enum { DEFERS = 1, FORGETS = 2, IS_OVERTAKEN = 3 }; /* behaviour of the method slow */
 
 static ferry_client *serving;
 static ferry_request *deferred;
@@ -35,7 +35,7 @@ static int slow(ferry_request *request, int32_t a, void *ctx) {
     return memo_users_slow_return(request, n);
 }
 
-/* A method that changes data invalidates its tags in the cache. It also answers deferred
+/* A method that changes data, and invalidates its tags in the cache. It also answers deferred
  * requests. */
 static int forget(ferry_request *request, const char *tags, void *ctx) {
     (void)request, (void)ctx;
@@ -62,8 +62,8 @@ static int serve(ferry_client *client, void *ctx) {
 static TestBroker broker;
 static Runner runner;
 static ferry_client *client;  /* has no cache */
-static ferry_client *caching; /* has the server's cache, or the same Redis */
-static ferry_cache *cache;    /* the cache of caching */
+static ferry_client *caching; /* a client that has the server's cache, or the same Redis */
+static ferry_cache *cache;    /* the cache of `caching` */
 
 static void set_up(void) {
     memo_start();
@@ -94,7 +94,7 @@ static uint64_t n_stores(void) {
     return stats.stores;
 }
 
-/* Waits until the server has stored more values than that. */
+/* Waits until the server has stored more than n values. */
 static bool wait_until_stored(uint64_t n) {
     for (int i = 0; i < HANG_MS && n_stores() <= n; i++)
         usleep(1000);
@@ -165,7 +165,7 @@ static void clients_find_values_that_a_server_stored(void) {
     CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
     CU_ASSERT_STRING_EQUAL(user->name, "old");
     ferry_free(user);
-    /* A key that is made of some of the fields is the same on client and server. */
+    /* If some of the fields make the key, client and server must make the same key. */
     CU_ASSERT_EQUAL(memo_users_title(caching, &(memo_user){1, "other", "x"}, "en", &text, NULL), 0);
     CU_ASSERT_STRING_EQUAL(text, "one");
     ferry_free(text);
@@ -185,7 +185,7 @@ static void servers_find_values_that_a_client_stored(void) {
     tear_down();
 }
 
-/* Otherwise an old value of the server would get a new time to live in the client's cache. */
+/* Otherwise the client's cache would give an old value of the server a new time to live. */
 static void a_client_with_a_cache_of_its_own_gets_a_fresh_answer(void) {
     ferry_cache *own = NULL;
     ferry_client *other = NULL;
@@ -223,7 +223,8 @@ static void a_named_instance_is_asked_itself(void) {
     tear_down();
 }
 
-/* Four calls, of which only the first reaches the handler. Returns how long they took. */
+/* Makes four calls, of which only the first reaches the handler. Returns the time that they
+ * took. */
 static uint64_t find_nobody(ferry_error *error) {
     uint64_t start_ms = clock_ms(), n = n_stores();
     const memo_no_such_user *e;
@@ -286,7 +287,7 @@ static void other_failures_are_not_remembered(void) {
     for (int i = 1; i <= 3; i++) {
         CU_ASSERT_EQUAL(memo_users_find(client, MEMO_UNDECLARED, &user, &error), -EREMOTEIO);
         CU_ASSERT_STRING_EQUAL(error.type, "memo.Undeclared");
-        /* Declared, but without cache.negative. */
+        /* A declared exception without cache.negative. */
         CU_ASSERT_EQUAL(memo_users_plain(client, 1, NULL, &error), -EREMOTEIO);
         CU_ASSERT_EQUAL(times_asked(), 2 * i);
     }
@@ -316,7 +317,7 @@ static void a_stale_answer_is_given_while_the_handler_makes_a_new_one(void) {
     CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 1);
     CU_ASSERT_TRUE(wait_until_stored(n));
-    usleep(50 * 1000); /* it is fresh for 20 ms */
+    usleep(50 * 1000); /* the value is fresh for 20 ms */
     CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 1);
     CU_ASSERT_TRUE(wait_until_asked(2));
@@ -346,7 +347,8 @@ static void a_handler_invalidates_values_at_both_ends(void) {
     }
     CU_ASSERT_EQUAL(times_asked(), 1);
     CU_ASSERT_EQUAL(memo_users_forget(client, "users", NULL), 0);
-    /* With Redis, the client's near cache is invalidated a little later: see below. */
+    /* With Redis, the client's near cache is invalidated a little later: see
+     * another_client_sees_it(). */
     for (int i = 0; i < HANG_MS; i++) {
         CU_ASSERT_EQUAL_FATAL(memo_users_find(caching, 5, &user, NULL), 0);
         if (!with_redis || strcmp(user->name, "new") == 0)
@@ -370,7 +372,7 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* When the call of `forget` returns here, its handler has invalidated the tags. */
+/* When the call of `forget` returns to this client, its handler has invalidated the tags. */
 static void another_client_sees_it(void) {
     enum { TIMES = 51 };
     uint64_t took_us[TIMES];
@@ -404,10 +406,10 @@ static void values_invalidated_while_the_handler_runs_are_not_kept(void) {
     set_up();
     CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 1);
-    usleep(20000); /* time to store it by mistake */
+    usleep(20000); /* time in which it could be stored by mistake */
     CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 2);
-    /* A later answer is kept. */
+    /* A later answer is stored. */
     for (int i = 0; i < HANG_MS && result != before; i++) {
         before = result;
         usleep(1000);
@@ -514,7 +516,7 @@ static void bytes_of_others_in_the_cache_change_nothing(void) {
         for (int way = 0; way < 3; way++) {
             int before = times_asked(), tries = 0;
 
-            /* The answer of the call before may be stored late, over this value. */
+            /* The answer of the earlier call may be stored late, over this value. */
             do
                 call_with(key, value, way);
             while (times_asked() == before && ++tries < TRIES);

@@ -11,7 +11,8 @@
 enum { WARM_UP = 300, COUNTED = 100, WORDS = 20 };
 
 static TestBroker broker;
-static ferry_client *server, *caller; /* both on this thread, so the allocations of both count */
+static ferry_client *server, *caller; /* both on this thread, so that the allocations of both are
+                                       * counted */
 
 /* ---- the server ---- */
 
@@ -88,8 +89,8 @@ static void send_an_item(void) {
     CU_ASSERT_EQUAL(typed_sum_send(stream, 5, NULL), 0);
 }
 
-/* One operation at a time, so that the load of the machine does not matter. The first ones grow
- * tables and pools to their final size. */
+/* Runs one operation at a time, so that the load of the machine has no effect. The first operations
+ * grow tables and pools to their final size. */
 static void check_allocates_nothing(void (*once)(void)) {
     n_done = 0;
     for (int i = 1; i <= WARM_UP + COUNTED; i++) {

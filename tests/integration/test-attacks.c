@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Peers that try to stop the broker, to fill its memory or to take its places, one kind after
- * another. Each is cut or bounded and logged with its address, its bytes come back, and another
- * client is served meanwhile.
+ * Peers that try to stop the broker, to fill its memory or to take its places for connections, one
+ * kind after another. Each is cut or bounded, and logged with its address; the broker gets its
+ * memory back; another client is served during the attack.
  */
 
 #include <errno.h>
@@ -20,8 +20,8 @@
 #include "support/raw-peer.h"
 #include "support/suite.h"
 
-/* Beside a tenth of what was resident before, which is 3 MiB: pages of the program that were not
- * read before, and pages of malloc's that a small piece keeps. */
+/* Allowed besides a tenth of the earlier resident memory, which is 3 MiB: pages of the program that
+ * had not been read before, and pages of malloc that a small block keeps. */
 enum { PAGES_KIB = 1 << 10 };
 
 enum { CUT_MS = 60000, ANSWER_MS = 60000, MEMORY = 64 << 20, BODY = 4 << 20, FLAG_COMMAND = 4 };
@@ -31,10 +31,10 @@ enum { CUT_MS = 60000, ANSWER_MS = 60000, MEMORY = 64 << 20, BODY = 4 << 20, FLA
 typedef struct Attack {
     const char *name;
     void (*run)(uint16_t port);
-    const char *logged; /* a part of the line in the log; NULL: the peer did nothing wrong */
+    const char *logged; /* a part of its line in the log; NULL: the peer makes no mistake */
 } Attack;
 
-/* The largest resident size of the broker so far, in KiB; 0: it is gone. */
+/* The largest resident size of the broker so far, in KiB; 0: the broker is gone. */
 static size_t peak_kib(const Daemon *broker) {
     char path[64], line[256];
     size_t kib = 0;
@@ -49,7 +49,8 @@ static size_t peak_kib(const Daemon *broker) {
     return kib;
 }
 
-/* Waits until only the observer and the bystander are connected, and what others caused is gone. */
+/* Waits until only the observer and the bystander are connected, and the memory of other peers is
+ * given back. */
 static uint64_t used_afterwards(ferry_client *observer, uint64_t before) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS, used;
 
@@ -60,8 +61,8 @@ static uint64_t used_afterwards(ferry_client *observer, uint64_t before) {
 }
 
 #ifndef SANITIZED
-/* Makes the broker give back what it keeps for the next messages, until it holds as much as before,
- * or the time is over. */
+/* Waits until the broker has given back the memory that it keeps for later messages, and has as
+ * much as before, or until the time is over. */
 static size_t rss_afterwards(const Daemon *broker, size_t before_kib) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
     size_t kib;
@@ -76,8 +77,8 @@ static size_t rss_afterwards(const Daemon *broker, size_t before_kib) {
 #endif
 
 /*
- * The attack runs twice: what the first run leaves in pools and tables is no leak, and the second
- * run must not add to it.
+ * The attack runs twice: memory that stays in pools and tables after the first run is no leak, but
+ * the second run must not add to it.
  */
 static void endure(const Attack *attack) {
     uint64_t before = 0, used = 0;
@@ -121,7 +122,7 @@ static void endure(const Attack *attack) {
 
 /* ---- bytes ---- */
 
-/* Sends until the other end takes no more for a second, or has cut the connection. */
+/* Sends until the other end takes no more bytes for a second, or has cut the connection. */
 static void impatient(int fd) {
     struct timeval second = {.tv_sec = 1};
 
@@ -149,7 +150,7 @@ static void expect_cut(int fd) {
     close(fd);
 }
 
-/* A large body in PARTs. False: the broker takes no more. */
+/* Sends a large body in PARTs. False: the broker takes no more. */
 static bool send_body(int fd, uint64_t transfer, size_t len) {
     static uint8_t bytes[WIRE_PART];
 
@@ -186,7 +187,7 @@ static void heads_that_announce_gigabytes(uint16_t port) {
     }
 }
 
-/* A frame's head alone costs no more memory than the bytes that follow it. */
+/* The head of a frame costs no more memory than the bytes of the frame that have come. */
 static void large_frames_that_never_end(uint16_t port) {
     enum { N = 200 };
     static const uint8_t head[] = {2, 0, 0, 0, 0, 0, 9, 0, 0, 'x'};
@@ -217,7 +218,7 @@ static void metadata_of_megabytes(uint16_t port) {
     }
 }
 
-/* PINGs whose answers nobody reads, and then a reset in the middle of them. */
+/* Sends PINGs without reading the PONGs, and then resets the connection in the middle of them. */
 static void pings_and_a_reset(uint16_t port) {
     static uint8_t pings[4000 * 25];
     uint8_t *at = pings;
@@ -258,7 +259,7 @@ static void pings_that_ask_for_more_than_they_bring(uint16_t port) {
     }
 }
 
-/* A routing id that a peer chooses has no meaning, also if many choose the same. */
+/* A routing id that a peer chooses has no meaning, even if many peers choose the same one. */
 static void the_same_routing_id_again_and_again(uint16_t port) {
     enum { N = 100 };
     int fds[N], n_in = 0;
@@ -274,7 +275,7 @@ static void the_same_routing_id_again_and_again(uint16_t port) {
         close(fds[i]);
 }
 
-/* Input that means nothing, sent on and on after the refusal. */
+/* Meaningless bytes that a peer goes on sending after the refusal. */
 static void bytes_after_the_refusal(uint16_t port) {
     static uint8_t junk[256 << 10] = {0xFF};
 
@@ -320,7 +321,7 @@ static Message nth_question(int i) {
                      .name = span_text("question")};
 }
 
-/* Sends the messages 1 to n, a hundred in a batch, no faster than the broker handles them. */
+/* Sends the messages 1 to n in batches of a hundred, as fast as the broker handles them. */
 static void say_many(int fd, int n, Message (*nth)(int i)) {
     static uint8_t batch[64 << 10] = {WIRE_MAGIC, WIRE_PROTOCOL};
     Message pong;
@@ -341,7 +342,7 @@ static void say_many(int fd, int n, Message (*nth)(int i)) {
     }
 }
 
-/* A server that answers nothing. */
+/* A server that never answers. */
 static int silent_server(uint16_t port) {
     int fd = raw_session(port, 1 << 16);
     Message ok;
@@ -513,7 +514,7 @@ static void method_names_by_the_thousand(uint16_t port) {
     close(server);
 }
 
-/* A newcomer still finds room for a large body of its own. */
+/* A new client still finds room for a large body. */
 static void bodies_that_never_end(uint16_t port) {
     enum { PEERS = 2, TRANSFERS = 60 };
     int fds[PEERS], late;
@@ -531,7 +532,7 @@ static void bodies_that_never_end(uint16_t port) {
                              .name = span_text("no.Such"),
                              .call.method = span_text("m"),
                              .body_transfer = 1});
-    /* Without room the error would be ferry.Full. */
+    /* If there were no room, the error would be ferry.Full. */
     CU_ASSERT_EQUAL(raw_hear(late, OP_ERROR, ANSWER_MS, &answer), HEARD);
     CU_ASSERT_STRING_EQUAL(raw_error_text(answer.error.map, "type"), "ferry.NoSuchService");
     close(late);
@@ -539,7 +540,7 @@ static void bodies_that_never_end(uint16_t port) {
         close(fds[i]);
 }
 
-/* Small calls that no server answers: their records alone would fill the memory. */
+/* Small calls that no server answers: their records alone could fill the memory. */
 static void calls_by_the_thousand(uint16_t port) {
     enum { CALLERS = 6, CALLS = 25000 };
     int server = raw_session(port, UINT64_C(1) << 40), callers[CALLERS];
@@ -559,7 +560,7 @@ static void calls_by_the_thousand(uint16_t port) {
     close(server);
 }
 
-/* Each leaves a client behind that the broker remembers for client_memory. */
+/* Each client is remembered for client_memory after its session. */
 static void clients_that_come_once(uint16_t port) {
     for (int i = 0; i < 1500; i++) {
         int fd = raw_session(port, 1 << 20);
@@ -605,7 +606,7 @@ static void gathers_that_end_at_once(uint16_t port) {
     impatient(asking);
     say_many(subscriber, SUBSCRIPTIONS, nth_subscribe);
     say_many(asking, QUESTIONS, nth_question);
-    usleep(300000); /* their windows end */
+    usleep(300000); /* wait until the windows have ended */
     close(asking);
     close(subscriber);
 }
@@ -633,7 +634,7 @@ static const Attack attacks[] = {
     {"gathers that end at once", gathers_that_end_at_once, NULL},
 };
 
-static const char *only; /* a part of the name of the attacks to run; NULL: all */
+static const char *only; /* a part of the names of the attacks to run; NULL: all attacks run */
 
 static void attacks_cost_no_memory_and_no_bystander(void) {
     for (size_t i = 0; i < sizeof(attacks) / sizeof(*attacks); i++)
@@ -683,7 +684,7 @@ static void one_address_has_its_share_of_the_places(void) {
         &(DaemonOptions){.tcp = true, .config = "[broker]\nmax_connections_per_address = 4\n"});
     for (int i = 0; i < SHARE - 1; i++)
         CU_ASSERT_TRUE((sessions[i] = raw_session(broker.port, 1 << 20)) >= 0);
-    /* The silent connection goes when its address needs the place. */
+    /* The silent connection is closed when its address needs the place. */
     silent = raw_connect(broker.port);
     CU_ASSERT_TRUE((sessions[SHARE - 1] = raw_session(broker.port, 1 << 20)) >= 0);
     CU_ASSERT_TRUE(raw_is_cut(silent, CUT_MS));
@@ -694,7 +695,7 @@ static void one_address_has_its_share_of_the_places(void) {
     CU_ASSERT_TRUE(other >= 0 && raw_begin(other, 1 << 20));
     close(late);
     close(silent);
-    /* A place that is left can be taken again. */
+    /* A place becomes free when a connection ends. */
     close(sessions[0]);
     do {
         sessions[0] = raw_session(broker.port, 1 << 20);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Backlogs on disk: one with bodies that are several times as large as the memory of the broker,
- * and one with many small jobs, which the broker has again soon after it was killed.
+ * Backlogs on disk: one whose bodies are several times as large as the memory of the broker, and
+ * one with many small jobs, which the broker serves again soon after it was killed.
  *
  * FERRY_TEST_BACKLOG_MIB is the size of the bodies, and FERRY_TEST_MEMORY_MIB the memory that the
  * broker may use for them; FERRY_TEST_BACKLOG_JOBS is the number of small jobs.
@@ -31,11 +31,11 @@ enum {
 
 static uint8_t body[LARGE];
 
-/* Jobs that count up, each with its number in front of its body. */
+/* Jobs with consecutive numbers; each body begins with the number. */
 typedef struct Backlog {
     size_t n_body;
     int n;
-    int in_flight; /* pushes */
+    int in_flight; /* pushes without an answer */
     uint32_t slots;
 } Backlog;
 
@@ -52,7 +52,7 @@ static void on_stored(const ferry_error *error, void *ctx) {
         ferry_error_print(error, stdout);
 }
 
-/* Turns until the number has reached the bound; false: it has not moved for long. */
+/* Runs turns until the number has reached the bound. False: it has not changed for long. */
 static bool turn_while_it_moves(ferry_client *client, const int *n, int bound) {
     uint64_t moved_ms = clock_ms();
     int before = *n;
@@ -101,7 +101,7 @@ static int on_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-/* Works on n of the jobs. */
+/* A worker handles n of the jobs. */
 static void work(const char *url, const Backlog *backlog, uint32_t slots, int n) {
     ferry_client *client = open_with(url, NULL);
     ferry_work_options options = {.slots = slots};
@@ -136,7 +136,7 @@ static void a_backlog_may_be_larger_than_memory(void) {
     daemon_end(&broker);
 }
 
-/* The time is a figure to read: on a machine that is busy, it says nothing. */
+/* The time is printed only: on a busy machine it means nothing. */
 static void many_jobs_are_there_after_a_kill(void) {
     Backlog backlog = {SMALL, (int)said_or("FERRY_TEST_BACKLOG_JOBS", 20000), SMALL_IN_FLIGHT,
                        SMALL_SLOTS};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Bodies that a server did not ask for: each is refused with the place in it, by name, and neither
- * the handler nor the next call notices. */
+/* Bodies that do not fit their types: the server refuses each of them, and names the wrong place.
+ * The handler is not called, and the next call works. */
 
 #include "base/buffer.h"
 #include "support/broker.h"
@@ -41,7 +41,8 @@ static void tear_down(void) {
     broker_terminate(&broker);
 }
 
-/* [{name: "Ann", age: 5, …}]: head is the map's, for two fields and those that follow. */
+/* The bytes of [{name: "Ann", age: 5, …}]; head: head of the map, for two fields and those in
+ * `more`. */
 #define USER(head, more)                                                                           \
     "\x91" head "\xa4"                                                                             \
     "name\xa3"                                                                                     \
@@ -74,7 +75,7 @@ static const Bad bad[] = {
     BAD("\x91\xa3"
         "Ann",
         "args.user: expected typed.Person, got str"),
-    /* fields: missing, there twice, of another type, out of range */
+    /* fields: missing, repeated, of another type, out of range */
     BAD("\x91\x81\xa4name\xa3"
         "Ann",
         "args.user.age: it is missing"),
@@ -136,7 +137,7 @@ static const Bad bad[] = {
         "a\0b\xa3"
         "age\x05",
         "args.user.name: the string has a NUL inside: a binary may hold one"),
-    /* inside of lists, maps and sets */
+    /* values in lists, maps and sets */
     BAD(USER("\x83", "\xa6ranges\x80"), "args.user.ranges: expected list, got map"),
     BAD(USER("\x83", "\xa6ranges\x92" RANGE "\x82\xa3low\x01\xa4high\xc3"),
         "args.user.ranges[1].high: expected i32, got bool"),
@@ -178,7 +179,7 @@ static const Bad bad[] = {
     BAD(USER("\x83", "\xa5shape\x05"), "args.user.shape: expected typed.Shape, got int"),
     BAD(USER("\x83", "\xa5shape\x81\xa5range\x82\xa3low\xa1x\xa4high\x01"),
         "args.user.shape.range.low: expected i32, got str"),
-    /* a struct in itself */
+    /* a struct that contains itself */
     BAD(USER("\x83", "\xa6parent\x83\xa4name\xa1"
                      "B\xa3"
                      "age\x01\xa6parent\x81\xa4name\xa1"
@@ -241,7 +242,7 @@ static void bodies_of_newer_callers_are_accepted(void) {
     tear_down();
 }
 
-/* Bytes that are no MessagePack at all, or claim to be far more than they are. */
+/* Bytes that are not MessagePack, or announce far more than they contain. */
 static void bombs_and_rubbish_are_refused(void) {
     static const Bad rubbish[] = {
         BAD("", "args: expected list, got nothing"),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Clients whose URL lists several brokers, while brokers come and go. */
+/* Clients with a list of brokers in their URL, while brokers come and go. */
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static const ferry_options idempotent = {.idempotent = true};
 
 /* ---- the scene ---- */
 
-/* The brokers in this order, for example "201". */
+/* A list of the brokers in this order, for example "201". */
 static const char *list(const char *order, const char *query) {
     static char url[N * 128 + 64];
 
@@ -33,7 +33,7 @@ static ferry_client *open_client(const char *url, const ferry_options *options) 
     return client;
 }
 
-/* The number of the broker that the server uses. */
+/* Returns the number of the broker that the server uses. */
 static int where(ferry_request *request, void *ctx) {
     const char number = (char)*(int *)ctx; /* as MessagePack */
 
@@ -75,7 +75,7 @@ static void stop_servers(void) {
         runner_stop(&servers[i]);
 }
 
-/* The broker that the client's calls go through, or a negative errno. */
+/* The number of the broker that handles the client's calls, or a negative errno. */
 static int ask(ferry_client *client) {
     ferry_reply *reply = NULL;
     ferry_error error = FERRY_ERROR_INIT;
@@ -105,7 +105,7 @@ static void clients_without_a_preference_spread_over_the_brokers(void) {
     int n[N] = {0};
 
     start_servers();
-    /* The chance that none of 60 clients chooses one of three brokers is below 1 in 10^10. */
+    /* The probability that 60 clients miss one of three brokers is below 1 in 10^10. */
     for (int i = 0; i < 60; i++) {
         ferry_client *client = open_client(list("012", ""), NULL);
         int broker = ask(client);
@@ -126,7 +126,7 @@ static void calls_that_were_not_begun_move_to_another_broker(void) {
     client = open_client(list("012", "?prefer=order"), NULL);
     CU_ASSERT_EQUAL(ask(client), 1);
     broker_kill(&brokers[1]);
-    /* The client notices it now, or when it sends the call. */
+    /* The client notices the loss now, or when it sends the call. */
     ferry_ping(client, NULL, NULL);
     CU_ASSERT_EQUAL(ask(client), 2);
     ferry_close(client);
@@ -175,7 +175,7 @@ static void idempotent_calls_are_repeated_at_another_broker(void) {
 
     start_servers();
     CU_ASSERT_EQUAL(ask(client), 0);
-    /* The broker is stopped, so it answers none of them. */
+    /* The broker is stopped, so it does not answer the calls. */
     kill(brokers[0].pid, SIGSTOP);
     for (int i = 0; i < 5; i++)
         CU_ASSERT_EQUAL(ferry_call_async(client, "test.Where.where", one, end, &ends, NULL), 0);

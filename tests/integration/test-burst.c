@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The broker gives back the memory of a burst: its stored bytes, then its resident memory. */
+/* After a burst of messages the broker gives back the memory: first its stored bytes, then its
+ * resident memory. */
 
 #include <stdio.h>
 #include <string.h>
@@ -25,12 +26,12 @@ enum {
     HANG_MS = 300000,
     KEPT_KIB = 48 * 1024,
     STORED_BYTES = 64 * 1024,
-    DEDUP_BYTES = 16 << 20, /* of the client that pushed */
+    DEDUP_BYTES = 16 << 20, /* the dedup window of the client that pushed */
     TOPICS = 10000,
-    KNOWN_TOPIC_BYTES = 2048, /* a topic stays known for a while: see topics/table.c */
+    KNOWN_TOPIC_BYTES = 2048, /* a topic is known for a while: see topics/table.c */
 };
 
-/* Returns when the broker has grown by KEPT_KIB at most; how much it has grown. */
+/* Waits until the broker has at most KEPT_KIB more than before. Returns the growth in KiB. */
 static long rests_at_kib(const Daemon *broker, size_t before) {
     uint64_t until_ms = clock_ms() + HANG_MS;
     long grown;
@@ -44,7 +45,7 @@ static long rests_at_kib(const Daemon *broker, size_t before) {
     return grown;
 }
 
-/* After the burst: the broker stores as much as before it, and gives back its memory. */
+/* After the burst: the broker must store as much as before, and give back its memory. */
 static void check_memory(const Daemon *broker, const char *what, size_t before, size_t most,
                          uint64_t stored) {
     uint64_t start_ms = clock_ms();

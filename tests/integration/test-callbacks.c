@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The functions that a callback may call, and the messages that are deferred meanwhile. */
+/* The functions that a callback may call, and the messages that are deferred while it runs. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -68,7 +68,7 @@ typedef struct Flooded {
 
 enum { FLOOD = 4000, FLOOD_BODY = 4096 };
 
-/* While this callback waits for calls, 16 MiB are published: more than all that may wait. */
+/* While this callback waits for calls, 16 MiB are published: more than the backlog can have. */
 static void call_in_a_flood(const ferry_message *message, void *ctx) {
     Flooded *f = ctx;
     static uint8_t body[FLOOD_BODY];
@@ -104,7 +104,8 @@ static void a_flood_during_a_blocking_call_is_bounded_by_the_subscriptions_polic
         ferry_process(f.client, NULL);
         ferry_process(f.pub, NULL);
     }
-    /* The oldest were dropped: the last has come, and each other one came or is counted. */
+    /* The oldest messages were dropped: the last one has come, and each other one has come or is
+     * counted as missed. */
     CU_ASSERT_EQUAL(f.last, FLOOD);
     CU_ASSERT_EQUAL((uint64_t)f.n + f.missed, FLOOD + 1);
     CU_ASSERT(f.n < FLOOD / 2);
@@ -120,7 +121,7 @@ static void count(const ferry_reply *reply, const ferry_error *error, void *ctx)
     codes[1] = error ? error->code : 0;
 }
 
-/* Its client begins no other request before this one has ended. */
+/* The client begins no other request until this one has ended. */
 static int call_myself(ferry_request *request, void *ctx) {
     ferry_error error = FERRY_ERROR_INIT;
     int *code = ctx;
@@ -145,7 +146,7 @@ static void a_blocking_call_of_a_service_of_ones_own_fails_at_once(void) {
     CU_ASSERT_TRUE(process_both_until(client, served, codes, 1));
     CU_ASSERT_EQUAL(codes[1], 0);
     CU_ASSERT_EQUAL(code, -EBUSY);
-    CU_ASSERT(clock_ms() - before_ms < 20000); /* the timeout is 30 s */
+    CU_ASSERT(clock_ms() - before_ms < 20000); /* far less than the timeout of 30 s */
     ferry_close(served);
     ferry_close(client);
 }
@@ -331,7 +332,7 @@ static void the_program_gets_events_of_its_connection(void) {
     CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_DOWN], 1));
     CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_RETRY], 1));
 
-    /* Another client with the same name comes back first. */
+    /* Another client with the same name has come back first. */
     broker_respawn(&broker);
     rival = connect_client(&broker);
     CU_ASSERT_EQUAL(ferry_serve_method(rival, "event.Echo.echo", &as_one, echo, NULL, NULL, &error),
@@ -340,7 +341,7 @@ static void the_program_gets_events_of_its_connection(void) {
     CU_ASSERT_EQUAL(events.of[FERRY_EVENT_UP], 2);
     CU_ASSERT_EQUAL(events.of[FERRY_EVENT_DOWN], 1);
 
-    /* A direct call of a name in use is an error, and so is one of the broker's own names. */
+    /* A direct call with a name in use is an error, and so is a name that belongs to the broker. */
     CU_ASSERT_EQUAL(
         ferry_serve_method(client, "event.Echo.echo", &as_one, echo, NULL, NULL, &error), -EEXIST);
     CU_ASSERT_EQUAL(ferry_serve_method(client, "ferry.Echo.echo", NULL, echo, NULL, NULL, &error),

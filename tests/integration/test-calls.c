@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Calls from one end to the other. */
+/* Calls from a client to a server. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -36,7 +36,7 @@ static int forget(ferry_request *request, void *ctx) {
     return 0;
 }
 
-/* A result that no broker takes, after the handler has returned. */
+/* The broker refuses this large result after the handler has returned. */
 static void return_too_much(void *ctx) {
     enum { LEN = (64 << 20) + 1 };
     FERRY_AUTO(ferry_free) char *body = ferry_alloc(LEN);
@@ -63,7 +63,7 @@ static int twice(ferry_request *request, void *ctx) {
     return 0;
 }
 
-/* "NAME=VALUE;" of each header, in a text. */
+/* Returns "NAME=VALUE;" for each header, in one text. */
 static int list_headers(ferry_request *request, void *ctx) {
     char text[256] = "", packed[258];
     const char *name = NULL;
@@ -174,7 +174,7 @@ static int serve_too_much(ferry_client *client, void *ctx) {
     return ferry_serve_method(client, "test.Large.result", NULL, answer_later, self, NULL, NULL);
 }
 
-/* The server has one slot: if it stayed taken, the second call would wait. */
+/* The server has one slot: if the slot stayed taken, the second call would wait. */
 static void a_result_that_is_too_large_is_an_error_to_the_caller(void) {
     ferry_client *client = connect_client(&broker), *self = NULL;
     ferry_error error = FERRY_ERROR_INIT;
@@ -246,7 +246,7 @@ static void a_handle_adds_its_headers_to_those_it_has_inherited(void) {
 typedef struct OneSlot {
     ferry_client *client;
     ferry_request *kept;
-    int n_begun, n_over; /* over: requests that began beside another one */
+    int n_begun, n_over; /* n_over: requests that began while another one was running */
 } OneSlot;
 
 static void answer_kept(void *ctx) {

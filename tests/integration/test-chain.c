@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A chain of calls over three servers, each a process: the shop asks the bank, the bank has a
- * calculator divide, and the calculator throws, or takes its time.
+ * A chain of calls over three servers, each of which is a process: the shop calls the bank, the
+ * bank calls a calculator for a division, and the calculator throws or takes its time.
  *
  *     test-chain --role shop|bank|calc URL [trace|bare]
  */
@@ -20,7 +20,7 @@
 
 enum { SHOP_MS = 100, BANK_MS = 150, SLACK_MS = 60 };
 
-/* What `item` makes the calculator do. Any other is divided by. */
+/* Values of `item` with a special behaviour of the calculator; it divides by all other values. */
 enum { ITEM_THROWS = 0, ITEM_WAITS = -1, ITEM_COMPUTES = -2 };
 
 /* ---- the servers ---- */
@@ -172,7 +172,7 @@ static void chain_end(Chain *chain) {
     daemon_end(&chain->broker);
 }
 
-/* One level of what ferry_error_print() says of this error. */
+/* Checks one level of the text that ferry_error_print() prints for the error. */
 static void check_level(const ferry_error *error, const char *type, const char *method,
                         const char *function) {
     char *text = NULL, wanted[100];
@@ -245,7 +245,7 @@ static void outsiders_see_only_the_exception(void) {
     CU_ASSERT_STRING_EQUAL(text, "chain.NoPrice: The price cannot be told.\n");
     free(text);
 
-    /* Nor does the text of a failure say more. */
+    /* The text of a failure has no more details either. */
     process_end(&chain.bank, SIGKILL, PATIENCE_MS);
     CU_ASSERT_EQUAL(chain_shop_price(chain.client, 4, "EUR", NULL, &error), -EHOSTUNREACH);
     CU_ASSERT_STRING_EQUAL(error.message, strerror(EHOSTUNREACH));
@@ -254,7 +254,7 @@ static void outsiders_see_only_the_exception(void) {
     chain_end(&chain);
 }
 
-/* The middle of the chain dies: both hops that are left say where. */
+/* The server in the middle dies: the causes name both remaining hops. */
 static void a_lost_server_is_a_cause_as_well(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     int64_t got;
@@ -283,14 +283,15 @@ static void the_callers_deadline_applies_to_all_servers(void) {
     start_ms = clock_ms();
     CU_ASSERT_EQUAL(chain_shop_price(handle, 4, "EUR", &got, &error), 0);
     CU_ASSERT(clock_ms() - start_ms >= SHOP_MS + BANK_MS);
-    /* All processes read the same clock: the calculator's end of time is ours. */
+    /* All processes read the same clock, so the calculator's deadline can be compared with ours. */
     CU_ASSERT_TRUE(told_count(&chain.calc, "end", 0, PATIENCE_MS, &end_ms));
     late_ms = end_ms - (long)(start_ms + TIMEOUT_MS);
     printf("\n    a deadline of %d ms, seen %d ms later two hops away: off by %ld ms", TIMEOUT_MS,
            SHOP_MS + BANK_MS, late_ms);
-    CU_ASSERT(late_ms >= -SLACK_MS && late_ms < TIMEOUT_MS); /* the default is 30 s */
+    CU_ASSERT(late_ms >= -SLACK_MS && late_ms < TIMEOUT_MS); /* far less than the default timeout of
+                                                              * 30 s */
 
-    /* A deadline that passes on the way. */
+    /* A deadline that passes within the chain. */
     handle = ferry_close(handle);
     ferry_with(chain.client, &(ferry_options){.timeout_ms = SHOP_MS + BANK_MS + 200}, &handle,
                NULL);
@@ -335,13 +336,13 @@ static void a_cancel_goes_all_the_way_down(void) {
     printf("\n    cancelled two hops up: a server that waits knows after at most %.1f ms, one that "
            "computes after %.1f ms",
            worst_ms[0], worst_ms[1]);
-    /* And all three are free for the next one. */
+    /* All three servers are free for the next call. */
     CU_ASSERT_EQUAL(chain_shop_price(chain.client, 4, "EUR", &got, NULL), 0);
     CU_ASSERT_EQUAL(got, 50);
     chain_end(&chain);
 }
 
-/* The next "trace …" of each server, in the order of the calls. */
+/* Reads the next line "trace …" of each server, in the order of the calls. */
 static void read_traces(Chain *chain, char traces[3][200]) {
     Process *const servers[] = {&chain->shop, &chain->bank, &chain->calc};
 
@@ -356,7 +357,7 @@ static void read_traces(Chain *chain, char traces[3][200]) {
     }
 }
 
-/* Where the parts of a traceparent are. */
+/* Positions of the parts of a traceparent. */
 enum { PARENT_AT = 36, FLAGS_AT = 53 };
 
 static bool same_trace(const char *one, const char *other) {
@@ -400,7 +401,7 @@ static void traces_begin_where_they_are_asked_for(void) {
     read_traces(&chain, first);
     CU_ASSERT_STRING_EQUAL(first[2], "- -");
 
-    /* Each call its own, through handles made of it as well. */
+    /* Each call begins its own trace, also through handles made from this one. */
     ferry_with(chain.client, &(ferry_options){.trace = true}, &tracing, NULL);
     ferry_with(tracing, &(ferry_options){.timeout_ms = 5000}, &inner, NULL);
     CU_ASSERT_EQUAL(chain_shop_price(tracing, 4, "EUR", NULL, NULL), 0);
@@ -414,7 +415,7 @@ static void traces_begin_where_they_are_asked_for(void) {
     inner = ferry_close(inner);
     tracing = ferry_close(tracing);
 
-    /* By a server in the middle. */
+    /* A server in the middle begins the trace. */
     process_end(&chain.bank, SIGKILL, PATIENCE_MS);
     role_start(&chain.bank, "bank", chain.broker.url, "trace", NULL);
     CU_ASSERT_TRUE(told_count(&chain.bank, "ready", 0, PATIENCE_MS, NULL));

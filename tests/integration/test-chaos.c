@@ -39,10 +39,10 @@ enum {
     WORKERS = 2,
     IN_FLIGHT = 32,
     BODY_MAX = 3000,
-    FORWARD_EACH = 8, /* every eighth job goes on to a second queue */
+    FORWARD_EACH = 8, /* every eighth job is forwarded to a second queue */
     WORKER_KILL_EACH = 5,
-    AROUND_MS =
-        2000, /* a delivery may wait so long in a client: a kill shortly before explains it */
+    AROUND_MS = 2000, /* a delivery may wait so long in a client: a kill at most this long before it
+                       * explains it */
     PATH_LEN = 200,
 };
 
@@ -59,7 +59,7 @@ static int open_log(const char *path) {
     return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
-/* One line is one write: it is in the file when the process is killed. */
+/* A line is one write(): it is in the file even if the process is killed. */
 static void note(int log, const char *format, ...) {
     char line[200];
     va_list args;
@@ -91,7 +91,7 @@ static void on_stored(const ferry_error *error, void *ctx) {
     free(sent);
 }
 
-/* "P.N HASH LETTERS": the hash is of the letters. */
+/* Makes a body "P.N HASH LETTERS", with the hash of the letters. */
 static size_t make_body(char *to, unsigned pusher, uint32_t n, Dice *dice) {
     size_t len = (size_t)dice_below(dice, BODY_MAX);
     char letters[BODY_MAX];
@@ -200,13 +200,13 @@ typedef struct Chaos {
     Daemon broker;
     char folder[PATH_LEN];
     Process pushers[PUSHERS], workers[WORKERS];
-    unsigned n_workers; /* so far */
+    unsigned n_workers; /* workers started so far */
     uint64_t *kills_ms;
     size_t n_kills;
     double *recovery_ms;
     Fate *fates[PUSHERS];
     size_t n_fates[PUSHERS];
-    IdMap numbers; /* a job's number: its fate */
+    IdMap numbers; /* from a job's number to its fate */
 } Chaos;
 
 static Fate *fate_of(Chaos *chaos, unsigned pusher, uint32_t n) {
@@ -230,7 +230,8 @@ static bool is_explained(const Chaos *chaos, uint64_t before_ms, uint64_t now_ms
     return false;
 }
 
-/* The key of a job in `numbers`: the two queues have different jobs. */
+/* Checks that the key of a job in `numbers` is always the same: the two queues have different
+ * jobs. */
 static void check_number(Chaos *chaos, Verdict *verdict, uint64_t job, uintptr_t key) {
     void *known = id_map_get(&chaos->numbers, job);
 
@@ -262,7 +263,7 @@ static void delivered(Chaos *chaos, Verdict *verdict, int queue, unsigned pusher
     fate->last_ms[queue] = at_ms;
 }
 
-/* One pass over all files whose names begin so. */
+/* Reads all files whose names begin with this prefix. */
 static void read_files(Chaos *chaos, Verdict *verdict, const char *prefix) {
     DIR *dir = opendir(chaos->folder);
     struct dirent *entry;
@@ -353,7 +354,7 @@ static double share_of(double *values, size_t n, double share) {
     return values[(size_t)(share * (double)(n - 1))];
 }
 
-/* From the start of the new process until it has confirmed a push. */
+/* Starts the broker. Returns the time until it has confirmed a push. */
 static double restart(Chaos *chaos) {
     uint64_t began_us = clock_us();
     ferry_client *client;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Many connections: what an idle one costs, and what happens when there are no more to give. */
+/* Many connections: the cost of an idle connection, and the behaviour at the limit of
+ * descriptors. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 
 enum {
     CROWD = 1000,
-    KIB_OF_ONE = 4, /* an idle connection with its session */
+    KIB_OF_ONE = 4, /* memory of an idle connection and its session */
     FEW_FDS = 256,
 };
 
@@ -27,7 +28,7 @@ static void an_idle_client_costs_little(void) {
     Daemon broker;
 
     daemon_start(&broker, &(DaemonOptions){.tcp = true});
-    /* The first few bring the allocator's own pages. */
+    /* The first connections add pages for the allocator. */
     for (int i = 0; i < 10; i++)
         close(raw_session(broker.port, 1 << 20));
     sleep_ms(300);
@@ -45,9 +46,9 @@ static void an_idle_client_costs_little(void) {
     for (int i = 0; i < CROWD; i++)
         close(fds[i]);
 
-    /* As many come and go again and again: clients are remembered for a minute, the allocator needs
-     * a while to find its holes, and some of it is given back in between; but it must come to an
-     * end. */
+    /* As many clients connect and leave again and again. Clients are remembered for a minute, the
+     * allocator needs some time to fill its holes, and some memory is given back in between; but
+     * the growth must end. */
     for (int round = 0; round < 4; round++) {
         for (int i = 0; i < 3000 && process_n_fds(broker.process.pid) > 100; i++)
             sleep_ms(20);
@@ -81,14 +82,14 @@ static void at_the_descriptor_limit_connected_clients_are_served(void) {
     bystander = bystander_start(broker.url);
     for (int i = 0; i < CROWD; i++)
         fds[i] = raw_connect(broker.port);
-    /* The oldest that have said nothing make room for the newest. */
+    /* The oldest connections that have sent no message make room for the newest ones. */
     for (uint64_t until_ms = clock_ms() + PATIENCE_MS; n_in >= FEW_FDS && clock_ms() < until_ms;) {
         n_in = 0;
         for (int i = 0; i < CROWD; i++)
             n_in += fds[i] >= 0 && !raw_is_cut(fds[i], 5);
     }
 
-    /* All stay and press on; the broker has others to serve. */
+    /* All stay and press on; the broker has to serve other clients. */
     cpu_ms = process_cpu_ms(broker.process.pid);
     start_ms = clock_ms();
     sleep_ms(2000);
@@ -109,7 +110,7 @@ static void at_the_descriptor_limit_connected_clients_are_served(void) {
     late = open_with(broker.url, NULL);
     printf("\n    when they go, a new client is in after %llu ms",
            (unsigned long long)(clock_ms() - start_ms));
-    /* With nobody left, nothing is left to do. */
+    /* Without connections, the broker has no work left. */
     cpu_ms = process_cpu_ms(broker.process.pid);
     sleep_ms(1000);
     cpu_ms = process_cpu_ms(broker.process.pid) - cpu_ms;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Bad lines: connections that are cut, half-closed, stalled, slow, or lie. */
+/* Bad lines: connections that are cut, half-closed, stalled or slow, or that deliver wrong
+ * bytes. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -109,7 +110,7 @@ static void pushes_over_a_bad_line_are_stored_once(void) {
     daemon_end(&broker);
 }
 
-/* ---- everybody behind the line ---- */
+/* ---- all clients behind the line ---- */
 
 static void all_programs_resume_when_the_line_is_cut(void) {
     Process server, worker, listener;
@@ -142,7 +143,7 @@ static void all_programs_resume_when_the_line_is_cut(void) {
         CU_ASSERT_EQUAL(ferry_push(client, "done", ferry_str(text), NULL, NULL), 0);
         CU_ASSERT_TRUE(told_count(&worker, "job", round, 5000, NULL));
 
-        /* It resumes: what it missed while it was away is counted, not unknown. */
+        /* The subscription resumes: messages that it missed are counted; their number is known. */
         for (int i = 0; i < 200 && !line; i++) {
             CU_ASSERT_EQUAL(ferry_publish(direct, "news.today", ferry_str(text), NULL, NULL), 0);
             line = told(&listener, 100);
@@ -181,7 +182,8 @@ static void wrong_bytes_harm_only_clients_behind_the_line(void) {
             ferry_process(client, NULL);
         }
         proxy_cut(proxy);
-        /* A client told that it broke the protocol does not try again; a new one is let in. */
+        /* A client that got a FAULT for breaking the protocol does not try again; a new client can
+         * connect. */
         client = ferry_close(client);
         proxy_cut(proxy);
         client = open_with(proxy_url(proxy), &(ferry_options){.timeout_ms = 200});

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Nothing hangs: deadlines, lost servers, lost brokers, brokers that never were. */
+/* No call hangs: deadlines, lost servers, lost brokers, brokers that were never started. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -188,7 +188,7 @@ static void without_a_broker_calls_wait_five_seconds(void) {
 /* A program that starts before its broker. */
 typedef struct Early {
     ferry_client *client; /* atomic */
-    int served;           /* atomic: 1, or the error of ferry_serve_method() */
+    int served;           /* atomic: 1, or the negative errno of ferry_serve_method() */
 } Early;
 
 static int echo_early(ferry_request *request, void *ctx) {
@@ -222,7 +222,7 @@ static void with_the_option_a_program_may_start_before_its_broker(void) {
     pthread_create(&thread, NULL, serve_early, &early);
     CU_ASSERT_EQUAL(ferry_open(broker.url, &patient, &client, NULL), 0);
     CU_ASSERT_EQUAL(ferry_call_async(client, "test.Early.echo", one, end, &ends, NULL), 0);
-    usleep(5500 * 1000); /* longer than others wait */
+    usleep(5500 * 1000); /* longer than a program without the option would wait */
     ferry_process(client, NULL);
     CU_ASSERT_EQUAL(ends.n, 0);
     CU_ASSERT_EQUAL(__atomic_load_n(&early.served, __ATOMIC_ACQUIRE), 0);
@@ -245,7 +245,7 @@ static void ferry_stop_ends_the_wait_for_a_broker(void) {
     pthread_create(&thread, NULL, serve_early, &early);
     while (!__atomic_load_n(&early.client, __ATOMIC_ACQUIRE))
         usleep(1000);
-    /* The thread may not wait yet: a stop ends the wait that is under way. */
+    /* The thread may not be waiting yet, and a stop ends only a wait under way: repeat it. */
     while (__atomic_load_n(&early.served, __ATOMIC_ACQUIRE) == 0) {
         ferry_stop(early.client);
         usleep(10000);
@@ -291,7 +291,7 @@ static void a_nested_call_inherits_the_deadline(void) {
     CU_ASSERT_TRUE(ferry_request_left_ms(server.requests[0]) <= left_ms);
     CU_ASSERT_TRUE(process_until(client, &ends.n, 1));
     CU_ASSERT_EQUAL(ends.code, -ETIMEDOUT);
-    /* And so it is cancelled below, too. */
+    /* The nested call is cancelled, too. */
     for (int i = 0; i < 60000 && !ferry_request_cancelled(server.requests[0]); i++)
         usleep(1000);
     CU_ASSERT_TRUE(ferry_request_cancelled(server.requests[0]));
@@ -306,10 +306,10 @@ static void a_nested_call_inherits_the_deadline(void) {
 typedef struct Waited {
     uint64_t began_ms;
     int n;
-    uint32_t left_ms, passed_ms; /* of the second request */
+    uint32_t left_ms, passed_ms; /* left_ms, passed_ms: of the second request */
 } Waited;
 
-/* The first request takes long; the second one was received with it. */
+/* The first request takes long; the second one was received together with it. */
 static int take_turns(ferry_request *request, void *ctx) {
     Waited *waited = ctx;
 
@@ -356,7 +356,7 @@ typedef struct Computing {
     Ends ends;
 } Computing;
 
-/* Both calls have their whole timeout, although the turn has lasted for longer. */
+/* Both calls have their whole timeout, although the turn has lasted longer than that. */
 static void compute_and_call(void *ctx) {
     Computing *computing = ctx;
 

@@ -83,7 +83,7 @@ static void arguments_are_checked_before_they_are_sent(void) {
 
     set_up();
     method = ferry_method_find(description->service, "add");
-    /* By name, one of them as text. */
+    /* Arguments by name, one of them as text. */
     CU_ASSERT_EQUAL_FATAL(ferry_value_convert(method->args,
                                               ferry_str("\x82\xa1"
                                                         "b\xa1"
@@ -121,7 +121,7 @@ static int say(ferry_request *request, void *ctx) {
     return ferry_request_return(request, request->body);
 }
 
-/* An older version of the service, without its last methods. */
+/* An older version of the service, which lacks its last methods. */
 static int serve_old(ferry_client *old, void *ctx) {
     static ferry_service table;
 

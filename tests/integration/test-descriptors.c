@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients of a process that has few free descriptors. */
+/* Clients in a process with few free descriptors. */
 
 #include <errno.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static void leave_free(rlim_t n, struct rlimit limit) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* True: a client was opened. */
+/* True: a client was opened. Else the error must name the reason. */
 static bool opens_or_reports_why(unsigned n_free) {
     ferry_options options = {.timeout_ms = 300};
     ferry_error error = FERRY_ERROR_INIT;
@@ -44,7 +44,7 @@ static bool opens_or_reports_why(unsigned n_free) {
     setrlimit(RLIMIT_NOFILE, &before);
     if (!client)
         return false;
-    /* It connects by itself once there is a descriptor. */
+    /* The client connects by itself once a descriptor is free. */
     for (int i = 0; i < 100 && ferry_ping(client, NULL, NULL) < 0; i++)
         continue;
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);

@@ -33,7 +33,7 @@
 
 typedef enum Kind { ALLOCATION, DESCRIPTOR, N_KINDS } Kind;
 
-static unsigned left[N_KINDS]; /* atomic: the failing one among the next; 0: all succeed */
+static unsigned left[N_KINDS]; /* atomic: the call that fails, counted from now; 0: all succeed */
 static int has_failed;         /* atomic */
 
 static bool fails(Kind kind) {
@@ -87,13 +87,13 @@ int eventfd(unsigned count, int flags) {
     return fails(DESCRIPTOR) ? -1 : (int)syscall(SYS_eventfd2, count, flags);
 }
 
-/* ---- the process that they happen to ---- */
+/* ---- the process in which calls fail ---- */
 
 enum { DONE = 0, NO_FAILURE = 10, WRONG = 11, CALL_MS = 20000, LARGE = 300000 };
 
 static int n_calls, n_messages, n_jobs, n_confirmed, n_answers; /* atomic */
 static int n_errors;
-static const char *wrong; /* what went wrong */
+static const char *wrong; /* a description of the wrong result */
 
 static void count(int *n) {
     __atomic_add_fetch(n, 1, __ATOMIC_RELAXED);
@@ -103,7 +103,7 @@ static bool happened(int *n) {
     return __atomic_load_n(n, __ATOMIC_RELAXED) > 0;
 }
 
-/* True: the function succeeded. Else its error must say what has happened. */
+/* True: the function succeeded. Otherwise its error must say what has happened. */
 static bool is_ok(const char *function, int r, ferry_error *error) {
     if (r >= 0)
         return true;
@@ -259,7 +259,7 @@ static int live(const char *url, Kind kind, unsigned n) {
 
 /* ---- the test ---- */
 
-/* Runs the process; whatever it prints is told. Returns its status: see waitpid(). */
+/* Runs the process, and prints its output. Returns its status: see waitpid(). */
 static int run_process(const char *url, Kind kind, unsigned n) {
     char said[1024];
     int ends[2], status = -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* One caller floods a service; what is left for the others. */
+/* One caller floods a service: the share of the other callers. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -16,8 +16,8 @@
 #include "support/suite.h"
 
 enum {
-    MODEST = 4, /* callers with a few calls open at a time… */
-    FEW = 20,   /* …so many */
+    MODEST = 4, /* callers that have a few open calls at a time */
+    FEW = 20,   /* number of open calls of such a caller */
     RUN_MS = 3000,
 };
 
@@ -62,7 +62,7 @@ static void keep_open(Caller *caller, int n) {
     }
 }
 
-/* How many of all answers the least of the modest callers had, in percent. */
+/* The share of the modest caller with the fewest answers, in percent of all answers. */
 static double share_beside(int n_flood) {
     Caller callers[1 + MODEST] = {{0}};
     int n_good = 0, least = INT32_MAX;
@@ -110,7 +110,7 @@ static void a_caller_with_many_calls_delays_only_itself(void) {
     CU_ASSERT(share_beside(5000) >= 100.0 / (1 + MODEST) / 2);
 }
 
-/* max_waiting_calls is 10 000: what is too much is refused to the one that makes it. */
+/* max_waiting_calls is 10 000: calls beyond it are refused to the caller that makes them. */
 static void a_flood_of_calls_fills_only_its_own_wait_queue(void) {
     CU_ASSERT(share_beside(12000) >= 100.0 / (1 + MODEST) / 4);
 }

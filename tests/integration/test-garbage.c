@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections of structured garbage: each begins as a client does, gets a while of right and wrong
- * frames, messages and bytes, and ends in any way at any place. The broker lives, serves others,
- * gives all memory back, and leaks nothing when it ends (in a build with AddressSanitizer).
+ * Connections of structured garbage: each begins as a client does, sends right and wrong frames,
+ * messages and bytes for a while, and ends in any way at any place. The broker lives, serves other
+ * clients, gives all memory back, and leaks nothing when it ends (in a build with
+ * AddressSanitizer).
  *
- * FERRY_TEST_CONNECTIONS sets their number.
+ * FERRY_TEST_CONNECTIONS is the number of connections.
  */
 
 #include <limits.h>
@@ -41,7 +42,7 @@ static void add(Garbage *garbage, const void *data, size_t len) {
     garbage->len += len;
 }
 
-/* Changes some bytes from `from` on, or cuts them. */
+/* Changes bytes from `from` on, or cuts them off. */
 static void damage(Garbage *garbage, size_t from) {
     size_t len = garbage->len - from;
 
@@ -191,7 +192,7 @@ static void add_hello(Garbage *garbage) {
                      .hello.text = any_name(garbage)};
     size_t from = garbage->len;
 
-    /* Some come back as a client that was there before, or is there. */
+    /* Some connections use the id of a client that was connected before, or is connected now. */
     token[WIRE_TOKEN - 1] = (uint8_t)dice_below(&garbage->dice, 64);
     add_frame(garbage, batch, (size_t)(message_write(batch + WIRE_HEAD, &hello) - batch), 0);
     if (one_in(garbage, 12))
@@ -281,7 +282,7 @@ static void garbage_costs_its_connection_alone(void) {
     CU_ASSERT_EQUAL(noticed.n_failed, 0);
     CU_ASSERT_TRUE(daemon_log_is_clean(&broker));
     ferry_close(observer);
-    /* A sanitizer that finds a leak makes it another status. */
+    /* A sanitizer that finds a leak changes the exit status. */
     status = process_end(&broker.process, SIGTERM, PATIENCE_MS);
     CU_ASSERT_EQUAL(status, 0);
     printf("\n    %llu connections of garbage, seed %llu; the broker ended with status %d; beside "

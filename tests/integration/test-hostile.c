@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Bytes that no client sends: the answers to them, and that other clients are not affected. */
+/* Bytes that no client sends: the broker's answers to them. Other clients are not affected. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static void end_scene(Scene *scene) {
            "%ld KiB",
            noticed.n_calls, noticed.n_failed, noticed.median_ms, noticed.worst_ms,
            (long)rss_kib - (long)scene->rss_kib);
-    CU_ASSERT(rss_kib > 0); /* it lives */
+    CU_ASSERT(rss_kib > 0); /* the broker lives */
     CU_ASSERT_EQUAL(noticed.n_failed, 0);
     CU_ASSERT_TRUE(daemon_log_is_clean(&scene->broker));
     daemon_end(&scene->broker);
@@ -61,7 +61,7 @@ static void random_bytes_cost_their_connection_alone(void) {
         n++;
         for (size_t k = 0; k < len; k++)
             bytes[k] = (uint8_t)dice_u64(&dice);
-        /* Every kind of ZMTP's beginning, too. */
+        /* Each kind of beginning of ZMTP, too. */
         if (i % 4 == 1 && len > 10)
             memcpy(bytes, "\xFF\0\0\0\0\0\0\0\x01\x7F", 10);
         if (i % 4 == 2 && len > 16)
@@ -100,7 +100,7 @@ static void other_protocols_are_cut(void) {
         CU_ASSERT_TRUE(raw_is_cut(fds[i], CUT_MS));
         close(fds[i]);
     }
-    /* The last one may have been cut a moment before it is told of. */
+    /* The last connection may have been cut a moment before the log has its line. */
     do {
         sleep_ms(10);
         n_told = daemon_log_lines(&scene.broker, "its handshake took too long") +
@@ -209,14 +209,14 @@ static void frames_that_no_client_sends_are_cut(void) {
         int fd = raw_connect(scene.broker.port);
 
         CU_ASSERT_TRUE(raw_greet(fd, NULL, 0));
-        if (i == 0) { /* two frames */
+        if (i == 0) { /* a frame that is one of two */
             raw_frame(fd, batch, sizeof(batch), RAW_MORE);
             raw_frame(fd, batch, sizeof(batch), 0);
-        } else if (i == 1) { /* very many */
+        } else if (i == 1) { /* very many frames */
             for (int k = 0; k < 10000; k++)
                 raw_frame(fd, batch, sizeof(batch), RAW_MORE);
             raw_frame(fd, batch, sizeof(batch), 0);
-        } else { /* too large a one */
+        } else { /* a frame that is too large */
             raw_frame(fd, large, sizeof(large), 0);
         }
         CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
@@ -230,7 +230,8 @@ static void frames_that_no_client_sends_are_cut(void) {
 
 /* ---- in a session ---- */
 
-/* Sends a batch whose messages are these bytes; true: FAULT, one line in the log, and cut. */
+/* Sends a batch with these bytes as messages. True: the connection got FAULT, was cut, and has one
+ * line in the log. */
 static bool is_faulted_once(Scene *scene, const void *messages, size_t len) {
     static uint8_t batch[WIRE_BATCH_MAX];
     int fd = raw_session(scene->broker.port, 1 << 20);
@@ -271,7 +272,7 @@ static void a_batch_that_is_too_large_is_cut_at_its_head(void) {
     end_scene(&scene);
 }
 
-/* A broker waits 50 ms for its FAULT to leave: on a busy machine that may be too short, once. */
+/* A broker waits 50 ms until its FAULT is sent: on a busy machine this may be too short once. */
 static bool is_faulted(Scene *scene, const void *messages, size_t len) {
     return is_faulted_once(scene, messages, len) || is_faulted_once(scene, messages, len) ||
            is_faulted_once(scene, messages, len);
@@ -337,12 +338,12 @@ static void a_batch_cut_anywhere_gets_a_fault(void) {
         n_faulted += is_faulted(&scene, batch, (size_t)(cut - batch));
     }
     printf("\n    a CALL cut at %d places: %d FAULTs", n, n_faulted);
-    /* Its last field may be left out. */
+    /* The last field of the message may be left out. */
     CU_ASSERT(n_faulted >= n - 1);
     end_scene(&scene);
 }
 
-/* An answer with an error of this type, and the session goes on. */
+/* Checks that the message is answered with an error of this type, and that the session goes on. */
 static void is_refused(int fd, const Message *message, const char *type) {
     Message error;
 
@@ -384,7 +385,7 @@ static void meaningless_messages_get_an_error_and_nothing_else(void) {
     raw_say(fd, &(Message){.op = OP_ANSWER, .answer.reply = 1});
     raw_frame(fd, "\xf7\x01\x92\xcc\xc8\x01", 6, 0);
 
-    /* A body in parts that is larger than may be. */
+    /* A body in parts that is larger than max_body. */
     for (int i = 0; i < 5; i++)
         raw_say(fd,
                 &(Message){.op = OP_PART, .part.transfer = 1, .body = span_of(part, sizeof(part))});
@@ -438,7 +439,7 @@ static void only_the_server_of_a_call_can_answer_it(void) {
                                .body = span_text("x")});
     CU_ASSERT_EQUAL_FATAL(raw_hear(server, OP_CALL, ANSWER_MS, &got), HEARD);
 
-    /* It knows the very number, and tries those around it. */
+    /* The wrong server knows the number of the call, and tries it and the numbers around it. */
     for (uint64_t id = got.id > 500 ? got.id - 500 : 1, end = got.id + 500; id < end; id++)
         raw_say(forger, &(Message){.op = OP_OK, .id = id, .body = span_text("forged")});
     raw_say(forger, &(Message){.op = OP_PING, .id = 1});

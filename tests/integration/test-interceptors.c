@@ -12,10 +12,10 @@ static const ferry_bytes one = {"\x01", 1, NULL};
 /* The calls or requests that one interceptor has seen. */
 typedef struct Seen {
     int n_before, n_after, n_failed;
-    int refuse;  /* a negative errno: `before` returns it */
+    int refuse;  /* a negative errno that `before` returns, or 0 */
     bool throws; /* `before` answers the request */
     char method[64], type[64];
-    bool matched; /* each `after` has found the state of its `before` */
+    bool matched; /* each `after` has got the state that its `before` returned */
     int states[64];
 } Seen;
 
@@ -186,7 +186,7 @@ static void a_server_may_refuse_or_answer_before_the_handler(void) {
     scene.requests.throws = true;
     ends = call(&scene, "shop.Shop.echo");
     CU_ASSERT_STRING_EQUAL(ends.type, "shop.Closed");
-    /* The header that the caller's interceptor has added; the later value wins. */
+    /* The header that the caller's interceptor has added: the later value is used. */
     CU_ASSERT_STRING_EQUAL(ends.message, "two");
     CU_ASSERT_STRING_EQUAL(scene.requests.type, "shop.Closed");
     CU_ASSERT_EQUAL(n_handled, 0);
@@ -199,7 +199,7 @@ static void each_end_of_a_call_is_seen_once(void) {
     ferry_client *handle = NULL;
 
     set_scene(&scene);
-    /* Its handle is closed while the call runs; the server answers later. */
+    /* The handle is closed while its call runs; the server answers later. */
     CU_ASSERT_EQUAL(ferry_with(scene.caller, NULL, &handle, NULL), 0);
     CU_ASSERT_EQUAL(ferry_call_async(handle, "shop.Shop.defer", one, end, &ends, NULL), 0);
     for (int i = 0; i < 10000 && !scene.kept; i++) {
@@ -214,10 +214,10 @@ static void each_end_of_a_call_is_seen_once(void) {
     CU_ASSERT_STRING_EQUAL(scene.calls.type, "ferry.Cancelled");
     CU_ASSERT_EQUAL(ferry_request_return(scene.kept, one), 0);
     CU_ASSERT_EQUAL(scene.requests.n_after, 1);
-    /* A service that does not exist. */
+    /* A call of a service that does not exist. */
     CU_ASSERT_EQUAL(ferry_call(scene.caller, "shop.Nobody.call", one, NULL, NULL), -EHOSTUNREACH);
     CU_ASSERT_EQUAL(scene.calls.n_after, 2);
-    /* A handle with an interceptor of its own. */
+    /* A handle with its own interceptor. */
     CU_ASSERT_EQUAL(ferry_with(scene.caller,
                                &(ferry_options){.interceptor = &(ferry_interceptor){0}}, &handle,
                                NULL),

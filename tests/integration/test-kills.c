@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* kill -9 of a server, of a worker, of the broker, each while it has work in progress. */
+/* kill -9 of a server, of a worker, of the broker, each while it has work. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ static void start_calls(ferry_client *client, Answers *answers) {
     ferry_process(client, NULL);
 }
 
-/* Runs turns until the role has printed the word. */
+/* Runs turns until the role has printed the word. False: it did not. */
 static bool told_while_turning(ferry_client *client, Process *process, const char *word, long n) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
 
@@ -164,7 +164,7 @@ enum { PUSHES = 3000 };
 
 typedef struct Push {
     int confirmed; /* 1: before the kill, 2: after it */
-    int stored;    /* number of its copies in the queue afterwards */
+    int stored;    /* number of its copies in the queue at the end */
 } Push;
 
 static Push pushes[PUSHES];
@@ -226,7 +226,7 @@ static void all_programs_resume_when_a_killed_broker_comes_back(void) {
         CU_ASSERT_TRUE(told_count(&worker, "job", round, 5000, &n));
         CU_ASSERT_EQUAL(n, round);
 
-        /* The subscription may be restored a little later than the call. */
+        /* The subscription may be restored a little later than the call is answered. */
         line = NULL;
         for (int i = 0; i < 100 && !line; i++) {
             ferry_publish(client, "news.today", ferry_str(text), NULL, NULL);
@@ -265,7 +265,7 @@ static void pushes_without_an_answer_reach_the_next_broker_once(void) {
         }
         ferry_process(client, NULL);
     }
-    /* Answers of the old broker are still read. */
+    /* Answers that the old broker has sent are still read. */
     ferry_process(client, NULL);
     before = n_answered;
     daemon_restart(&broker);

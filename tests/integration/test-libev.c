@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry in a libev loop; and deadlines, which come by the same descriptor. */
+/* ferry in a loop of libev. Deadlines come through the same descriptor. */
 
 #include <ferry/adapters/libev.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry in a libuv loop. */
+/* ferry in a loop of libuv. */
 
 #include <ferry/adapters/libuv.h>
 #include <ferry/schema.h>
@@ -54,7 +54,7 @@ typedef struct Later {
     int32_t number;
 } Later;
 
-/* Any thread: it touches no client. */
+/* Runs on any thread: it does not touch a client. */
 static void compute(uv_work_t *work) {
     Later *later = work->data;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A broker that is told to stop or to read its configuration again, and a second one. */
+/* A broker that is told to stop or to read its configuration again, and a second broker. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -101,7 +101,7 @@ static void sighup_reads_the_configuration_again(void) {
     CU_ASSERT(ferry_push(client, "q", ferry_str("3"), NULL, &error) < 0);
     CU_ASSERT_STRING_EQUAL(error.type ? error.type : "", "ferry.Full");
 
-    /* A configuration with an error changes nothing, and the log says so. */
+    /* A configuration with an error changes nothing, and the log has the error. */
     daemon_configure(&broker, "[broker]\nmax_queue_jobs = many\n");
     process_signal(&broker.process, SIGHUP);
     for (int i = 0; i < 6000 && daemon_log_lines(&broker, "configuration was not changed") == 0;
@@ -130,7 +130,7 @@ static void second_is_refused(const DaemonOptions *options, const char *what, co
 
     daemon_start(&broker, options);
     if (options->data) {
-        /* Another address, but the same folder. */
+        /* Another address, and the same folder. */
         other = broker;
         snprintf(other.url, sizeof(other.url), "ipc://%s/other", broker.folder);
         status = daemon_start_second(&other, said, sizeof(said));
@@ -140,7 +140,7 @@ static void second_is_refused(const DaemonOptions *options, const char *what, co
     printf("\n    a second broker on %s: exit %d", what, status);
     CU_ASSERT(status > 0 && status < 127);
     CU_ASSERT_PTR_NOT_NULL(strstr(said, says));
-    /* The first one has not noticed. */
+    /* The first broker is not affected. */
     client = open_with(broker.url, NULL);
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
     ferry_close(client);

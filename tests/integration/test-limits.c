@@ -36,7 +36,7 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     fd = raw_session(broker.port, 1 << 20);
     for (uint64_t i = 1; i <= 64; i++)
         CU_ASSERT_TRUE(begin_transfer(fd, i));
-    /* One of them ends, so there is room for another. */
+    /* One transfer ends, so there is room for another. */
     CU_ASSERT_TRUE(raw_say(
         fd, &(Message){.op = OP_PUSH, .id = 1, .name = span_text("q"), .body_transfer = 17}));
     CU_ASSERT_EQUAL(raw_hear(fd, OP_OK, ANSWER_MS, &message), HEARD);
@@ -54,8 +54,8 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     daemon_end(&broker);
 }
 
-/* Credit is granted again when a batch is done. This peer sends work that takes long, and does not
- * wait for credit. */
+/* The broker grants credit again when a batch is done. This peer sends work that takes long, and
+ * does not wait for credit. */
 static void a_peer_that_sends_without_credit_is_cut(void) {
     enum { SUBSCRIPTIONS = 1000, BATCHES = 6 };
     static uint8_t batch[WIRE_BATCH_MAX] = {WIRE_MAGIC, WIRE_PROTOCOL};
@@ -293,7 +293,7 @@ static void push_many(ferry_client *client, const char *queue) {
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
 }
 
-/* Calls a method of ferry.Broker that returns a number; *ret_ms: how long it took. */
+/* Calls a method of ferry.Broker that returns a number; *ret_ms: the time that it took. */
 static int64_t manage(ferry_client *client, const char *method, ferry_bytes args,
                       uint64_t *ret_ms) {
     ferry_reply *reply = NULL;
@@ -403,8 +403,8 @@ static void jobs_of_a_worker_survive_its_connection(void) {
     daemon_end(&broker);
 }
 
-/* FAULTS D12. The worker settles its jobs while the broker is stopped, and their time limit passes.
- */
+/* FAULTS D12. The worker settles its jobs while the broker is stopped, and their time limit passes
+ * before the broker continues. */
 static void a_broker_that_was_stopped_reads_before_it_expires_leases(void) {
     enum { LIMIT_MS = 3000 };
     ferry_client *worker, *client;
@@ -418,7 +418,8 @@ static void a_broker_that_was_stopped_reads_before_it_expires_leases(void) {
     client = open_with(broker.url, NULL);
     CU_ASSERT_EQUAL(
         ferry_work(worker, "held", &(ferry_work_options){.slots = 8}, hold, &work, NULL, NULL), 0);
-    /* On a busy machine the time limit may pass before the broker is stopped: then once more. */
+    /* On a busy machine the time limit may pass before the broker is stopped: then try once
+     * more. */
     for (int tries = 0; tries < 20; tries++) {
         before_ms = clock_ms();
         work.n = 0;

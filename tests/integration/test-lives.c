@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A broker that is killed and started again: what clients hold of its earlier life is not taken for
- * something of its next life. */
+/* A broker that is killed and started again: it must not mistake what clients have from its earlier
+ * life for something of its next life. */
 
 #include <errno.h>
 #include <stdlib.h>

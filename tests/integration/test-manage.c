@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker, called by the functions that its own interface file makes. */
+/* ferry.Broker, called through the functions that ferry-idl makes from its interface file. */
 
 #include "ferry-broker.h"
 #include "support/broker.h"

@@ -48,7 +48,7 @@ static void expect_full(const char *what, const Refused *refused) {
     CU_ASSERT_EQUAL(refused->n_other, 0);
 }
 
-/* Several queues, because a single one has a limit of its own. */
+/* Fills several queues, because each queue has a limit of its own. */
 static void fill_queues(ferry_client *client) {
     Refused refused = {0};
 
@@ -82,7 +82,7 @@ static void on_message(const ferry_message *message, void *ctx) {
     (void)ctx;
 }
 
-/* Subscribers that never read: the test runs no turns of them. */
+/* Starts subscribers that never read: the test runs no turns of them. */
 static void start_subscribers(const char *url, ferry_client *silent[SUBSCRIBERS]) {
     for (int i = 0; i < SUBSCRIBERS; i++) {
         char topic[32];
@@ -96,7 +96,7 @@ static void start_subscribers(const char *url, ferry_client *silent[SUBSCRIBERS]
     }
 }
 
-/* Messages that wait for the subscribers, and retained values. */
+/* Publishes messages that wait for the subscribers, and retained values. */
 static void fill_topics(ferry_client *client) {
     ferry_error error = FERRY_ERROR_INIT;
     int r;
@@ -117,7 +117,7 @@ static void fill_topics(ferry_client *client) {
     ferry_error_clear(&error);
 }
 
-/* Large bodies that never end. */
+/* Sends large bodies that never end. */
 static void fill_transfers(uint16_t port) {
     int fds[PEERS];
 
@@ -151,7 +151,7 @@ static void work_that_does_not_fit_is_refused_and_other_clients_are_served(void)
     fill_transfers(broker.port);
     fill_topics(client);
     rss_kib = process_rss_kib(broker.process.pid);
-    /* There is room again, and the broker uses it. */
+    /* There is room again, and the broker accepts work. */
     purge_queues(client);
     fill_queues(client);
     noticed = bystander_stop(bystander);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Brokers by name, where names take their time or do not exist. */
+/* Brokers whose host names take long to resolve, or do not exist. */
 
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +32,8 @@ static ferry_client *open_named(const char *name, uint16_t port) {
     return client;
 }
 
-/* The first call ends in time, whatever becomes of the name; how long it took. */
+/* The first call must end in time, however long the name takes. Returns the time that the call
+ * took. */
 static uint64_t failing_call_ms(ferry_client *client, const char *text) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_reply *reply = NULL;
@@ -69,7 +70,7 @@ static void a_silent_name_server_delays_no_other_client(void) {
     bystander = bystander_start(broker.url);
     client = open_named("never.test", 5877);
     took_ms = failing_call_ms(client, "is still being looked up");
-    /* The loop goes round all the while. */
+    /* The loop goes on all the time. */
     start_ms = clock_ms();
     while (clock_ms() < start_ms + SOON_MS) {
         uint64_t turn_ms = clock_ms();
@@ -108,7 +109,7 @@ static void closing_the_last_client_does_not_wait_for_a_name(void) {
     CU_ASSERT(close_ms <= CLOSE_MS);
 }
 
-/* A call through a client of this name is answered; when, after its opening. */
+/* Opens a client of this name and calls. Returns the time from the opening to the answer. */
 static uint64_t answered_ms(const char *name, uint16_t port) {
     uint64_t start_ms = clock_ms();
     ferry_client *client = open_named(name, port);
@@ -150,7 +151,7 @@ static void a_host_of_ipv6_alone_is_reached(void) {
     at_six = bystander_start(six.url);
     at_four = bystander_start(four.url);
     six_ms = answered_ms("six.test", six.port);
-    /* Its first address is not the one that the broker listens on. */
+    /* The name's first address is not the one that the broker listens on. */
     both_ms = answered_ms("both.test", four.port);
     bystander_stop(at_six);
     bystander_stop(at_four);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The line between the broker and all FAR clients stops carrying packets without notice, and
- * recovers: FAR is behind the line, NEAR is on the broker's machine.
+ * The line between the broker and the FAR clients stops carrying packets without notice, and later
+ * works again. FAR clients are behind the line, NEAR clients are on the broker's machine.
  */
 
 #include <errno.h>
@@ -24,9 +24,9 @@ enum {
     PUSHES = 50,
     DEADLINE_MS = 1000,
     LATE_MS = 5000,  /* less than SEEN_MS */
-    SEEN_MS = 30000, /* usually 6 s of silence, detected by the next check 1.5 s later */
+    SEEN_MS = 30000, /* usually 6 s of silence, which the next check notices up to 1.5 s later */
     GRACE_MS = 10000,
-    HEALED_MS = 10000, /* an attempt in progress gives up after 5 s */
+    HEALED_MS = 10000, /* an attempt that is under way gives up after 5 s */
 };
 
 typedef struct Call {
@@ -103,7 +103,7 @@ static int count_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-/* The far client works, serves and subscribes; it holds five jobs. */
+/* The far client works, serves and subscribes; it has five jobs in flight. */
 static void set_up(Players *players) {
     *players = (Players){.near = NULL};
     net_weather(net, &(Weather){.delay_ms = 1});
@@ -129,7 +129,7 @@ static void tear_down(Players *players) {
     daemon_end(&players->broker);
 }
 
-/* The first n_lost jobs are no longer the worker's. */
+/* Acknowledges the jobs; the first n_lost of them belong to another worker now. */
 static void acknowledge_held(Work *work, int n_lost) {
     for (int i = 0; i < work->n; i++)
         CU_ASSERT_EQUAL(ferry_job_ack(work->held[i]), i < n_lost ? -ESTALE : 0);
@@ -245,7 +245,7 @@ static void a_long_cut_costs_time_and_nothing_else(void) {
                             0);
         CU_ASSERT_EQUAL(ferry_flush(players.near, NULL), 0);
         CU_ASSERT_EQUAL(broker_stat(players.near, "acked"), JOBS);
-        /* From now on the waiting jobs are for the far worker. */
+        /* From now on only the far worker gets the waiting jobs. */
         players.near = players.all[0] = ferry_close(players.near);
         net_enter(net, FAR);
         players.near = players.all[0] = open_with(players.broker.url, NULL);
@@ -254,8 +254,8 @@ static void a_long_cut_costs_time_and_nothing_else(void) {
         healed(&players, seed);
         CU_ASSERT_EQUAL(players.news.missed, MESSAGES);
 
-        /* Another worker has done the jobs that the far worker has held since before the cut: its
-         * acknowledgements have no effect. */
+        /* Another worker has done the jobs that the far worker had in flight before the cut: the
+         * far worker's acknowledgements have no effect. */
         acknowledge_held(&players.far_work, JOBS);
         CU_ASSERT_EQUAL(ferry_flush(players.far, NULL), 0);
         CU_ASSERT_EQUAL(broker_stat(players.far, "acked"), 2 * JOBS);

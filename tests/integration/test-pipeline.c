@@ -30,28 +30,29 @@
 
 enum {
     STAGES = 3,
-    WORKERS = 2, /* of each stage */
+    WORKERS = 2, /* workers of each stage */
     SLOTS = 256,
-    LIVES_MAX = 60000, /* workers, with those that replace killed ones */
-    IN_FLIGHT = 2000,  /* pushes */
+    LIVES_MAX = 60000, /* all workers, including those that replace killed ones */
+    IN_FLIGHT = 2000,  /* pushes without an answer */
     AHEAD = 100000,    /* jobs in the pipeline */
     CATCH_MS = 2000,
 };
 
 static const char *const queues[STAGES] = {"scan", "resize", "store"};
 
-/* A file that all processes have mapped. */
+/* A file that all processes have mapped into their memory. */
 typedef struct Board {
     atomic_uint n_out;                   /* jobs that reached the end */
     atomic_uint n_twice, n_uncounted;    /* deliveries after the first one */
-    atomic_uint n_taken_over[LIVES_MAX]; /* likewise, by the worker that had the job */
+    atomic_uint n_taken_over[LIVES_MAX]; /* the same, by the worker that had the job */
     atomic_uint n_phantom;               /* bodies that were never pushed */
     uint32_t n_jobs;
-    atomic_uint doomed; /* the life of the worker that waits for its end in a handler, plus 1 */
-    atomic_uint n_in_handler;         /* workers that do, or did */
+    atomic_uint doomed; /* the life of the worker that waits in a handler to be killed, plus 1 */
+    atomic_uint n_in_handler;         /* number of workers that have waited there */
     atomic_uint n_losses;             /* connections that workers lost */
     atomic_uchar was_lost[LIVES_MAX]; /* the worker was killed, or lost a connection */
-    atomic_ushort had[]; /* by stage and job: the life of the worker that had it last, plus 1 */
+    atomic_ushort had[]; /* by stage and job: the life of the worker that had the job last, plus
+                          * 1 */
 } Board;
 
 static Board *map_board(const char *path, uint32_t n_jobs) {
@@ -195,7 +196,7 @@ static void push_some(Pipeline *pipeline) {
     turn_for(pipeline->client, 1);
 }
 
-/* Until the worker waits in a handler; not for long, as there may be no job for it. */
+/* Waits until the worker waits in a handler; gives up soon, as there may be no job for it. */
 static void catch_in_handler(Pipeline *pipeline, unsigned life) {
     Board *board = pipeline->board;
     unsigned before = atomic_load(&board->n_in_handler);
@@ -219,7 +220,7 @@ static void kill_worker(Pipeline *pipeline, bool in_handler) {
     start_worker(pipeline, stage, i);
 }
 
-/* Pushes everything, and kills a worker after each n-th part of the jobs. */
+/* Pushes all jobs, and kills a worker after each n-th part of them. */
 static void run_all(Pipeline *pipeline, size_t n_kills) {
     const Board *board = pipeline->board;
     uint64_t moved_ms = clock_ms();
@@ -240,7 +241,7 @@ static void run_all(Pipeline *pipeline, size_t n_kills) {
     CU_ASSERT_EQUAL(n_killed, n_kills);
 }
 
-/* A worker may learn after the broker that its connection is lost: look at the end. */
+/* A worker may learn later than the broker that its connection is lost, so count at the end. */
 static unsigned count_unexplained(const Board *board, unsigned n_lives) {
     unsigned n = 0;
 

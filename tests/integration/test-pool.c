@@ -83,7 +83,7 @@ static int play_pool(int argc, char **argv) {
     return r < 0;
 }
 
-/* ---- the pool as the broker and a caller see it ---- */
+/* ---- the pool, seen from the broker and a caller ---- */
 
 typedef struct World {
     Daemon broker;
@@ -206,7 +206,7 @@ static void every_process_answers(void) {
     end(&world);
 }
 
-/* Calls in progress are answered before a member ends. */
+/* Calls in progress are answered before a member of the pool ends. */
 static void stopping_finishes_what_was_begun(const char *kind) {
     Seen seen = {.n = 0};
     World world;
@@ -239,7 +239,7 @@ static void a_killed_child_is_replaced(void) {
     before = roll_call(&world);
     CU_ASSERT_EQUAL(before.n, N);
 
-    /* One call is at the member that dies; the other calls are not affected. */
+    /* One call is at the member that is killed; the other calls are not affected. */
     ask_many(world.client, N, LONG_MS, &during);
     turn_for(world.client, LONG_MS / 3);
     start_ms = clock_ms();
@@ -342,7 +342,7 @@ static void a_member_that_cannot_be_set_up_ends_the_pool(void) {
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.PermissionDenied");
     CU_ASSERT_EQUAL(ferry_pool_run_threads(failing, fail, NULL, &error), -EACCES);
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.PermissionDenied");
-    /* Also when the kernel reaps children by itself. */
+    /* The pool also works if the kernel reaps children by itself. */
     signal(SIGCHLD, SIG_IGN);
     CU_ASSERT_EQUAL(ferry_pool_run_processes(failing, fail, NULL, &error), -EACCES);
     signal(SIGCHLD, SIG_DFL);

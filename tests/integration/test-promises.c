@@ -40,27 +40,29 @@ typedef struct Deed {
     Kind kind;
     bool has_callback, accepted, unknown, flushed, throws, threw;
     int n_done; /* callbacks */
-    int code;   /* 0: the callback, or the function, promised success */
-    int runs;   /* jobs or requests that reached a handler, messages that reached the subscriber */
-    int ended;  /* jobs that were acknowledged or rejected */
+    int code;   /* 0: the function or its callback promised success */
+    int runs;   /* number of jobs or requests that reached a handler, of messages that reached the
+                 * subscriber */
+    int ended;  /* number of jobs that were acknowledged or rejected */
     int key;    /* of a push: 1 to KEYS; 0: no key */
-    unsigned n_lost; /* losses of broker or server before it */
-    bool was_served; /* the server was back from the last of them */
+    unsigned n_lost; /* losses of the broker or the server before this deed */
+    bool was_served; /* the server was back after the last of these losses */
     unsigned n_kills;
 } Deed;
 
 typedef struct World {
     Dice dice;
     Daemon broker;
-    Proxy *near, *far;                               /* of the program; of all others */
-    ferry_client *front, *server, *worker, *watcher; /* front is the program */
-    ferry_client *again, *patient; /* handles of front: idempotent calls, oneway calls */
+    Proxy *near, *far;                               /* near: the program's line; far: the line of
+                                                      * all other clients */
+    ferry_client *front, *server, *worker, *watcher; /* front: the program */
+    ferry_client *again, *patient; /* handles of `front`: for idempotent calls, for oneway calls */
     Deed deeds[DEEDS_MAX];
     int n_deeds, n_open;
     unsigned n_kills, n_lost, n_back; /* n_back: n_lost when the server was last connected */
     uint64_t n_missed;
     bool missed_unknown;
-    int value; /* the last retained value that the watcher has */
+    int value; /* the last retained value that the watcher has got */
     bool is_settling;
     char queue[40], next[40], topic[40], pattern[40], kept[40];
 } World;
@@ -137,7 +139,7 @@ static void on_message(const ferry_message *message, void *ctx) {
         w.value = (int)(deed - w.deeds) + 1;
 }
 
-/* Serving and subscribing wait for an answer: a fault may need another attempt. */
+/* Serving and subscribing wait for an answer: a fault may make another attempt necessary. */
 #define INSIST(expression)                                                                         \
     do {                                                                                           \
         uint64_t until_ms_ = clock_ms() + PATIENCE_MS;                                             \
@@ -155,8 +157,8 @@ static ferry_client *open_at(const char *url, const ferry_options *options) {
     return client;
 }
 
-/* From UP on, the broker knows that the server's earlier connection is lost. UP may be reported
- * when this connection is already cut again: then DOWN follows. */
+/* When UP is reported, the broker knows that the server's earlier connection is lost. UP may be
+ * reported after this connection was cut again: then DOWN follows. */
 static void on_server_event(int event, const ferry_error *error, void *ctx) {
     (void)error, (void)ctx;
     if (event == FERRY_EVENT_UP)
@@ -203,7 +205,7 @@ static void open_front(void) {
     w.front =
         open_at(proxy_url(w.near), &(ferry_options){.name = "front", .timeout_ms = TIMEOUT_MS});
     CU_ASSERT_EQUAL_FATAL(ferry_with(w.front, &again, &w.again, NULL), 0);
-    /* A oneway call is dropped at its deadline, like any other. */
+    /* A oneway call is dropped at its deadline, like other calls. */
     CU_ASSERT_EQUAL_FATAL(ferry_with(w.front, &patient, &w.patient, NULL), 0);
 }
 
@@ -241,7 +243,7 @@ static void on_reply(const ferry_reply *reply, const ferry_error *error, void *c
     done(ctx, error);
 }
 
-/* The function has returned r; with a callback, the callback decides later. */
+/* The function has returned r; if it has a callback, the callback decides later. */
 static void returned(Deed *deed, int r, bool has_callback, const ferry_error *error) {
     deed->accepted = r == 0;
     deed->has_callback = has_callback;
@@ -299,7 +301,7 @@ static void oneway(void) {
     Deed *deed = new_deed(ONEWAY, text);
 
     returned(deed, typed_note(w.patient, text, NULL), false, NULL);
-    deed->code = -EINPROGRESS; /* nothing is promised before the flush */
+    deed->code = -EINPROGRESS; /* before the flush, success is not promised */
 }
 
 static void publish(bool retain) {
@@ -420,7 +422,7 @@ static void step(void) {
 
 /* ---- the model ---- */
 
-/* Pushes that reached a worker, of those with the same key. */
+/* The number of pushes with the same key that reached a worker. */
 static int n_stored(const Deed *deed) {
     int n = 0;
 
@@ -487,7 +489,7 @@ static const char *broken(const Deed *deed) {
     return deed->code < 0 && known && deed->runs > 0 ? "it failed, and took place" : NULL;
 }
 
-/* The faults are over: what was promised has time to come true. */
+/* The faults are over: wait until the promises are fulfilled. */
 static void settle(void) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
     ferry_error error = FERRY_ERROR_INIT;
@@ -514,10 +516,10 @@ static void settle(void) {
     }
     while (w.value < w.n_deeds && clock_ms() < until_ms)
         turn(1);
-    turn(20); /* what came twice comes now */
+    turn(20); /* a second copy would come now */
 }
 
-/* The last confirmed value before the settling, if the broker that confirmed it lives. */
+/* The last value that was confirmed before settle(), if the broker that confirmed it still runs. */
 static int least_value(void) {
     for (int i = w.n_deeds; i-- > 0;)
         if (w.deeds[i].kind == RETAIN && w.deeds[i].n_done && w.deeds[i].code == 0)

@@ -42,7 +42,7 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Returns by how much the 99th of a hundred is late, in us. */
+/* Returns the lateness of the 99th of a hundred calls, in us. */
 static void one_sitting(ferry_client *client, Dice *dice) {
     static int64_t over_us[CALLS];
     int wrong = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Pushing, working, forwarding, and a broker that is killed between. */
+/* Pushing, working, forwarding, and a broker that is killed. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -163,7 +163,7 @@ static int settle_it(ferry_job *job, void *ctx) {
     Settling *settling = ctx;
 
     CU_ASSERT_EQUAL(settling->settle(job, &settling->work), 0);
-    /* Once is all there is. */
+    /* A second settlement fails. */
     CU_ASSERT_EQUAL(ferry_job_ack(job), -EINVAL);
     CU_ASSERT_EQUAL(ferry_job_retry(job, 0, NULL), -EINVAL);
     CU_ASSERT_EQUAL(ferry_job_reject(job, NULL), -EINVAL);
@@ -199,7 +199,7 @@ static void work_one(const char *queue, Settling *settling, int wanted) {
 
     CU_ASSERT_EQUAL(ferry_work(client, queue, NULL, settle_it, settling, NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &settling->work.n, wanted));
-    /* Nothing comes after it. */
+    /* No other job comes after it. */
     ferry_ping(client, NULL, NULL);
     ferry_process(client, NULL);
     CU_ASSERT_EQUAL(settling->work.n, wanted);
@@ -375,7 +375,7 @@ static int confirm_ack(ferry_job *job, void *ctx) {
     return note(job, &lost->work);
 }
 
-/* Settles a job that was cancelled while the handler did not look. */
+/* Settles a job that was cancelled while the handler was not looking. */
 static int cancel_and_ack(ferry_job *job, void *ctx) {
     Lost *lost = ctx;
     ferry_client *other = connect_client(&broker);
@@ -383,7 +383,7 @@ static int cancel_and_ack(ferry_job *job, void *ctx) {
     CU_ASSERT_EQUAL(ferry_job_confirm(job, on_confirmed, lost), 0);
     CU_ASSERT_EQUAL(ferry_queue_cancel(other, strtoull(job->id, NULL, 10), NULL), 0);
     ferry_close(other);
-    lost->n_sent += ferry_job_ack(job) == 0; /* else LOST has been read already */
+    lost->n_sent += ferry_job_ack(job) == 0; /* otherwise LOST has been read already */
     return note(job, &lost->work);
 }
 
@@ -398,8 +398,8 @@ static void a_settlement_is_confirmed(void) {
     ferry_close(client);
 }
 
-/* On a machine that is busy, a handler takes so long that its client looks for LOST first: then
- * the acknowledgement does not leave, and another job is tried. */
+/* On a busy machine a handler may take so long that its client reads LOST first. Then the
+ * acknowledgement is not sent, and the test tries another job. */
 static void a_confirmed_acknowledgement_of_a_lost_job_fails(void) {
     ferry_client *client = connect_client(&broker);
     Lost taken = {0};
@@ -538,7 +538,7 @@ static void stopping_returns_jobs_that_were_not_begun(void) {
         CU_ASSERT_EQUAL(ferry_push(client, "stop", ferry_str("x"), NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_work(client, "stop", &slots, stop_at_the_second, client, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_run(client, NULL), 0);
-    /* Still connected, and takes no more. */
+    /* The worker is still connected, and takes no more jobs. */
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
 
     ferry_client *other = connect_client(&broker);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Services, workers and subscriptions are closed one by one, while their client lives on. */
+/* Services, workers and subscriptions are closed one by one, while their client goes on. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -54,7 +54,8 @@ static void a_closed_service_answers_the_calls_on_their_way(void) {
         CU_ASSERT_EQUAL(ferry_call_async(caller, "drain.Drain.go", ferry_bytes_of("\x90", 1),
                                          count_reply, &n_replies, NULL),
                         0);
-    CU_ASSERT_EQUAL(ferry_ping(caller, NULL, NULL), 0); /* the broker has sent them on */
+    CU_ASSERT_EQUAL(ferry_ping(caller, NULL, NULL), 0); /* after this the broker has sent them to
+                                                         * the service */
     CU_ASSERT_EQUAL(counter.n, 0);
 
     CU_ASSERT_PTR_NULL(ferry_registration_close(served));
@@ -116,7 +117,7 @@ static void a_service_that_is_not_ready_gets_no_calls(void) {
                     0);
     CU_ASSERT_FALSE(is_shown_ready(caller));
     call_ready(caller, &n_replies);
-    CU_ASSERT_EQUAL(ferry_ping(caller, NULL, NULL), 0); /* the broker has the call */
+    CU_ASSERT_EQUAL(ferry_ping(caller, NULL, NULL), 0); /* after this the broker has the call */
     CU_ASSERT_EQUAL(ferry_ping(server, NULL, NULL), 0);
     ferry_process(server, NULL);
     CU_ASSERT_EQUAL(counter.n, 0);
@@ -163,7 +164,7 @@ static void a_service_stays_not_ready_over_a_reconnect(void) {
     CU_ASSERT_EQUAL(ferry_service_ready(served, false, NULL), 0);
     broker_kill(&broker);
     broker_respawn(&broker);
-    ferry_ping(server, NULL, NULL); /* notices the loss */
+    ferry_ping(server, NULL, NULL); /* this notices the loss */
     CU_ASSERT_EQUAL(ferry_ping(server, NULL, NULL), 0);
     CU_ASSERT_FALSE(is_shown_ready(server));
 

@@ -39,7 +39,7 @@ static int count_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-/* Pushes, in batches of random sizes, and works; all traffic is captured. */
+/* A client pushes, in batches of random sizes, and works; all its traffic is captured. */
 static void set_up(Scene *scene, Dice *dice) {
     *scene = (Scene){.n_done = 0};
     daemon_start(&scene->broker, &(DaemonOptions){.tcp = true});
@@ -73,7 +73,7 @@ static void tear_down(Scene *scene) {
 
 /* Sends the first n captured bytes on another connection. */
 static void play_back(Scene *scene, size_t n) {
-    /* ZMTP's greeting, a command's head and its bytes: libzmq expects a pause here. */
+    /* ZMTP's greeting, a command's head and its bytes: libzmq expects a pause after them. */
     size_t n_first = GREETING + 2 + capture[GREETING + 1];
     int fd = raw_connect(scene->broker.port);
 
@@ -109,8 +109,8 @@ static void beside_a_living_client_nothing_is_stored_twice(void) {
         expect_nothing_new(&scene, JOBS + ACKED, "a living client", seed);
         /* The replayed session replaced the client's, and the client has reconnected. */
         CU_ASSERT_EQUAL(ferry_push(scene.client, "kept", ferry_str("job"), NULL, NULL), 0);
-        /* The new session no longer knows the ids of the old one: they are below the ids that it
-         * may still send. */
+        /* The new session does not know the ids of the old one: they are below the ids that the
+         * client may still send. */
         play_back(&scene, scene.n_captured);
         expect_nothing_new(&scene, JOBS + ACKED + 1, "one that had to come back", seed);
         tear_down(&scene);
@@ -132,14 +132,15 @@ static void after_a_lost_client_nothing_is_stored_twice(void) {
     }
 }
 
-/* As the protocol says: to detect this, a broker would have to keep all clients for ever. */
+/* As docs/security.md says: to detect this, a broker would have to remember all clients for
+ * ever. */
 static void after_a_good_bye_the_playback_is_a_client_of_its_own(void) {
     Dice dice = dice_new(83);
     Scene scene;
 
     set_up(&scene, &dice);
     scene.client = ferry_close(scene.client);
-    turn_for(scene.witness, TOOK_MS); /* until its BYE has arrived */
+    turn_for(scene.witness, TOOK_MS); /* until the BYE has arrived */
     play_back(&scene, scene.n_captured);
     CU_ASSERT_EQUAL(broker_stat(scene.witness, "pushed"), 2 * (JOBS + ACKED));
     CU_ASSERT_EQUAL(broker_stat(scene.witness, "acked"), ACKED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Brokers that come and go, in order and not, under clients that do everything at once. */
+/* Brokers that stop in order or are killed, while clients do everything at the same time. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -104,7 +104,7 @@ static void every_answer_comes_once_whatever_happens_to_the_broker(void) {
     CU_ASSERT_TRUE(calls.ok > 0 && pushes.ok > 0);
 
     before = calls.ok;
-    /* The server may just be waiting its two seconds before another attempt. */
+    /* The server may be waiting for up to two seconds before its next attempt. */
     for (int i = 0; i < 6000 && calls.ok == before; i++) {
         ferry_call(client, "test.Echo.echo", one, NULL, NULL) == 0 ? calls.ok++ : 0;
         usleep(10000);

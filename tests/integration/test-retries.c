@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Retries, push-back, and calls that nobody waits for any more. */
+/* Retries, back-pressure, and calls whose callers do not wait any more. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -90,7 +90,7 @@ static void a_servers_advice_is_followed(void) {
     end(&world);
 }
 
-/* An error says more than the deadline that waiting would end in. */
+/* The server's error says more than the deadline in which a wait would end. */
 static void advice_beyond_the_deadline_ends_the_call(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     FERRY_AUTO(ferry_close) ferry_client *quick = NULL;
@@ -121,7 +121,8 @@ static void on_end(const ferry_reply *reply, const ferry_error *error, void *ctx
     ends->n_failed += error != NULL;
 }
 
-/* Five attempts each would be a thousand: the budget is ten, and one for each ten calls. */
+/* Five attempts for each call would be a thousand: the retry budget is ten, and one for each ten
+ * calls. */
 static void retries_do_not_overload_a_failing_server(void) {
     Flaky flaky = {.fail = INT32_MAX, .advice_ms = -1};
     Ends ends = {0};
@@ -137,17 +138,17 @@ static void retries_do_not_overload_a_failing_server(void) {
     printf("\n    %d calls of a server that fails: %d attempts", CALLS, flaky.seen);
     CU_ASSERT_TRUE(flaky.seen > CALLS && flaky.seen <= CALLS + CALLS / 10 + 10);
 
-    /* It recovers, and so do they. */
+    /* The server recovers, and the calls succeed. */
     flaky.fail = 0;
     CU_ASSERT_EQUAL(ask(world.idempotent, NULL), 0);
     end(&world);
 }
 
-/* ---- calls that nobody waits for any more ---- */
+/* ---- calls whose callers do not wait any more ---- */
 
 typedef struct Busy {
     int n;
-    bool release; /* the first call ends */
+    bool release; /* the first call may end */
 } Busy;
 
 static int busy(ferry_request *request, void *ctx) {
@@ -164,7 +165,7 @@ static int serve_busy(ferry_client *client, void *ctx) {
                               ctx, NULL, NULL);
 }
 
-/* All of them are with the server when they expire: it is busy with the first. */
+/* All calls are at the server when they expire: it is busy with the first one. */
 static void expired_requests_are_not_begun(void) {
     ferry_client *client = connect_client(&broker), *quick = NULL;
     Runner runner;
@@ -185,7 +186,7 @@ static void expired_requests_are_not_begun(void) {
                         0);
     CU_ASSERT_TRUE(process_until(client, &late.n, 20));
     CU_ASSERT_EQUAL(late.n_failed, 20);
-    usleep(300000); /* the server measures for itself that they have expired */
+    usleep(300000); /* the server itself measures that they have expired */
     __atomic_store_n(&state.release, true, __ATOMIC_SEQ_CST);
     CU_ASSERT_TRUE(process_until(client, &slow.n, 1));
     CU_ASSERT_EQUAL(slow.n_failed, 0);
@@ -244,7 +245,7 @@ static void a_watched_request_is_told_of_its_cancellation(void) {
         ferry_process(server, NULL);
     CU_ASSERT_EQUAL(watched.n_told, 1);
 
-    /* And of its connection's end, once; it is answered all the same. */
+    /* The request is told of the end of its connection, too, once; it can still be answered. */
     watched = (Watched){.n_begun = 0};
     CU_ASSERT_EQUAL(
         ferry_call_async(client, "watch.Watch.ask", ferry_bytes_of("\x90", 1), on_end, &ends, NULL),

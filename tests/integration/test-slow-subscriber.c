@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stopped subscriber: the other subscriber gets each message, the broker stores at most the
- * backlog's limit, and the stopped one is told how many messages it missed. */
+/* A stopped subscriber: the other subscriber gets each message, the broker stores at most the limit
+ * of the backlog, and the stopped subscriber learns how many messages it missed. */
 
 #include <pthread.h>
 #include <signal.h>
@@ -18,8 +18,8 @@ enum {
     BODY = 1024,
     FLOOD_MESSAGES = 40000,
     BACKLOG_MAX = 4 << 20, /* bytes: max_subscriber_bytes */
-    SLACK = 256 << 10,     /* bytes: the list of the messages that wait */
-    AHEAD = 500,           /* messages that the publisher is ahead of the other subscriber */
+    SLACK = 256 << 10,     /* bytes: the list of waiting messages */
+    AHEAD = 500,           /* messages that the publisher may be ahead of the other subscriber */
 };
 
 static long n_received;
@@ -57,13 +57,13 @@ static void end_scene(Scene *scene) {
     daemon_end(&scene->broker);
 }
 
-/* Wakes it up: the messages it got and those it is told to have missed are all that were published.
- */
+/* Continues the subscriber: the messages that it got and those that it is told to have missed must
+ * be all published messages. */
 static void check_count(Scene *scene, const char *when) {
     long received = -1, missed = -1;
 
     process_signal(&scene->sleeper, SIGCONT);
-    /* Its backlog has to leave before there is room for the last message. */
+    /* The backlog has to be sent before there is room for the last message. */
     for (int i = 0; i < 1200 && received < 0; i++) {
         CU_ASSERT_EQUAL(ferry_publish(scene->publisher, "flood", ferry_str("end"), NULL, NULL), 0);
         ferry_process(scene->publisher, NULL);
@@ -72,7 +72,7 @@ static void check_count(Scene *scene, const char *when) {
             CU_ASSERT_TRUE(told_count(&scene->sleeper, "missed", 0, PATIENCE_MS, &missed));
         turn_for(scene->subscriber, 1);
     }
-    /* Each "end" is counted: until the last one has come. */
+    /* Each "end" counts as a message: wait until the last one has come. */
     while (received >= 0 && received + missed < scene->published &&
            told_count(&scene->sleeper, "received", 0, PATIENCE_MS, &received))
         told_count(&scene->sleeper, "missed", 0, PATIENCE_MS, &missed);
@@ -82,7 +82,7 @@ static void check_count(Scene *scene, const char *when) {
     CU_ASSERT(missed > 0);
 }
 
-/* Publishes n messages. Returns when the other subscriber has got each of them. */
+/* Publishes n messages. Returns after the other subscriber has got all of them. */
 static void flood(Scene *scene, long n) {
     static char body[BODY];
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
@@ -131,14 +131,14 @@ static void a_stopped_subscriber_costs_its_limit_and_learns_its_losses(void) {
         FLOOD_MESSAGES, (unsigned long long)stored, BACKLOG_MAX, grown_kib);
     CU_ASSERT(stored > BACKLOG_MAX / 2 && stored <= BACKLOG_MAX + SLACK);
 #ifndef SANITIZED
-    /* All messages would take more than FLOOD_MESSAGES KiB. */
+    /* If all messages were stored, they would take more than FLOOD_MESSAGES KiB. */
     CU_ASSERT(grown_kib < FLOOD_MESSAGES / 2);
 #endif
     check_count(&scene, "stopped for a moment");
     end_scene(&scene);
 }
 
-/* Returns when the broker has ended a session: true. */
+/* Waits until the broker has ended a session. True: it has. */
 static bool a_session_ends(Scene *scene) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
 
@@ -152,7 +152,8 @@ static void a_subscriber_learns_its_losses_after_its_session_was_cut(void) {
 
     set_scene(&scene);
     flood(&scene, 100);
-    turn_for(scene.subscriber, 2500); /* its first PING says how long it may be silent */
+    turn_for(scene.subscriber, 2500); /* the first PING of the broker says how long the subscriber
+                                       * may be silent */
     process_signal(&scene.sleeper, SIGSTOP);
     flood(&scene, 10000);
     CU_ASSERT_EQUAL(broker_stat(scene.publisher, "sessions"), 3);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * All faults at the same time, for a while: a bad line, servers and workers that are killed,
- * unknown peers that connect and leave. No data is lost, and no memory grows. FERRY_TEST_SOAK_S is
- * the duration in seconds; TEST_SEED chooses the faults.
+ * All faults at the same time, for a while: a bad line, killed servers and workers, unknown peers
+ * that connect and leave. No data is lost, and no memory grows. FERRY_TEST_SOAK_S is the duration
+ * in seconds; TEST_SEED chooses the faults.
  */
 
 #include <arpa/inet.h>
@@ -56,8 +56,7 @@ typedef struct Call {
     uint64_t began_ms;
 } Call;
 
-static uint8_t
-    stored[PUSHES_MAX]; /* for each push: number of deliveries that were a first attempt */
+static uint8_t stored[PUSHES_MAX]; /* for each push: the number of deliveries with attempt 1 */
 static int n_done;
 static Sample samples[SAMPLES_MAX];
 
@@ -190,7 +189,8 @@ static void take_sample(Soak *soak, uint64_t start_ms) {
     };
 }
 
-/* The slope of a straight line through the samples of the last two thirds, in units per second. */
+/* The slope of a regression line through the samples of the last two thirds, in units per
+ * second. */
 static double slope(const Soak *soak, size_t field) {
     size_t from = soak->n_samples / 3, n = soak->n_samples - from;
     double x = 0, y = 0, xx = 0, xy = 0;
@@ -273,7 +273,7 @@ static void settle(Soak *soak) {
     CU_ASSERT_TRUE(turn_all_until(soak->all, 2, &soak->n_confirmed, soak->n_pushed, PATIENCE_MS));
     CU_ASSERT_TRUE(turn_all_until(soak->all, 2, &n_done, soak->n_pushed, PATIENCE_MS));
     turn_all_for(soak->all, 2, CALM_MS);
-    /* Missed messages are reported with the next message at the latest. */
+    /* Missed messages are reported together with the next message at the latest. */
     soak->n_published += ferry_publish(soak->near, "news.today", ferry_str("x"), NULL, NULL) == 0;
     turn_all_for(soak->all, 2, CALM_MS / 10);
 }

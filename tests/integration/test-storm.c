@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Thousands of connections that open and close, in every way. */
+/* Thousands of connections that open and close in all possible ways. */
 
 #include <pthread.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 enum {
     THREADS = 4,
-    EACH_S = 250, /* connections of one thread */
+    EACH_S = 250, /* connections of one thread in a second */
     WARM_MS = 2000,
     STORM_MS = 4000,
     CALM_MS = 3000,

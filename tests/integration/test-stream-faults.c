@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Streams that are long, that are not read, and whose other end is lost. */
+/* Streams that are long, streams that are not read, and streams whose other end is lost. */
 
 #include <limits.h>
 #include <signal.h>
@@ -19,7 +19,7 @@
 
 enum { ITEM = 32 * 1024, LONG_ITEMS = 4096, MEMORY_KIB = 32 * 1024, WITHIN_MS = 60000 };
 
-/* ---- the server, in a process apart ---- */
+/* ---- the server, in a process of its own ---- */
 
 /* Reports to the test which error stopped a handler. */
 static int stopped(const char *what, int r) {
@@ -50,7 +50,7 @@ static int source(ferry_request *request, void *ctx) {
     return stopped("yield", r);
 }
 
-/* Takes two items, then fails. */
+/* Takes two items, and fails. */
 static int fail(ferry_request *request, void *ctx) {
     ferry_bytes item;
 
@@ -61,7 +61,7 @@ static int fail(ferry_request *request, void *ctx) {
     return ferry_request_throw(request, "test.Broken", NULL, "two are enough");
 }
 
-/* Answers when the caller has ended its side. */
+/* Answers after the caller has ended its side. */
 static int after_the_end(ferry_request *request, void *ctx) {
     ferry_bytes item;
     int n = 0, r;
@@ -165,7 +165,7 @@ static int drain(ferry_stream *stream, ferry_error *reterr) {
     return r;
 }
 
-/* One item there and back. */
+/* True: an item is sent and comes back. */
 static bool echo_works(ferry_client *from) {
     ferry_stream *stream = open_stream(from, "test.S.echo");
     ferry_bytes item;
@@ -187,7 +187,7 @@ static void check_memory(pid_t pid, const char *who) {
 
 /* ---- length ---- */
 
-/* Sanitizers use memory of their own. */
+/* With a sanitizer the process uses more memory. */
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*fn)(void));
 
 typedef struct Sender {
@@ -253,7 +253,7 @@ static void a_slow_reader_holds_its_sender_back(void) {
         check_memory(peer.pid, "server");
         check_memory(broker.process.pid, "broker");
     }
-    /* The sender continues as soon as its items are read. */
+    /* The sender continues when its items are read. */
     for (int i = 0; i < 1000; i++)
         CU_ASSERT_EQUAL(ferry_stream_next(stream, &item, NULL), 1);
     ferry_stream_close(stream);
@@ -270,7 +270,8 @@ static void items_that_came_before_their_handler_began_are_received(void) {
     set_up();
     first = open_stream(client, "test.S.source");
     CU_ASSERT_EQUAL(ferry_stream_next(first, &item, NULL), 1);
-    /* The server waits in the first stream's handler while all items of the second arrive. */
+    /* All items of the second stream arrive while the server waits in the handler of the first
+     * one. */
     second = open_stream(client, "test.S.echo");
     for (int i = 0; i < 3; i++)
         CU_ASSERT_EQUAL(ferry_stream_send(second, ferry_str("abc"), NULL), 0);
@@ -287,7 +288,7 @@ static void items_that_came_before_their_handler_began_are_received(void) {
     tear_down();
 }
 
-/* ---- ends that do not take part ---- */
+/* ---- ends that do not read ---- */
 
 static void a_reader_that_never_reads_ends_the_stream_in_time(void) {
     ferry_error error = FERRY_ERROR_INIT;
@@ -298,10 +299,10 @@ static void a_reader_that_never_reads_ends_the_stream_in_time(void) {
     set_up();
     CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty, NULL), 0);
     stream = open_stream(hasty, "test.S.source");
-    /* The server gets the error: its own wait has ended, or the broker's. */
+    /* The server gets the error: the end of its own wait, or the broker's. */
     CU_ASSERT_TRUE(told_count(&peer, "yield", INT_MIN, PATIENCE_MS, &r));
     CU_ASSERT(r == -ETIMEDOUT || r == -ECANCELED);
-    /* Items that arrived earlier may be taken; then the caller gets the error too. */
+    /* Items that arrived earlier may be taken; then the caller gets the error, too. */
     CU_ASSERT(drain(stream, &error) < 0);
     CU_ASSERT_PTR_NOT_NULL(error.type);
     ferry_error_clear(&error);
@@ -327,7 +328,7 @@ static void a_server_that_never_reads_ends_the_stream_in_time(void) {
         n++;
     CU_ASSERT_EQUAL(r, -ETIMEDOUT);
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.DeadlineExceeded");
-    /* At most the initial credit of a stream, and one item. */
+    /* At most the first credit of a stream, and one item. */
     CU_ASSERT(n > 0 && n <= WIRE_STREAM_CREDIT / ITEM + 1);
     CU_ASSERT(clock_ms() - start_ms < PATIENCE_MS);
     ferry_error_clear(&error);

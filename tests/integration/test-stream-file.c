@@ -12,7 +12,7 @@ static const ferry_bytes none = {"\x90", 1, NULL}; /* no arguments */
 
 /* ---- the server ---- */
 
-/* Lines, cut where no line ends. */
+/* Sends lines in pieces that do not end at line ends. */
 static int lines(ferry_request *request, void *ctx) {
     static const char *const items[] = {"fir", "st\nsecond li", "", "ne\n", "third\n", "no end"};
     int r = 0;
@@ -36,7 +36,8 @@ static int echo(ferry_request *request, void *ctx) {
     return r < 0 ? r : ferry_request_return(request, none);
 }
 
-static char got[65536]; /* by take: the test's thread looks at it when the answer has come */
+static char got[65536]; /* written by `take`; the test's thread reads it after the answer has
+                         * come */
 static size_t n_got, n_items;
 
 static int take(ferry_request *request, void *ctx) {
@@ -154,15 +155,15 @@ static void a_lost_server_is_an_error_of_the_file(void) {
     CU_ASSERT_EQUAL(
         ferry_serve_method(worker, "test.Lost.keep", NULL, begin_and_keep, &kept, NULL, NULL), 0);
     stream = open_stream("test.Lost.keep", FERRY_RECEIVE);
-    ferry_ping(client, NULL, NULL); /* the call is at the broker */
+    ferry_ping(client, NULL, NULL); /* after this the broker has the call */
     while (!kept && ferry_process(worker, NULL) == 0)
         usleep(1000);
-    ferry_ping(worker, NULL, NULL); /* and the line, too */
+    ferry_ping(worker, NULL, NULL); /* after this the worker has the line, too */
     file = ferry_stream_fopen(stream, "r");
     CU_ASSERT_PTR_NOT_NULL_FATAL(file);
     CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), file));
     ferry_close(worker);
-    ferry_request_fail(kept, -ECANCELED, NULL); /* nobody hears it: the client is closed */
+    ferry_request_fail(kept, -ECANCELED, NULL); /* nobody gets this answer: the client is closed */
     errno = 0;
     CU_ASSERT_PTR_NULL(fgets(line, sizeof(line), file));
     CU_ASSERT_TRUE(ferror(file));
@@ -180,7 +181,7 @@ static void printed_text_arrives_and_fclose_waits_for_it(void) {
     CU_ASSERT_EQUAL(fclose(file), 0);
     CU_ASSERT_EQUAL(n_got, 8890);
     CU_ASSERT_EQUAL(memcmp(got, "line 0\nline 1\n", 14), 0);
-    CU_ASSERT(n_items > 1 && n_items < 20); /* stdio's buffer makes the items, not fprintf() */
+    CU_ASSERT(n_items > 1 && n_items < 20); /* stdio's buffer makes the items; fprintf() does not */
 }
 
 static void large_writes_become_items_of_64_kib(void) {
@@ -209,7 +210,8 @@ static void one_file_reads_and_writes_by_turns(void) {
     char line[64], expected[64];
 
     for (int i = 0; i < 100; i++) {
-        /* Two lines come back at once: the second one is read ahead while the next is written. */
+        /* Two lines come back at once: the second one is read ahead while the next line is
+         * written. */
         CU_ASSERT(fprintf(file, "a%d\nb%d\n", i, i) > 0);
         CU_ASSERT_EQUAL(fflush(file), 0);
         CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), file));
@@ -227,7 +229,7 @@ static void two_files_share_a_stream(void) {
 
     CU_ASSERT_FATAL(to && from);
     CU_ASSERT(fputs("hello\nworld\n", to) >= 0);
-    CU_ASSERT_EQUAL(fclose(to), 0); /* ends this side; the other one goes on */
+    CU_ASSERT_EQUAL(fclose(to), 0); /* this ends one side; the other side goes on */
     CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), from));
     CU_ASSERT_STRING_EQUAL(line, "hello\n");
     CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), from));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Streams both ways. */
+/* Streams in both directions. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -60,7 +60,7 @@ static int fail(ferry_request *request, void *ctx) {
     return ferry_request_throw(request, "test.Broken", NULL, "in mid-stream");
 }
 
-/* Long enough for what arrives meanwhile to be read before the next call is begun. */
+/* Computes so long that messages which arrive in this time are read before the next call begins. */
 static int compute(ferry_request *request, void *ctx) {
     (void)ctx;
     usleep(100000);
@@ -191,7 +191,7 @@ static void items_keep_their_order_whatever_their_size(void) {
         ferry_stream_open(client, "test.S.echo", one, FERRY_SEND | FERRY_RECEIVE, &stream, &error),
         0);
     while (got < N && r >= 0) {
-        /* A large one, then small ones that must not overtake it. */
+        /* A large item, then small ones that must not overtake it. */
         for (int burst = 0; burst < 4 && sent < N; burst++, sent++) {
             size_t len = sent % 4 == 0 ? sizeof(block) : 100;
 

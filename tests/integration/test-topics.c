@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Publishing, subscribing, gathering. */
+/* Publishing, subscribing and gathering. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -78,7 +78,7 @@ static void a_publisher_may_be_told_of_each_publish(void) {
         CU_ASSERT_EQUAL(ferry_publish(client, "told", ferry_str("x"), &options, NULL), 0);
     CU_ASSERT_EQUAL(told.n, 0);
     CU_ASSERT_TRUE(process_until(client, &told.n, 100));
-    /* In a blocking call the answers come, and the callbacks wait for their turn. */
+    /* A blocking call receives the answers; their callbacks wait for the next turn. */
     CU_ASSERT_EQUAL(ferry_publish(client, "told", ferry_str("x"), &options, NULL), 0);
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
     CU_ASSERT_EQUAL(told.n, 100);
@@ -86,7 +86,7 @@ static void a_publisher_may_be_told_of_each_publish(void) {
     CU_ASSERT_EQUAL(told.failed, 0);
     ferry_close(client);
 
-    /* Before the connection is up; close waits for the confirmation. */
+    /* Before the connection is up; ferry_close() waits for the confirmation. */
     CU_ASSERT_EQUAL(ferry_open(broker.url, NULL, &early, NULL), 0);
     CU_ASSERT_EQUAL(ferry_publish(early, "told", ferry_str("x"), &options, NULL), 0);
     ferry_close(early);
@@ -150,7 +150,7 @@ static int subscribe_answering(ferry_client *client, void *ctx) {
     return ferry_subscribe(client, "who", NULL, answer, ctx, NULL, NULL);
 }
 
-/* The kept copy of an answer outlives the callback. */
+/* The copy of an answer is valid after the callback. */
 static void keep_answer(const ferry_message *message, void *ctx) {
     const ferry_message **kept = ctx;
 
@@ -169,7 +169,7 @@ static void an_answer_names_its_subscriber(void) {
                     0);
     CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
     CU_ASSERT_PTR_NOT_NULL_FATAL(kept->from);
-    /* The name of a client without a name of its own: program and process. */
+    /* A client without a name has the name of its program and process. */
     snprintf(process, sizeof(process), "/%d", getpid());
     CU_ASSERT_PTR_NOT_NULL(strstr(kept->from, process));
     CU_ASSERT(kept->from_session > 0);
@@ -217,7 +217,7 @@ static void a_lost_connection_ends_gathering_and_pinging_at_once(void) {
     pthread_join(killer, NULL);
     broker_respawn(&broker);
 
-    /* The broker answers no further ping: it is killed first. */
+    /* The broker is killed before it can answer another ping. */
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), 0);
     kill(broker.pid, SIGSTOP);
     start_ms = clock_ms();
@@ -306,7 +306,7 @@ static void flush_waits_until_the_broker_has_all_messages(void) {
             ferry_publish(pub, "flush.much", ferry_bytes_of(large, sizeof(large)), NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_publish(pub, "flush.last", ferry_str("here"), &retain, NULL), 0);
     CU_ASSERT_EQUAL(ferry_flush(pub, NULL), 0);
-    /* A subscriber that comes now gets it. */
+    /* A subscriber that comes now gets the last message. */
     CU_ASSERT_EQUAL(ferry_subscribe(sub, "flush.last", NULL, see, &seen, NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(sub, &seen.n, 1));
     CU_ASSERT_STRING_EQUAL(seen.body, "here");

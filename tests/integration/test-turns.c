@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The broker is one thread, so a turn of its loop may do only so much work: the rest is left to the
- * turns that follow, and other clients have theirs between them. Each test gives the broker much
- * work and counts the turns that it takes: on a fast machine as many as on a slow one. */
+/* The broker is one thread, so a turn of its loop may do a limited amount of work; further work is
+ * left to later turns, and other clients are served between them. Each test gives the broker much
+ * work and counts the turns that it takes, which does not depend on the speed of the machine. */
 
 #include <poll.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@
 
 enum {
     MANY = 100000,
-    PER_TURN = 1024,        /* jobs or entries of a list in one turn, at most: two slices of 512 */
+    PER_TURN = 1024,        /* the most jobs or entries of a list in one turn: two slices of 512 */
     ANSWER_MS = PATIENCE_MS /* only a hang takes longer */
 };
 
@@ -37,7 +37,7 @@ static void scene_start(Scene *scene) {
     scene->observer = open_with(scene->broker.url, &(ferry_options){.timeout_ms = ANSWER_MS});
 }
 
-/* A session that stays, although its messages are not read, for up to the whole test. */
+/* Begins a session that stays open for up to the whole test, although its messages are not read. */
 static int session(Scene *scene, uint64_t credit) {
     int fd = raw_session(scene->broker.port, credit);
 
@@ -50,13 +50,13 @@ static void scene_end(Scene *scene) {
     daemon_end(&scene->broker);
 }
 
-/* Before the work that is counted. */
+/* Call it before the work that is counted. */
 static void watch(Scene *scene) {
     scene->start_ms = clock_ms();
     scene->turns = broker_stat(scene->observer, "turns");
 }
 
-/* Checks that at least this many turns were necessary. */
+/* Checks that the work has taken at least so many turns. */
 static void check_turns(Scene *scene, uint64_t at_least, const char *format, ...) {
     uint64_t turns = broker_stat(scene->observer, "turns") - scene->turns;
     va_list args;
@@ -92,7 +92,7 @@ static bool stat_falls(Scene *scene, const char *name, uint64_t to) {
     return true;
 }
 
-/* One number of ferry.Broker.queue. */
+/* A number of ferry.Broker.queue. */
 static int64_t count_of(ferry_client *client, const char *queue, const char *what) {
     ferry_reply *reply = NULL;
     uint8_t args[64] = {0x91};
@@ -130,8 +130,8 @@ static bool count_reaches(ferry_client *client, const char *queue, const char *w
 
 /* ---- jobs ---- */
 
-/* Jobs whose delay, or time to live, ends at at_ms. False: that came before the last one was
- * pushed. */
+/* Pushes jobs whose delay, or time to live, ends at at_ms. False: at_ms came before the last
+ * push. */
 static bool push_many(ferry_client *client, bool delayed, uint64_t at_ms) {
     for (int n = 0; n < MANY && clock_ms() < at_ms;) {
         uint64_t ms = at_ms - clock_ms() + 1;
@@ -175,8 +175,8 @@ static void jobs_that_come_due_at_once_take_many_turns(void) {
 
 /* ---- topics ---- */
 
-/* Publishes n times, as fast as it can, and waits until that is done. %d in a topic: each time to
- * another. */
+/* Publishes n times, as fast as possible, and waits until that is done. %d in `topic`: each time
+ * another topic. */
 __attribute__((format(printf, 2, 0))) static void flood(int fd, const char *topic, int n) {
     static uint8_t batch[WIRE_BATCH_MAX];
     Message publish = {.op = OP_PUBLISH, .body = span_text("x")};
@@ -223,7 +223,7 @@ static void the_same(char to[256], int i) {
 
 static int n_sessions;
 
-/* By the bits of i: 14 tokens, each a or a star. */
+/* Makes a pattern from the bits of i: 14 tokens, each `a` or a star. */
 static void starry(char to[256], int i) {
     int bits = n_sessions * 128 + i;
 
@@ -254,7 +254,7 @@ static void crowd(const char *what, int sessions, int n, void (*pattern)(char to
     scene_end(&scene);
 }
 
-/* A publish to 10 000 subscriptions is more work than one turn does by intention. */
+/* A publish to 10 000 subscriptions is more work than a turn is meant to do. */
 static void costly_publishes_take_many_turns(void) {
     crowd("all match", 1, 10000, the_same, "a", 500, 500);
     crowd("all match", 10, 10000, the_same, "a", 20, 20);
@@ -273,10 +273,11 @@ static void swallow(int fd, int wait_ms) {
         ;
 }
 
-/* The i-th of many messages, from 1 on. */
+/* Makes the i-th of many messages, from 1 on. */
 typedef Message (*Nth)(int i);
 
-/* A thousand at a time, each time waiting until they are handled: no more than credit allows. */
+/* Sends a thousand messages at a time and waits until they are handled: more are not covered by the
+ * credit. */
 static void say_many(int fd, int n, Nth message_of) {
     static uint8_t batch[WIRE_BATCH_MAX];
     Message ok;
@@ -372,7 +373,7 @@ static void subscriber_goes(void) {
     n_before = broker_stat(scene.observer, "sessions");
     fd = session(&scene, 1 << 20);
     subscribe_all(fd, 10000, the_same);
-    flood(other, "a", 200); /* 262144 messages wait for it at most */
+    flood(other, "a", 200); /* at most 262144 messages wait for it */
     watch(&scene);
     raw_close(fd);
     CU_ASSERT_TRUE(stat_reaches(&scene, "sessions", n_before));
@@ -397,7 +398,10 @@ static Message nth_question(int i) {
 }
 
 static void questions_to_many_take_many_turns(void) {
-    enum { ASKED_MAX = 65536 /* max_calls: questions that one session leaves unanswered */ };
+    enum {
+        ASKED_MAX = 65536 /* max_calls: the number of questions that a session may leave
+                           * unanswered */
+    };
     uint64_t before;
     int fd, other;
     Scene scene;
@@ -410,7 +414,7 @@ static void questions_to_many_take_many_turns(void) {
     watch(&scene);
     say_many(other, 50, nth_question);
     check_turns(&scene, 50, "50 questions to 10000 subscriptions that answer nothing");
-    /* Their windows end at about the same time: the questions are forgotten in slices. */
+    /* The windows end at about the same time: the questions are forgotten in slices. */
     watch(&scene);
     CU_ASSERT_TRUE(stat_falls(&scene, "memory_topics", before));
     check_turns(&scene, ASKED_MAX / PER_TURN, "the end of these questions");

@@ -28,7 +28,7 @@ static int numbers(ferry_request *request, const typed_range *range, void *ctx) 
     size_t n = 0;
 
     (void)ctx;
-    /* The default arrives. */
+    /* The default value arrives. */
     CU_ASSERT_PTR_NOT_NULL(range->step);
     for (int32_t i = range->low; i <= range->high && n < 100; i += *range->step)
         v[n++] = i;
@@ -113,7 +113,7 @@ static int notes(ferry_request *request, void *ctx) {
 
 static int forgets(ferry_request *request, void *ctx) {
     (void)ctx;
-    /* The answer of another method is refused. */
+    /* The function for another method's answer refuses. */
     CU_ASSERT_EQUAL(typed_add_return(request, 1), -EINVAL);
     return 0;
 }
@@ -301,7 +301,8 @@ static void results_of_every_kind_come_back(void) {
     CU_ASSERT_EQUAL(typed_flip(client, false, &b, &error), 0);
     CU_ASSERT_TRUE(b);
     CU_ASSERT_EQUAL(typed_nothing(client, &error), 0);
-    CU_ASSERT_EQUAL(typed_add(client, 1, 2, NULL, &error), 0); /* not wanted */
+    CU_ASSERT_EQUAL(typed_add(client, 1, 2, NULL, &error), 0); /* the caller does not want the
+                                                                * result */
     CU_ASSERT_PTR_NULL(error.type);
     tear_down();
 }
@@ -401,7 +402,7 @@ static void oneway_calls_outlive_the_client_that_made_them(void) {
     ferry_close(other);
     CU_ASSERT_EQUAL(count_notes(20), 20);
 
-    /* Before the connection is up, and through a handle of its own. */
+    /* Before the connection is up, and through a separate handle. */
     CU_ASSERT_EQUAL(ferry_open(broker.url, NULL, &other, NULL), 0);
     CU_ASSERT_EQUAL(ferry_with(other, NULL, &handle, NULL), 0);
     for (int i = 0; i < 10; i++)
@@ -545,7 +546,7 @@ static void a_closed_stream_frees_its_server(void) {
     CU_ASSERT_EQUAL(typed_primes_next(stream, &prime, &error), 1);
     CU_ASSERT_EQUAL(prime, 2);
     ferry_stream_close(stream);
-    /* The handler is in the middle of it: it hears of the end when it yields. */
+    /* The handler is in the middle of the stream: it gets the error when it yields. */
     CU_ASSERT_EQUAL(typed_add(client, 1, 2, &result, &error), 0);
     CU_ASSERT_EQUAL(result, 3);
     CU_ASSERT_PTR_NULL(error.type);
@@ -573,7 +574,7 @@ static void a_lost_broker_ends_streams_in_both_directions(void) {
     CU_ASSERT_EQUAL(typed_talk_end(stream, NULL), r);
     ferry_stream_close(stream);
 
-    /* And both ends are as good as new. */
+    /* Both ends can be used again. */
     broker_respawn(&broker);
     for (int tries = 0; tries < 1200 && (r = typed_add(client, 1, 2, &(int64_t){0}, NULL)) < 0;
          tries++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Servers with invalid descriptions: the server gets the error, the service is listed as
- * undescribed, and its calls are served all the same. */
+ * undescribed, and its calls are served. */
 
 #include <unistd.h>
 
@@ -28,7 +28,7 @@ static void tear_down(void) {
     daemon_end(&broker);
 }
 
-/* Writes {"v": 1, "service": "odd.Odd", KEY: and the caller appends its value. */
+/* Writes {"v": 1, "service": "odd.Odd", KEY: … The caller appends the value of KEY. */
 static void begin(Buffer *to, uint32_t n_keys, const char *key) {
     buffer_reset(to);
     write_map(to, n_keys);
@@ -53,8 +53,8 @@ static void write_lists(Buffer *to) {
     write_text(to, "i32");
 }
 
-/* Sends SERVE with this description, on a session that stays until the end of the test. The OK
- * contains the problem, and so does the answer to a request for the description; wanted NULL: any
+/* Sends SERVE with this description, on a session that stays open until the end of the test. The OK
+ * has the problem, and so has the answer to a request for the description; wanted NULL: any
  * problem. */
 static void is_told(const Buffer *description, const char *wanted) {
     ferry_description *found = NULL;

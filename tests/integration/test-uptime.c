@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Machines that have just started, or run for a century: the monotonic clock of a process begins
- * anywhere. Time namespaces give each process one of its own.
+ * Machines that have just started, or have run for a century: the monotonic clock of a process may
+ * begin anywhere. Time namespaces give each process a clock of its own.
  */
 
 #include <errno.h>
@@ -24,12 +24,12 @@ enum { LATE_MS = 20000, EARLY_MS = 3, BEFORE_S = 4 };
 
 typedef struct Pair {
     const char *what;
-    int64_t broker_s, client_s; /* since they were started */
+    int64_t broker_s, client_s; /* since these processes were started */
     Daemon broker;
     Process client;
 } Pair;
 
-/* Processes that we start from now on have been up for so long. */
+/* Processes that are started from now on have been up for this time. */
 static void set_uptime(int64_t uptime_s) {
     int64_t offset_s = uptime_s - (int64_t)(clock_ms() / 1000);
     char text[100];

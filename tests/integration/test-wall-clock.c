@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wall clock jumps, and nothing that ferry waits for takes notice. */
+/* The wall clock jumps; no time that ferry measures is affected. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -20,7 +20,7 @@ enum { HOUR_S = 3600, RUN_S = 8, LATE_MS = 20000, EARLY_MS = 3, BETWEEN_MS = 400
 
 static volatile int64_t *offset_s;
 
-/* From now on the processes that we start have a wall clock that is off by *offset_s. */
+/* From now on, processes that are started have a wall clock that differs by *offset_s. */
 static void take_their_clock(const char *folder) {
     const char *shim = getenv("FERRY_TEST_CLOCK_SHIM");
     static char path[128];
@@ -83,7 +83,7 @@ static void waits_do_not_depend_on_the_wall_clock(void) {
         Daemon broker;
         uint64_t start_ms;
 
-        /* Its folder first, for the clock. */
+        /* Its folder first: the clock needs it. */
         daemon_start(&broker, &(DaemonOptions){.config = TIMED_CONFIG});
         daemon_kill(&broker);
         take_their_clock(broker.folder);

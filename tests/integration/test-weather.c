@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A line that loses packets, is slow, or far: things take longer, deadlines do not. */
+/* A line that loses packets, is slow, or has a long delay: calls take longer, deadlines stay
+ * exact. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ enum {
     LATE_PERCENT = 1000, /* of a call's deadline; only a call that hangs ends later */
     PUSHES = 100,
     LOST_MAX = 2,   /* connections: TCP itself gives up for 6 s after five losses in a row */
-    DONE_MS = 60000 /* until what was pushed is confirmed */
+    DONE_MS = 60000 /* until all pushes are confirmed */
 };
 
 typedef struct Far {
@@ -102,7 +103,7 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* By how many percent of its deadline the 99th of a hundred calls ended too late. */
+/* The lateness of the 99th of a hundred calls, in percent of its deadline. */
 static double lateness(int *ret_good) {
     static double late[CALLS];
 
@@ -200,7 +201,7 @@ static void a_narrow_line(void) {
     one_sitting(&weather, "1 Mbit/s, 5 % lost", seed);
 }
 
-/* For ten seconds each way the line carries nothing but the body: PINGs wait behind it. */
+/* For ten seconds in each direction the line carries only the body: PINGs wait behind it. */
 static void a_large_body_over_a_slow_line(void) {
     static const Weather weather = {.delay_ms = 5, .kbit = 480};
     static uint8_t body[600000];

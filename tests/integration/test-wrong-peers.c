@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets of libzmq that are no clients of ferry, or no DEALERs at all: each is refused with the
- * reason and its address in the log, however often it connects again, and other clients notice
- * nothing. DEALERs of older and newer options are served.
+ * Sockets of libzmq that are not clients of ferry, or not DEALERs: each is refused, with the reason
+ * and its address in the log, however often it connects again, and other clients are served as
+ * before. DEALERs with older and newer options are served.
  */
 
 #include <stdio.h>
@@ -69,7 +69,7 @@ static void sockets_of_other_types_are_refused_by_name(void) {
     daemon_end(&broker);
 }
 
-/* The right socket, but not the right messages. */
+/* The right type of socket, but the wrong messages. */
 static void dealers_that_say_something_else_are_refused(void) {
     static const struct {
         const char *first, *logged;
