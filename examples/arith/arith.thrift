@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace * arith
 
-/** The result has no place in 64 bits. */
+/** The result does not fit into 64 bits. */
 exception Overflow {
   1: i64 a
   2: i64 b
@@ -19,7 +19,7 @@ exception NotQuadratic {
   1: string message
 }
 
-/** The smaller and the larger root; the same one twice where the parabola only touches zero. */
+/** The smaller and the larger root; both are equal if the parabola only touches zero. */
 struct Roots {
   1: double low
   2: double high
@@ -73,19 +73,19 @@ service Arith {
   /** The real roots of ax² + bx + c. */
   Roots quadratic(1: double a, 2: double b, 3: double c) throws (1: NoRealRoots none, 2: NotQuadratic not_quadratic) (idempotent = "true")
 
-  /** Gives back what it gets: shows that every type arrives as it left. */
+  /** Returns its argument: shows that values of every type arrive unchanged. */
   Everything echo(1: Everything everything) (idempotent = "true")
 
-  /** Which instance answers: with `--instance` a caller addresses one of several. */
+  /** The instance that answers: with `--instance` a caller chooses one of several. */
   string whoami() (idempotent = "true")
 
   /**
    * The number kept in this server.
    *
-   * Anybody may read it; to set it a caller needs the header `token: open sesame`. Others get
-   * ferry.PermissionDenied.
+   * Every caller may read it. To set it, a caller needs the header `token: open sesame`; other
+   * callers get ferry.PermissionDenied.
    */
   i64 memory() (idempotent = "true")
-  /** Sets the number, returns the one before. */
+  /** Sets the number, and returns the previous one. */
   i64 remember(1: i64 number)
 }

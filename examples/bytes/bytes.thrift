@@ -18,21 +18,21 @@ enum Codec {
 enum Errors {
   /** Throw DecodeError or EncodeError. */
   STRICT = 1
-  /** Put U+FFFD in its place when decoding, a question mark when encoding. */
+  /** Replace it: by U+FFFD when decoding, by a question mark when encoding. */
   REPLACE = 2
   /** Leave it out. */
   IGNORE = 3
 }
 
-/** These octets are no text in this codec. */
+/** These octets are not valid text in this codec. */
 exception DecodeError {
   /** As Python spells it: "ascii", "utf-8", "gbk", "latin-1", "utf-16". */
   1: string codec
-  /** Which octet, from 0. */
+  /** The position of the octet, from 0. */
   2: i64 position
   /** Its value: 0 to 255. */
   3: i32 octet
-  /** How many octets from there on are wrong together. */
+  /** The number of invalid octets from there on. */
   4: i32 length
   /** "ordinal not in range(128)", "invalid start byte", "unexpected end of data". */
   5: string reason
@@ -42,7 +42,7 @@ exception DecodeError {
 /** The codec has no octets for this character. */
 exception EncodeError {
   1: string codec
-  /** Which character, from 0. */
+  /** The position of the character, from 0. */
   2: i64 position
   /** Its code point: 945 for U+03B1. */
   3: i32 character
@@ -52,7 +52,7 @@ exception EncodeError {
 
 /** A number does not fit in an octet. */
 exception BadOctet {
-  /** Which number, from 0. */
+  /** The position of the number, from 0. */
   1: i32 index
   2: i32 value
   3: string message
@@ -68,8 +68,8 @@ exception BadArgument {
 /**
  * Octets, and text made of them.
  *
- * A network carries octets: numbers from 0 to 255. A codec turns text into octets and octets into
- * text. A reader with another codec than the writer's gets an error, or worse: other text.
+ * A network carries octets: numbers from 0 to 255. A codec converts text to octets and octets to
+ * text. A reader with a different codec than the writer gets an error, or worse: wrong text.
  */
 service Bytes {
   /** The octets with these values: `octets '[97, 98]'` gives `ab`. */
@@ -84,8 +84,8 @@ service Bytes {
   /**
    * The octets as text.
    *
-   * A text on ferry's wire holds no U+0000: octets that stand for one are a DecodeError, whatever
-   * `errors` says.
+   * A text in ferry cannot contain U+0000: octets that mean U+0000 are a DecodeError, for every
+   * value of `errors`.
    */
   string decode(1: binary octets, 2: Codec codec = Codec.UTF_8, 3: Errors errors = Errors.STRICT) throws (1: DecodeError decode_error, 2: BadArgument bad_argument) (idempotent = "true")
 }

@@ -10,9 +10,9 @@ exception NotFound {
 /**
  * A small site, to be watched.
  *
- * A network sniffer shows the packets of a port, needs the rights of the administrator, and leaves it to
- * the reader to find the messages in the bytes. `ferry tap` shows whole messages by service, method,
- * topic, queue or session, needs no right beyond that of the broker, and writes files that Wireshark opens.
+ * A network sniffer shows the packets of a port and needs administrator rights, and its user must
+ * find the messages in the bytes. `ferry tap` shows whole messages by service, method, topic, queue
+ * or session, needs only a right at the broker, and writes files that Wireshark opens.
  */
 service Capture {
   /** Returns the text of a page. */

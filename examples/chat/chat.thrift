@@ -14,7 +14,7 @@ enum Kind {
   SAID = 1
   JOINED = 2
   LEFT = 3
-  /** Gone without a word: the connection was lost, or the program died. */
+  /** Left without saying so: the connection was lost, or the program died. */
   VANISHED = 4
 }
 
@@ -30,9 +30,9 @@ struct Line {
 
 /** The first item of a new member. */
 struct Welcome {
-  /** To be shown with everything said. Nobody else knows it. */
+  /** Pass it to `say` and `leave`. Other members do not know it. */
   1: uuid ticket
-  /** The line that says that you joined. */
+  /** The number of the line that announces you. */
   2: i64 number
   /** The members, you included. */
   3: list<string> members
@@ -44,13 +44,13 @@ exception BadName {
   2: string message
 }
 
-/** Somebody in the room has this name. */
+/** A member of the room has this name already. */
 exception NameTaken {
   1: string room
   2: string name
 }
 
-/** Nobody else fits in. */
+/** The room is full. */
 exception RoomFull {
   1: string room
   2: i32 members
@@ -77,12 +77,12 @@ service Chat {
   /**
    * Enters a room, and stays while the stream is open.
    *
-   * One item comes at once, the welcome. The stream ends when the member leaves. It may stay
-   * silent for an hour.
+   * The first item, the welcome, comes at once, and no other item follows. The stream ends when the
+   * member leaves. A member may be silent for an hour.
    */
   stream<Welcome> join(1: string room, 2: string name) throws (1: BadName bad_name, 2: NameTaken taken, 3: RoomFull full) (timeout = "1h")
 
-  /** Says something to everybody in the room; returns the number of the line. */
+  /** Says something to all members of the room; returns the number of the line. */
   i64 say(1: uuid ticket, 2: string text) throws (1: NotAMember not_a_member, 2: BadLine bad_line)
 
   /** Leaves the room. */
@@ -91,6 +91,6 @@ service Chat {
   /** The members of a room in the order in which they joined; empty if there is no such room. */
   list<string> members(1: string room) (idempotent = "true")
 
-  /** The rooms that somebody is in. */
+  /** The rooms that have members. */
   list<string> rooms() (idempotent = "true")
 }

@@ -18,7 +18,7 @@ enum RecordType {
 struct Record {
   /** With the dot at its end. */
   1: string name
-  /** How many seconds it may be remembered. */
+  /** For how many seconds it may be cached. */
   2: i64 ttl
   /** "IN": the internet. */
   3: string cls
@@ -43,7 +43,7 @@ struct MailHost {
   1: string host
   /** Of MX; otherwise 0. */
   2: i32 priority
-  /** May be empty: a host that the domain names and the DNS does not know. */
+  /** Empty for a host that the domain names but the DNS does not know. */
   3: list<string> addresses
 }
 
@@ -61,7 +61,7 @@ exception NoSuchDomain {
   2: string message
 }
 
-/** RFC 7505: the domain says, by the MX record ".", that it takes no mail. */
+/** RFC 7505: the domain declares by the MX record "." that it accepts no mail. */
 exception NoMail {
   1: string domain
   2: string message
@@ -80,7 +80,7 @@ exception AliasLoop {
   2: string message
 }
 
-/** A name server said that it cannot answer, or none did. */
+/** A name server reported that it cannot answer, or no server answered. */
 exception ServerFailure {
   1: string domain
   /** Of the DNS: 2 is SERVFAIL, 5 REFUSED; -1: no answer at all. */
@@ -104,7 +104,7 @@ exception NotAllowed {
 exception WhoisFailure {
   1: string host
   2: i32 os_errno
-  /** How many bytes had come. */
+  /** The number of bytes that had arrived. */
   3: i64 received
   4: string message
 }
@@ -116,14 +116,14 @@ exception WhoisFailure {
  * by TCP when an answer is larger than a datagram. Nothing is taken from /etc/hosts.
  */
 service Dns {
-  /** The records of a name, of each type asked for, in that order; absent: all five types. */
+  /** The records of a name, of each requested type, in that order; absent: all five types. */
   list<Record> lookup(1: string domain, 2: optional list<RecordType> types) throws (1: NoSuchDomain no_such_domain, 2: ServerFailure server_failure, 3: BadName bad_name) (timeout = "10s")
 
   /**
    * The hosts that take a domain's mail, as RFC 5321 says.
    *
-   * Its MX records in the order of their preference; without any, the domain's own address. Aliases
-   * are followed first.
+   * These are its MX records in the order of their preference; without MX records, the domain's own
+   * address. Aliases are followed first.
    */
   MailHosts mail(1: string domain) throws (1: NoSuchDomain no_such_domain, 2: ServerFailure server_failure, 3: BadName bad_name, 4: NoMail no_mail, 5: NoMailHost no_mail_host, 6: AliasLoop alias_loop) (timeout = "20s")
 

@@ -13,9 +13,9 @@ union Value {
   4: binary octets
 }
 
-/** The format is not understood. */
+/** The format is malformed. */
 exception BadFormat {
-  /** Which character of it, from 0. */
+  /** The position of the character, from 0. */
   1: i32 position
   2: string reason
   3: string message
@@ -23,7 +23,7 @@ exception BadFormat {
 
 /** A number does not fit in the octets of its code. */
 exception OutOfRange {
-  /** Which value, from 0. */
+  /** The position of the value, from 0. */
   1: i32 index
   /** The code: "i". */
   2: string code
@@ -40,7 +40,7 @@ exception BadValue {
   3: string message
 }
 
-/** More values, or fewer, than the format has places for. */
+/** There are more or fewer values than the format has. */
 exception WrongCount {
   1: i32 expected
   2: i32 received
@@ -58,8 +58,8 @@ exception WrongLength {
  * Numbers as octets: which end comes first?
  *
  * The number 0x13579ace has four octets. Big-endian machines store 13 first, little-endian machines
- * ce. Networks agreed on big-endian; a program that copies memory to a socket gets it wrong on most
- * of today's machines.
+ * ce. Networks use big-endian; a program that copies memory to a socket sends the wrong order on
+ * most of today's machines.
  *
  * A format is an optional first character and then codes, each with an optional count.
  *

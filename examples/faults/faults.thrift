@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace * faults
 
-/** The system said no: Python's OSError. */
+/** A system call failed: Python's OSError. */
 exception OSError {
   /** The number: 111. */
   1: i32 error_number
@@ -9,12 +9,12 @@ exception OSError {
   2: string name
   /** Its text: "Connection refused". */
   3: string text
-  /** Which call said so: "connect". */
+  /** The call that failed: "connect". */
   4: string call
   5: string message
 }
 
-/** getaddrinfo() said no: Python's socket.gaierror. */
+/** getaddrinfo() failed: Python's socket.gaierror. */
 exception GaiError {
   /** Its code: -2. */
   1: i32 code
@@ -26,15 +26,15 @@ exception GaiError {
   5: string message
 }
 
-/** Nothing happened in time: Python's socket.timeout. */
+/** The time limit has passed: Python's socket.timeout. */
 exception Timeout {
-  /** How long was waited. */
+  /** The time that was waited. */
   1: i32 waited_ms
   2: string call
   3: string message
 }
 
-/** Not a URL that is understood: Python's ValueError of urllib. */
+/** The text is not a supported URL: Python's ValueError of urllib. */
 exception ValueError {
   1: string url
   2: string message
@@ -55,21 +55,21 @@ exception Forbidden {
 
 /** The ports of 127.0.0.1 that the server holds for its callers. */
 struct HeldPorts {
-  /** Nobody listens: connections are refused. */
+  /** No program listens: connections are refused. */
   1: i32 closed
-  /** Somebody listens and says nothing. */
+  /** A program listens and sends nothing. */
   2: i32 silent
 }
 
 /**
  * Errors of a network, raised on purpose.
  *
- * Each fault really happens, in the server, and arrives as an exception with its facts.
- * `faults.Http` passes on the errors of its sockets as they are; `urlopen` wraps them into its own,
- * and keeps the cause: ferry_error_cause() leads to it.
+ * Each fault really happens, in the server, and arrives as an exception with its details.
+ * `faults.Http` passes on the errors of its sockets unchanged; `urlopen` wraps them in its own
+ * error and keeps the cause, which ferry_error_cause() returns.
  *
- * The server looks up no names on the network: "localhost" and addresses are known, everything else
- * is not. It connects to its own two ports alone, and to the one that $FAULTS_PORT names.
+ * The server looks up no names on the network: it knows only "localhost" and addresses. It connects
+ * only to its own two ports, and to the port in $FAULTS_PORT.
  */
 service Faults {
   /** The ports to try. */
@@ -98,7 +98,7 @@ service Faults {
   string urlopen(1: string url) throws (1: ValueError value_error, 2: URLError url_error)
 }
 
-/** A low layer, as Python's http.client: errors of its sockets arrive as they are. */
+/** A low layer, like Python's http.client: errors of its sockets are passed on unchanged. */
 service Http {
   /** GET / by HTTP. Returns the status line. An answer must begin within a second. */
   string get(1: string host, 2: i32 port) throws (1: OSError os_error, 2: GaiError gai_error, 3: Timeout timeout, 4: Forbidden forbidden)

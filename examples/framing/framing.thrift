@@ -2,26 +2,26 @@
 namespace * framing
 
 enum Pattern {
-  /** One message: all bytes until the connection ends. Nobody answers. */
+  /** One message: all bytes until the connection ends. There is no answer. */
   CLOSE = 1
   /** One message, until the sender ends its direction; the other stays open for the answer. */
   HALF_CLOSE = 2
   /** Every message has the same length. */
   FIXED = 3
-  /** A byte that no message may contain ends each. */
+  /** Each message ends with a byte that no message may contain. */
   DELIMITED = 4
-  /** Four bytes with the length go ahead, most significant first. */
+  /** Four bytes with the length precede each message, most significant byte first. */
   LENGTH_PREFIXED = 5
   /** Blocks with a length each, of any number; an empty block ends the message. */
   BLOCKS = 6
 }
 
 struct Settings {
-  /** FIXED: of a message. BLOCKS: the most that `encode` puts into one. 1 to 16 MiB. */
+  /** FIXED: the size of a message. BLOCKS: the largest block of `encode`. 1 to 16 MiB. */
   1: i32 length = 16
   /** DELIMITED: 0 to 255; by default a newline. */
   2: i32 delimiter = 10
-  /** The largest message taken: at most 16 MiB. */
+  /** The largest accepted message: at most 16 MiB. */
   3: i32 limit = 1048576
   /**
    * CLOSE and HALF_CLOSE: how many bytes were announced.
@@ -36,18 +36,18 @@ exception Truncated {
   1: i64 messages
   /** Where in the stream the broken one begins. */
   2: i64 offset
-  /** How many bytes it, or its header, should have had; absent where nobody can know. */
+  /** The expected number of bytes of the message or of its header; absent if it is unknown. */
   3: optional i64 expected
-  /** How many of them came. */
+  /** The received number of bytes. */
   4: i64 received
   5: string message
 }
 
-/** A message is larger than the limit: found out before memory is spent on it. */
+/** A message is larger than the limit; this is reported before memory is allocated for it. */
 exception TooLong {
   1: i64 messages
   2: i64 offset
-  /** The size that was announced, or that was reached. */
+  /** The announced size, or the size reached so far. */
   3: i64 size
   4: i64 limit
   5: string message
@@ -55,7 +55,7 @@ exception TooLong {
 
 /** The pattern has no way to write this message. */
 exception NotEncodable {
-  /** Which one, from 0. */
+  /** The position of the message, from 0. */
   1: i32 index
   2: string message
 }
@@ -69,8 +69,8 @@ exception BadSettings {
 /**
  * Six ways to tell where a message ends in a stream of bytes.
  *
- * A connection carries bytes, not messages. `encode` puts messages into bytes after one of six
- * patterns, `decode` takes them out again, however the bytes were cut on the way.
+ * A connection carries bytes, not messages. `encode` writes messages as bytes by one of six
+ * patterns; `decode` reads them again, in whichever pieces the bytes arrive.
  */
 service Framing {
   /** The bytes that carry these messages. */

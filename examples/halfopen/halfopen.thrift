@@ -36,11 +36,11 @@ struct Received {
   /** SHA-256, as hexadecimal digits. */
   1: string sha256
   2: i64 bytes
-  /** In how many pieces. */
+  /** The number of pieces. */
   3: i64 pieces
 }
 
-/** There is no half of that number. */
+/** There is no half with this number. */
 exception BadHalf {
   1: i32 how
   2: string message
@@ -55,28 +55,32 @@ exception BadLimit {
 /**
  * Connections of which one half is closed.
  *
- * "That was all" and "I am gone" are two messages. A program that closes its socket after its last
- * byte says both, and cannot hear the answer. One that ends its direction says the first alone.
+ * "That was all" and "I am gone" are different messages. A program that closes its socket after its
+ * last byte sends both, and cannot receive the answer. A program that ends only its direction sends
+ * only the first one.
  */
 service Halfopen {
-  /** Shuts down one end of a scratch TCP connection on loopback, and tells what both ends get. */
+  /**
+   * Shuts down one end of a temporary TCP connection on loopback, and reports the results at both
+   * ends.
+   */
   Halves shutdown(1: How how) throws (1: BadHalf bad_half)
 
   /**
-   * SHUT_WR: takes everything until the caller ends its direction, then answers with a digest of it.
+   * SHUT_WR: reads everything until the caller ends its direction, and then answers with a digest.
    *
    * A caller that is lost before its end gets no digest.
    */
   Received digest(1: stream<binary> data) (timeout = "30s")
 
   /**
-   * SHUT_RD, said aloud: takes `limit` bytes and then no more.
+   * SHUT_RD, with a report: reads `limit` bytes and no more.
    *
-   * The answer is the digest of these bytes. A caller that goes on sending is told so by
-   * ferry.Cancelled, instead of sending into the void.
+   * The answer is the digest of these bytes. A caller that continues to send gets ferry.Cancelled,
+   * and its bytes are not silently lost.
    */
   Received first(1: stream<binary> data, 2: i64 limit) throws (1: BadLimit bad_limit) (timeout = "30s")
 
-  /** Lines about what came, after the caller's end: the other direction is open still. */
+  /** Lines about the received bytes, after the caller's end: the other direction is still open. */
   stream<string> report(1: stream<binary> data) (timeout = "30s")
 }

@@ -6,9 +6,9 @@ const i32 LEVELS = 32
 
 /** The text is not JSON. */
 exception Malformed {
-  /** Which character, from 0. */
+  /** The position of the character, from 0. */
   1: i64 position
-  /** The same place for a person: lines and columns from 1. */
+  /** The same position for people: line and column, from 1. */
   2: i32 line
   3: i32 column
   /** "a value is expected", "NaN is not a JSON number". */
@@ -16,25 +16,25 @@ exception Malformed {
   5: string message
 }
 
-/** A number that no 64 bits hold exactly, or that no double reaches. */
+/** A number that does not fit into 64 bits, or into the range of a double. */
 exception NumberTooLarge {
-  /** As it is written. */
+  /** As it is written in the text. */
   1: string number
   2: i64 position
   3: string message
 }
 
-/** More levels inside each other than are taken. */
+/** The value has too many nested levels. */
 exception TooDeep {
-  /** Where the first level too many begins. */
+  /** The position of the first level beyond the limit. */
   1: i64 position
   2: i32 limit
   3: string message
 }
 
-/** A MessagePack value that JSON cannot say. */
+/** A MessagePack value that JSON cannot express. */
 exception NotJson {
-  /** Which octet of the MessagePack the value begins at. */
+  /** The position of the value's first octet in the MessagePack. */
   1: i64 offset
   /** "NaN", "a binary string", "a key that is not a string". */
   2: string reason
@@ -44,10 +44,9 @@ exception NotJson {
 /**
  * JSON text to MessagePack values, and back.
  *
- * Both say the same things: null, true, numbers, text, lists, objects. JSON is for people,
- * MessagePack for programs. Whole numbers from -2^63 to 2^64-1 stay exact, unlike in programs that
- * read every number as a double and lose what lies beyond 2^53. The keys of objects keep their
- * order.
+ * Both have the same values: null, booleans, numbers, text, lists, objects. JSON is for people,
+ * MessagePack for programs. Integers from -2^63 to 2^64-1 stay exact. Programs that read every
+ * number as a double lose digits beyond 2^53. The keys of objects keep their order.
  */
 service Json {
   /** The MessagePack of a text; the strictest JSON there is: RFC 8259. */
@@ -57,7 +56,7 @@ service Json {
    * The text of one MessagePack value.
    *
    * With `ensure_ascii` every other character is written as \u and four hexadecimal digits, so that
-   * the text passes through programs that know ASCII alone.
+   * the text passes through programs that support only ASCII.
    */
   string dumps(1: binary value, 2: bool ensure_ascii = true) throws (1: NotJson not_json, 2: TooDeep too_deep) (idempotent = "true")
 }

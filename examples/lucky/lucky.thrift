@@ -13,25 +13,25 @@ struct Score {
 }
 
 /**
- * Lucky numbers over a line that loses things.
+ * Lucky numbers over a line that loses messages.
  *
- * A datagram may get lost, and a socket that takes whatever arrives may be fed a lie. Here the
- * server can be told to lose a share of the draws; a caller that asks again, with growing patience,
- * still gets its number, and gets it from nobody but the server.
+ * A datagram may get lost, and a socket that accepts every datagram may receive a forged one. Here
+ * the server can be told to lose a share of the draws. A caller that asks again, with growing time
+ * limits, still gets its number, and only from the server.
  */
 service Lucky {
   /**
    * A lucky number: at least 0, less than 1.
    *
-   * Asking twice does no harm. How long to wait for an answer, and how often to ask, is up to the
-   * caller: a lost draw is never answered, it ends by the caller's deadline.
+   * Asking twice does no harm. The caller decides how long to wait for an answer and how often to
+   * ask: a lost draw is never answered, and ends at the caller's deadline.
    */
   double draw() (idempotent = "true")
 
   /**
    * From now on loses this share of the draws.
    *
-   * The seed decides which ones: the same seed loses the same draws.
+   * The seed selects the draws: the same seed loses the same draws.
    */
   void lose(1: double share, 2: optional i64 seed = 1) throws (1: BadShare bad_share)
 

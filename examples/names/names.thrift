@@ -44,7 +44,7 @@ enum NameFlag {
   NUMERICHOST = 1
   /** The port as digits: no name is looked up. */
   NUMERICSERV = 2
-  /** The first part alone of a name in the own domain. */
+  /** Only the first part of a name in the server's own domain. */
   NOFQDN = 3
   /** Fail if the address has no name, instead of answering with the address. */
   NAMEREQD = 4
@@ -107,10 +107,10 @@ exception NoSuchProtocol {
   2: string message
 }
 
-/** The text is not an address of this family, or the bytes are not as many as it has. */
+/** The text is not an address of this family, or the number of bytes is wrong. */
 exception BadAddress {
   1: string address
-  /** How many bytes were given, of how many: 4 or 16. Absent for text. */
+  /** The given number of bytes, and the expected one: 4 or 16. Absent for text. */
   2: optional i32 received
   3: optional i32 expected
   4: string message
@@ -127,8 +127,8 @@ exception OutOfRange {
 /**
  * Names of hosts, services and protocols, and the numbers behind them.
  *
- * The functions of <netdb.h> and <arpa/inet.h> on the server's machine, a method each, with the
- * names that they have there. Lookups ask /etc/hosts and then the DNS, as /etc/nsswitch.conf says.
+ * The functions of <netdb.h> and <arpa/inet.h> on the server's machine, one method for each, with
+ * the same names. Lookups ask /etc/hosts and then the DNS, as /etc/nsswitch.conf says.
  */
 service Names {
   /** The name of the server's machine. */

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace * pi
 
-/** A batch of points goes to this topic, their common leading bits follow: 00, 01, 10 or 11. */
+/**
+ * Batches of points are published to this topic, followed by their common leading bits: 00, 01, 10
+ * or 11.
+ */
 const string TOPIC = "pi.bits."
 
-/** Where the counts go. */
+/** The queue of the counts. */
 const string QUEUE = "pi.tally"
 
 /** Random bits of a coordinate: the square of each fits in 64 bits. */
@@ -36,19 +39,19 @@ struct Estimate {
   4: map<string, i64> workers
 }
 
-/** Two lists belong together and are not of the same length, or too long. */
+/** Two related lists have different lengths, or are too long. */
 exception NotPairs {
   1: i32 xs
   2: i32 ys
 }
 
 /**
- * Pi by throwing darts: random bits down three kinds of road at once.
+ * Pi by random points: one program that uses all three topologies.
  *
  * A source publishes points as random bits. Points with both leading bits zero lie inside the
  * quarter circle without a calculation; a worker for these alone subscribes to `pi.bits.00`. For the
- * others a worker asks this service for the squares (request and reply). All workers push what they
- * found to the queue `pi.tally` (a pipeline), at whose end it is added up.
+ * others a worker asks this service for the squares (request and reply). All workers push their
+ * counts to the queue `pi.tally` (a pipeline), at whose end the counts are added up.
  */
 service Pi {
   /** Begins a new run with sums of zero. Returns the number of the run. */
@@ -61,6 +64,6 @@ service Pi {
    */
   list<i64> squares(1: list<i32> xs, 2: list<i32> ys) throws (1: NotPairs not_pairs) (idempotent = "true")
 
-  /** How far it is. */
+  /** The progress of the run. */
   Estimate tally() (idempotent = "true")
 }

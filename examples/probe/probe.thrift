@@ -53,7 +53,7 @@ exception ConnectionFailure {
   6: list<Attempt> attempts
 }
 
-/** The server was not told to allow this host: PROBE_ALLOW lists the allowed ones. */
+/** PROBE_ALLOW lists the allowed hosts, and this host is not among them. */
 exception NotAllowed {
   1: string host
   2: string service
@@ -63,8 +63,9 @@ exception NotAllowed {
 /**
  * Whether a host listens on a port.
  *
- * Looks the host up, tries its addresses one after another until one accepts, and hangs up. Nothing
- * is sent. There are three outcomes: the host listens, the name is unknown, no connection is made.
+ * Looks the host up, tries its addresses one after another until one accepts, and closes the
+ * connection. Nothing is sent. There are three outcomes: the host listens, the name is unknown, no
+ * connection is made.
  */
 service Probe {
   /** Tries a port, by number or by the name of its service. */

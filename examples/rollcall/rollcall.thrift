@@ -4,12 +4,12 @@ namespace * rollcall
 /** The topic of the roll call: its subscribers are on the roll. */
 const string TOPIC = "rollcall.everybody"
 
-/** How a member answers. */
+/** The answer of a member. */
 struct Card {
   1: string name
   2: string host
   3: i32 pid
-  /** Since when it is there, in milliseconds. */
+  /** For how long it has been present, in milliseconds. */
   4: i64 up_ms
 }
 
@@ -26,7 +26,7 @@ exception BadWindow {
  */
 service Rollcall {
   /**
-   * Calls the roll on behalf of the caller: who has answered when the window closes.
+   * Calls the roll on behalf of the caller: returns the answers that arrived within the window.
    *
    * Programs call it themselves, with ferry_gather(); this is for the shell.
    */

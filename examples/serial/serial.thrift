@@ -4,7 +4,7 @@ namespace * serial
 /** One object may have this many octets: 16 MiB. */
 const i64 MAX_OCTETS = 16777216
 
-/** Lists and maps inside each other: this many levels. */
+/** The limit of nested lists and maps. */
 const i32 LEVELS = 32
 
 /** Any value of MessagePack but extensions. */
@@ -16,7 +16,7 @@ union Value {
   5: binary octets
   6: list<Value> items
   7: map<string, Value> fields
-  /** Nothing: the content does not matter. */
+  /** Nil: the content is ignored. */
   8: bool nil
 }
 
@@ -33,7 +33,7 @@ struct Object {
 /** An object, or octets that were left unread. */
 union Item {
   1: Object object
-  /** Octets behind the last object that was asked for, as they came. */
+  /** The octets behind the last requested object, unchanged. */
   2: binary unread
 }
 
@@ -49,7 +49,7 @@ exception Truncated {
   1: i64 objects
   /** Where the broken one begins. */
   2: i64 offset
-  /** How many of its octets were there. */
+  /** The number of its octets that were present. */
   3: i64 received
   4: string message
 }
@@ -57,16 +57,16 @@ exception Truncated {
 /** No value of MessagePack begins with this octet: the input is not MessagePack from here on. */
 exception Garbage {
   1: i64 objects
-  /** Where the octet is. */
+  /** The position of the octet. */
   2: i64 offset
   3: i32 octet
   4: string message
 }
 
-/** More lists and maps inside each other than are read: found out before they are. */
+/** The object has too many nested lists and maps; this is reported before they are read. */
 exception TooDeep {
   1: i64 objects
-  /** Where the first level too many begins. */
+  /** The position of the first level beyond the limit. */
   2: i64 offset
   3: i32 limit
   4: string message
@@ -81,11 +81,11 @@ exception TooLarge {
 }
 
 /**
- * Objects as octets, one behind another: MessagePack.
+ * Objects as octets, one after another: MessagePack.
  *
- * Python's pickle runs code that the sender chose. It ignores what stands behind the first object,
- * and to read an object it wants all of it at once. MessagePack is data alone, and each of its objects says
- * where it ends: a stream of them can be read while it arrives, however it is cut.
+ * Python's pickle runs code that the sender has chosen. It ignores the octets behind the first
+ * object, and needs all octets of an object at once. MessagePack is only data, and the end of each
+ * object is known from its octets: a stream of objects can be read while it arrives, in any pieces.
  */
 service Serial {
   /** The octets of a value: `dumps '{"items": [{"whole": 1}, {"whole": 2}]}'`. */
@@ -97,8 +97,8 @@ service Serial {
   /**
    * Each object as soon as it is complete.
    *
-   * With `count` above 0, so many objects are read, and what stands behind them comes back as
-   * `unread`. With 0 all of them are, and the stream must end behind one.
+   * With `count` above 0, this many objects are read, and the octets behind them are returned as
+   * `unread`. With 0 all objects are read, and the stream must end behind an object.
    */
   stream<Item> load(1: stream<binary> octets, 2: i32 count = 0) throws (1: Truncated truncated, 2: Garbage garbage, 3: TooDeep too_deep, 4: TooLarge too_large) (timeout = "30s")
 }

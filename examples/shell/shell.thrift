@@ -13,10 +13,13 @@ struct Command {
   3: bool takes_arguments
 }
 
-/** How a command ended: one of status and signal is there. */
+/** The end of a command: either the status or the signal is present. */
 struct Exit {
   1: optional i32 status
-  /** The number of the signal that killed it, on this machine; over SSH its name stands in text. */
+  /**
+   * The number of the signal that killed it, on this machine; over SSH only `text` has the name of
+   * the signal.
+   */
   2: optional i32 signal
   /** "exit status 0", "killed by SIGKILL" */
   3: string text
@@ -40,7 +43,7 @@ struct Login {
 
 /** Bytes of a Telnet session as they are on the wire. */
 struct Said {
-  /** By us; otherwise by the host. */
+  /** True: sent by the service. False: sent by the host. */
   1: bool by_us
   2: binary bytes
 }
@@ -52,7 +55,7 @@ exception NotAllowed {
   3: string message
 }
 
-/** It ran for longer than its limit, and was killed with all its children. */
+/** The command ran for longer than its limit, and was killed with all its children. */
 exception TimeLimit {
   1: i32 limit_ms
   2: string message
@@ -65,7 +68,7 @@ exception NotStarted {
   3: string message
 }
 
-/** The host's key is not on the list, so nothing shows which host answers. No login was tried. */
+/** The host's key is not on the list, so the host cannot be identified. No login was tried. */
 exception UnknownHostKey {
   1: string host
   /** "ssh-ed25519" */
@@ -75,7 +78,7 @@ exception UnknownHostKey {
   4: string message
 }
 
-/** The host has another key than the list says: an impostor, or a new installation. */
+/** The host's key differs from the key on the list: an impostor, or a new installation. */
 exception ChangedHostKey {
   1: string host
   2: string type
@@ -83,22 +86,22 @@ exception ChangedHostKey {
   4: string message
 }
 
-/** The password or the key is not good for this user. */
+/** The host does not accept the password or the key of this user. */
 exception LoginRefused {
   1: string user
-  /** How one may log in there: "publickey", "password". */
+  /** The login methods of the host: "publickey", "password". */
   2: list<string> methods
   3: string message
 }
 
-/** No connection, or it broke. */
+/** The host could not be reached, or the connection broke. */
 exception Unreachable {
   1: string host
   2: i32 os_errno
   3: string message
 }
 
-/** The other side said something else than was waited for. */
+/** The host sent something else than the expected text. */
 exception NotExpected {
   /** "login:" */
   1: string expected
@@ -110,8 +113,8 @@ exception NotExpected {
 /**
  * Commands on the server's machine and on others, by SSH and by Telnet.
  *
- * Only commands that SHELL_COMMANDS lists run, by name, without a shell between: an argument is an
- * argument, whatever characters are in it. Only hosts that SHELL_ALLOW lists are connected to.
+ * Only commands that SHELL_COMMANDS lists are run, by name and without a shell: arguments may
+ * contain any characters. The service connects only to hosts that SHELL_ALLOW lists.
  */
 service Shell {
   list<Command> commands()

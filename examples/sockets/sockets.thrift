@@ -46,13 +46,13 @@ enum State {
 /** A socket of the server's machine: a line of `netstat -ano` and of `lsof -i`. */
 struct Entry {
   1: Kind kind
-  /** Bytes that have come and were not read; of LISTEN: connections that were not accepted. */
+  /** Received bytes that were not read; in LISTEN: connections that were not accepted. */
   2: i64 recv_queue
   /** Bytes that were sent and not acknowledged. */
   3: i64 send_queue
   4: string local_address
   5: i32 local_port
-  /** "0.0.0.0" or "::" and port 0: anybody. */
+  /** "0.0.0.0" or "::" and port 0: any peer. */
   6: string remote_address
   7: i32 remote_port
   /** Of UDP: ESTABLISHED is connected, CLOSED is not. */
@@ -64,7 +64,7 @@ struct Entry {
   11: i32 retransmissions
   12: i64 uid
   13: i64 inode
-  /** Absent: nobody has it open, or the server may not see who does. */
+  /** Absent: no process has it open, or the server may not see the process. */
   14: optional Owner owner
 }
 
@@ -90,10 +90,10 @@ struct Step {
   3: State server
 }
 
-/** A port that was bound once more, while the connection before is in TIME_WAIT. */
+/** A port that was bound again while the previous connection is in TIME_WAIT. */
 struct Rebound {
   1: i32 port
-  /** Of the connection before. */
+  /** Of the previous connection. */
   2: State state
   3: bool reuse_address
 }
@@ -101,7 +101,7 @@ struct Rebound {
 /** A path of packets. */
 struct Path {
   1: string address
-  /** The longest packet that goes through whole. */
+  /** The longest packet that is not fragmented. */
   2: i32 mtu
   /** The longest text of a UDP datagram in it. */
   3: i32 payload
@@ -119,7 +119,7 @@ exception OsError {
   4: string message
 }
 
-/** No option of this name is known here. */
+/** There is no option of this name. */
 exception NoSuchOption {
   1: string name
   2: list<string> known
@@ -135,10 +135,13 @@ exception BadValue {
 /**
  * Sockets of the server's machine: their numbers, options, states and owners.
  *
- * Options are read and set on a scratch socket, made for the call and closed after it.
+ * Options are read and set on a temporary socket, which exists only during the call.
  */
 service Sockets {
-  /** The descriptors of so many new sockets, 1 to 100; the last one, closed before it is read, is -1. */
+  /**
+   * The descriptors of `count` new sockets, 1 to 100; the last one is closed before its number is
+   * read, which is then -1.
+   */
   list<i32> filenos(1: i32 count = 3) throws (1: BadValue bad_value, 2: OsError os_error)
 
   /** An option of a new socket. */
@@ -147,10 +150,13 @@ service Sockets {
   /** All options that such a socket has. */
   list<Option> options(1: Kind kind) throws (1: OsError os_error, 2: BadValue bad_value)
 
-  /** Sets an option of a scratch socket. The kernel may make another value of it: it doubles SO_SNDBUF. */
+  /** Sets an option of a temporary socket. The kernel may change the value: it doubles SO_SNDBUF. */
   Change set_option(1: Kind kind, 2: string name, 3: i32 value) throws (1: NoSuchOption unknown, 2: OsError os_error, 3: BadValue bad_value)
 
-  /** The largest packet to an address, asked with IP_MTU after IP_MTU_DISCOVER = IP_PMTUDISC_DO. Sends nothing. */
+  /**
+   * The largest packet to an address, asked with IP_MTU after IP_MTU_DISCOVER = IP_PMTUDISC_DO.
+   * Sends nothing.
+   */
   Path path_mtu(1: string address) throws (1: OsError os_error, 2: BadValue bad_value)
 
   /**

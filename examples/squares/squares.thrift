@@ -17,15 +17,15 @@ struct Answer {
   2: bool cached
 }
 
-/** How the cache is doing, since the server began. */
+/** Counters of the cache since the start of the server. */
 struct Counters {
   1: i64 hits
   2: i64 misses
   /** Times that a square was computed. */
   3: i64 computed
-  /** Writes that a stopped Redis did not take. */
+  /** Writes that were dropped because a Redis server was stopped. */
   4: i64 dropped_writes
-  /** Redis servers that are given up at the moment. */
+  /** Redis servers that are not asked now, because they failed. */
   5: i32 stopped
 }
 
@@ -39,18 +39,18 @@ struct Shard {
   3: bool up
 }
 
-/** The cache is in this process, so that there is nothing to spread keys over. */
+/** The cache is in this process, so there are no servers with shares of the keys. */
 exception NotSharded {
   1: string url
   2: string message
 }
 
 /**
- * Squares, computed the slow way, and remembered.
+ * Squares, computed slowly, and cached.
  *
- * A cache turns a slow answer into a fast one for whoever asks again. When it is too small for one
- * machine, or too slow, its keys are spread over several: each key has one server, and a program
- * finds it by arithmetic, without asking.
+ * A cache makes repeated slow answers fast. If one machine is too small or too slow for the cache,
+ * its keys are spread over several servers: each key has one server, and a program computes which
+ * one, without asking.
  */
 service Squares {
   /** n times n, by n additions; remembered for a minute. */

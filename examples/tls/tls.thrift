@@ -11,11 +11,14 @@ struct Settings {
   3: string protocol = "TLS"
   /** Show the certificate of TLS_CERTIFICATE, if the endpoint asks for one. */
   4: bool present_certificate = false
-  /** Refuse a certificate for another name. Without it `match` says so, as the notes do. */
+  /**
+   * Refuse a certificate for another name. If it is off, `match` reports the difference, as in the
+   * notes.
+   */
   5: bool check_name = true
 }
 
-/** A certificate, as `getpeercert()` tells it. */
+/** A certificate, with the fields of Python's `getpeercert()`. */
 struct Certificate {
   1: string subject
   2: string issuer
@@ -27,7 +30,7 @@ struct Certificate {
   7: list<string> alternatives
 }
 
-/** How many of each the context holds, to check others by. */
+/** The number of trusted certificates and revocation lists in the context. */
 struct Loaded {
   1: i32 crl
   2: i32 x509
@@ -48,14 +51,14 @@ struct Report {
   /** "TLSv1.3" */
   7: string protocol
   8: string cipher
-  /** The protocol that brought the cipher. */
+  /** The protocol version that defines the cipher. */
   9: string cipher_version
   10: i32 bits
   /** "none" */
   11: string compression
 }
 
-/** No authority that is trusted has signed it. */
+/** The certificate is not signed by a trusted authority. */
 exception NotTrusted {
   /** X509_V_ERR_…: 18 self-signed, 19 self-signed in the chain, 20 unknown issuer. */
   1: i32 code
@@ -65,7 +68,7 @@ exception NotTrusted {
   4: string message
 }
 
-/** It was valid once, or is not yet. */
+/** The certificate has expired, or is not valid yet. */
 exception Expired {
   1: i32 code
   2: string subject
@@ -74,20 +77,20 @@ exception Expired {
   5: string message
 }
 
-/** The certificate is good, but for another host. */
+/** The certificate is valid, but for another host. */
 exception WrongName {
   1: string host
   2: list<string> names
   3: string message
 }
 
-/** The endpoint asks for a certificate of ours and does not go on without it. */
+/** The endpoint requires a client certificate. */
 exception CertificateWanted {
   1: string host
   2: string message
 }
 
-/** They did not come to an agreement: no common protocol or cipher, or it is not TLS at all. */
+/** The handshake failed: no common protocol or cipher, or the endpoint does not use TLS. */
 exception HandshakeFailure {
   1: string host
   /** OpenSSL's reason. */
@@ -107,7 +110,7 @@ exception BadSetting {
   2: string message
 }
 
-/** The name was not resolved, or nobody answers. */
+/** The name was not resolved, or no server answers. */
 exception Unreachable {
   1: string host
   2: i32 port
@@ -128,8 +131,8 @@ exception NotAllowed {
 /**
  * Describes a TLS endpoint.
  *
- * Connects, shakes hands, checks the certificate and describes it all. Nothing is sent. A certificate
- * that is not good is an exception, never a report.
+ * Connects, does the handshake, checks the certificate, and describes the connection. Nothing is
+ * sent. An invalid certificate is always an exception, never a report.
  */
 service Tls {
   Report describe(1: string host, 2: i32 port = 443, 3: optional Settings settings) throws (1: NotTrusted not_trusted, 2: Expired expired, 3: WrongName wrong_name, 4: CertificateWanted certificate_wanted, 5: HandshakeFailure handshake_failure, 6: NoSuchProtocol no_such_protocol, 7: BadSetting bad_setting, 8: Unreachable unreachable, 9: NotAllowed not_allowed) (timeout = "10s")

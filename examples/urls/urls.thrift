@@ -4,7 +4,7 @@ namespace * urls
 /** A query may have this many pairs. */
 const i32 MAX_PAIRS = 1000
 
-/** A URL, taken apart: scheme://netloc/path?query#fragment. A part that is not there is empty. */
+/** A URL, split into its parts: scheme://netloc/path?query#fragment. An absent part is empty. */
 struct Parts {
   /** In small letters. */
   1: string scheme
@@ -26,7 +26,7 @@ struct Pair {
   2: string value
 }
 
-/** The text is no URL. */
+/** The text is not a URL. */
 exception BadUrl {
   /** Which octet, from 0. */
   1: i32 position
@@ -34,7 +34,7 @@ exception BadUrl {
   3: string message
 }
 
-/** %00: a text on this wire holds no U+0000. */
+/** The text has %00: texts in ferry cannot contain U+0000. */
 exception NotText {
   /** Where it stands. */
   1: i32 position
@@ -48,7 +48,7 @@ exception TooManyPairs {
 }
 
 /**
- * URLs: taken apart, put together, resolved, and made safe to put text into.
+ * URLs: splitting, joining and resolving them, and quoting text for them.
  *
  * A text that goes into a URL must be quoted: an & in it would begin another field, a # would end
  * the query, and a space the request.
@@ -60,7 +60,7 @@ service Urls {
   /** The URL that has these parts. */
   string urlunsplit(1: Parts parts) (idempotent = "true")
 
-  /** The URL that a reference in the document `base` means: RFC 3986, section 5.2. */
+  /** Resolves a reference in the document `base`: RFC 3986, section 5.2. */
   string urljoin(1: string base, 2: string reference) throws (1: BadUrl bad_url) (idempotent = "true")
 
   /** Letters, digits, _.-~ and the characters of `safe` stay; every other octet becomes %XX. */
@@ -69,7 +69,7 @@ service Urls {
   /** The same for fields of a query: a space becomes +. */
   string quote_plus(1: string text, 2: string safe = "") (idempotent = "true")
 
-  /** Each %XX becomes the octet; octets that are no UTF-8 become U+FFFD. */
+  /** Each %XX becomes an octet; octets that are not UTF-8 become U+FFFD. */
   string unquote(1: string text) throws (1: NotText not_text) (idempotent = "true")
 
   /** The same for fields of a query: a + becomes a space. */

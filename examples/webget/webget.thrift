@@ -5,19 +5,19 @@ namespace * webget
 enum Layer {
   /** libcurl does everything. */
   LIBRARY = 1
-  /** HTTP of our own on a socket: http URLs. */
+  /** The service's own HTTP on a socket: http URLs. */
   SOCKET = 2
-  /** HTTP of our own on TLS: https URLs. */
+  /** The service's own HTTP on TLS: https URLs. */
   TLS = 3
 }
 
-/** How the response says where its body ends. */
+/** How the end of the response's body is marked. */
 enum Framing {
-  /** Content-Length: so many bytes. */
+  /** Content-Length: the number of bytes. */
   LENGTH = 1
   /** Transfer-Encoding: chunked: blocks with their lengths, the last one empty. */
   CHUNKED = 2
-  /** Connection: close: until the server hangs up. */
+  /** Connection: close: until the server closes the connection. */
   CLOSE = 3
   /** The status has no body: 204, 304. */
   BODILESS = 4
@@ -33,17 +33,17 @@ struct Response {
   1: string version
   2: i32 status
   3: string reason
-  /** As they came, in their order. */
+  /** The headers, unchanged and in their order. */
   4: list<Header> headers
   5: Framing framing
   6: binary body
   /** The request as it was sent. */
   7: string request
-  /** The connection had served a request before. */
+  /** The connection was used by an earlier request. */
   8: bool reused
 }
 
-/** Connections of one layer since the server began. */
+/** Connections of one layer since the start of the server. */
 struct Connections {
   1: i64 opened
   2: i64 requests
@@ -67,14 +67,14 @@ exception NotAllowed {
 /** The name was not resolved, or the connection failed. */
 exception Unreachable {
   1: string host
-  /** EAI_…, or 0: the layer does not say. */
+  /** EAI_…, or 0 if the layer does not report it. */
   2: i32 gai_code
   /** errno, or 0. */
   3: i32 os_errno
   4: string message
 }
 
-/** The certificate is not good for this host, or the handshake failed. */
+/** The certificate is not valid for this host, or the handshake failed. */
 exception TlsFailure {
   1: string host
   2: string message
@@ -82,7 +82,7 @@ exception TlsFailure {
 
 /** The answer is not HTTP. */
 exception Malformed {
-  /** How many bytes of it were good; -1: the layer does not say. */
+  /** The number of valid bytes; -1: the layer does not report it. */
   1: i64 offset
   2: string message
 }
@@ -125,6 +125,6 @@ service Webget {
 
   Connections count(1: Layer layer)
 
-  /** Closes what is kept open. */
+  /** Closes all kept connections. */
   void hang_up()
 }

@@ -6,12 +6,12 @@ struct Header {
   2: string value
 }
 
-/** How a response begins. */
+/** The beginning of a response. */
 struct Head {
   1: i32 status
   2: string reason
   3: list<Header> headers
-  /** How many bytes follow. Absent: nobody knows yet. */
+  /** The length of the body in bytes. Absent: it is not known yet. */
   4: optional i64 length
 }
 
@@ -21,7 +21,7 @@ union Part {
   2: binary body
 }
 
-/** The environment lacks a key that WSGI demands. */
+/** The environment lacks a key that WSGI requires. */
 exception BadEnvironment {
   1: string key
   2: string message
@@ -43,8 +43,8 @@ service Website {
   /**
    * Answers one request.
    *
-   * The body goes out in pieces as it is made, so that a file of any size takes constant memory, and a
-   * reader that hangs up ends the work.
+   * The body is sent in pieces while it is made, so a file of any size takes constant memory, and
+   * the work ends when the reader disconnects.
    */
   stream<Part> handle(1: map<string, string> environ, 2: binary body) throws (1: BadEnvironment bad_environment) (timeout = "30s")
 }

@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace * zen
 
-/** Nobody has taught the server this question. */
+/** The server does not know this question. */
 exception UnknownQuestion {
   1: string question
   /** The questions that it can answer. */
   2: list<string> known
 }
 
-/** The pace asked for is not from 0 to 1000 ms and µs. */
+/** The requested times are not from 0 to 1000 ms and µs. */
 exception BadPace {
   1: i32 wait_ms
   2: i32 work_us
 }
 
 /**
- * The Zen of Python, as questions and answers: one service in every shape a server can have.
+ * The Zen of Python, as questions and answers: one service with four models of servers.
  *
- * The answer is the same from each; what differs is how many callers wait, and for whom.
+ * The answers are the same; the models differ in the callers that have to wait.
  */
 service Zen {
   /**
    * The second half of the sentence.
    *
-   * Before it answers the server waits, as for a database or a disk, and computes, as for a
-   * picture: both as long as you like, to see what becomes of the others meanwhile.
+   * Before it answers, the server waits, as for a database or a disk, and computes, as for a
+   * picture: both for the given times, to show the effect on other callers.
    */
   string answer(
     1: string question,

@@ -3,7 +3,7 @@
 
 const RETRY_MS = 1000;
 
-// An answer that is not 2xx: the problem details that came with it (RFC 9457).
+// The problem details (RFC 9457) of an answer whose status is not 2xx.
 export class Problem extends Error {
     constructor(status, details) {
         super(details?.detail ?? `HTTP status ${status}`);

@@ -114,7 +114,7 @@ function watch() {
             if (isMissing) go(false);
         },
         lost(problem) {
-            // Status 0: ferry web itself is away.
+            // Status 0: ferry web does not answer.
             isReachable = problem.status !== 0;
             if (state.overview) refresh();
             else banner(`${problem.message}. Reconnecting…`);

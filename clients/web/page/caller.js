@@ -9,7 +9,7 @@ import { fieldsEditor, FormError } from "./form.js";
 const DEADLINE_MS = 5000;
 const ITEMS_MAX = 1000; // of a stream; the oldest are dropped
 
-// An error as the caller of a method sees it: type, text, fields of a declared exception, cause.
+// Shows an error to the caller of a method: type, text, fields of a declared exception, cause.
 function errorCard(error, title) {
     const data = Object.entries(error.data ?? {});
     return h(
@@ -43,7 +43,8 @@ function errorCard(error, title) {
     );
 }
 
-// JSON over several lines, if its numbers survive that: JavaScript rounds integers beyond 2^53.
+// Formats JSON over several lines, unless that would change numbers: JavaScript rounds integers
+// beyond 2^53.
 function laidOut(text) {
     const value = JSON.parse(text);
     return JSON.stringify(value) === text ? pretty(value) : text;
@@ -202,7 +203,7 @@ export function caller(service, method, types) {
         );
     }
 
-    // Shows the items of a stream as they come, until its end or the button.
+    // Shows the items of a stream as they arrive, until its end or until the button is pressed.
     async function readItems(url, body, headers, started) {
         const items = [];
         const text = h("pre.code", { tabindex: 0, "aria-live": "off" });

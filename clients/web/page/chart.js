@@ -11,7 +11,7 @@ const LEFT = 52,
     BOTTOM = 22;
 const SPAN_MIN_MS = 5 * 60 * 1000;
 
-// The smallest of 1, 2, 2.5, 5 times a power of ten that is not below n.
+// Returns the smallest number >= n of the form 1, 2, 2.5 or 5 times a power of ten.
 function niceCeil(n) {
     const power = 10 ** Math.floor(Math.log10(n));
     return [1, 2, 2.5, 5, 10].find((step) => step * power >= n * 0.999) * power;
@@ -76,7 +76,7 @@ export function chart(options) {
         };
     }
 
-    // Rows that are not known leave a gap.
+    // Unknown rows leave a gap.
     function lineOf(one, { x, y }) {
         let line = "",
             area = "",
@@ -95,7 +95,7 @@ export function chart(options) {
             from ??= i;
             line += at;
             area += at;
-            // a point alone is a short line
+            // a single point is drawn as a short line
             if (from === i && valueAt(i + 1, one) === null) line += "h1";
         }
         close(last());

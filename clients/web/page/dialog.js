@@ -97,7 +97,7 @@ export function ask(options) {
 
 const MESSAGE_MS = 7000;
 
-// A message at the foot of the page, which screen readers say. kind: "good" or "bad".
+// Shows a message at the foot of the page, which screen readers announce. kind: "good" or "bad".
 export function tell(text, kind = "good") {
     const message = h(`p.message.${kind}`, null, text);
     document.getElementById("messages").append(message);

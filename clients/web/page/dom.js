@@ -57,7 +57,7 @@ export function field(label, control, hint) {
 
 export const chip = (kind, text) => h(`span.chip.${kind}`, null, text);
 
-// A region that has no content yet, or none at all.
+// Text in place of a region's content, while there is none.
 export function emptyState(title, text, command) {
     return h(
         "div.empty",

@@ -7,7 +7,7 @@ import { h, newId, show } from "./dom.js";
 
 const LIMITS = { i8: 7n, i16: 15n, i32: 31n, i64: 63n }; // bits without the sign
 
-// An input with a wrong content, and why it is wrong.
+// The error of an input with wrong content: the input and the reason.
 export class FormError extends Error {
     constructor(input, text) {
         super(text);
@@ -282,7 +282,7 @@ function editor({ label, ref, type = typeText(ref), doc }, types) {
     return made;
 }
 
-// An argument that may be absent: its editor is made when it is wanted, so recursive types end.
+// An optional argument. Its editor is made only when the argument is added, so recursive types end.
 function optional(one, types) {
     let inner = null;
     let example;

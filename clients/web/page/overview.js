@@ -142,7 +142,7 @@ export function overview() {
             const history = await get("/api/history");
             if (history.rows.length) charts.forEach((one) => one.update(history));
         } catch {
-            /* the banner says what is wrong; the next attempt follows */
+            /* the banner shows the problem; the next attempt follows */
         }
     }
     reload();

@@ -42,7 +42,7 @@ export function place(nodes, edges) {
     const placed = new Map();
     for (const node of [...nodes].sort((a, b) => layer.get(a) - layer.get(b))) {
         const n = layer.get(node);
-        // at least as far down as the first node that leads to it: most arrows are then straight
+        // not higher than the first node that leads to it, so that most arrows are straight
         const wish = Math.min(
             ...before
                 .get(node)
@@ -205,7 +205,7 @@ export function pipelines() {
             nodes.map((node, i) => box(node, ...all[i])),
         );
         drawing.replaceChildren(svg);
-        // a drawing that replaces one keeps the focus on the same box
+        // keep the focus on the same box when the drawing is replaced
         if (focused) [...svg.querySelectorAll("a")].find((one) => one.getAttribute("href") === focused)?.focus();
     }
 
@@ -214,7 +214,7 @@ export function pipelines() {
         try {
             graph = await get("/api/pipelines");
         } catch {
-            /* the banner says what is wrong */
+            /* the banner shows the problem */
         }
     }
     reload().then(draw);

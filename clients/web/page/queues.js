@@ -121,7 +121,7 @@ function settings(name) {
             );
             setText(bound, row.bound?.length ? `Messages of these topics become jobs: ${row.bound.join(", ")}` : "");
         } catch {
-            /* the rest of the page says why */
+            /* the rest of the page shows the reason */
         }
     }
     reload();

@@ -204,7 +204,7 @@ export const built = (build) => (td, row, get) => {
     td.refresh?.(row);
 };
 
-// A link to the page of what the row is about.
+// A link to the page of the row's object.
 export const linked = (title, name, href) => ({
     title,
     mono: true,
@@ -222,7 +222,7 @@ export const linked = (title, name, href) => ({
     }),
 });
 
-// Chips that say what is unusual: chips(row) returns [[kind, text]…].
+// Chips for unusual states: chips(row) returns [[kind, text]…].
 export const marked = (title, chips) => ({
     title,
     text: (row) =>

@@ -42,7 +42,7 @@ function lineOf(message, at) {
 function tail(pattern) {
     let stop = null;
     let isPaused = false;
-    let kept = []; // lines that came while paused
+    let kept = []; // lines that arrived while paused
     let n = 0,
         dropped = 0,
         hidden = 0;
