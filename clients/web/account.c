@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/web/gateway/descriptions.h"
+#include "clients/web/gateway/items.h"
 #include "clients/web/gateway/topic-streams.h"
 #include "clients/web/watch/live.h"
 #include "clients/web/watch/sampler.h"
@@ -67,9 +68,11 @@ void account_tick(Web *web, uint64_t now_ms) {
     sampler_tick(web->sampler, now_ms, live_is_watched(web->live));
     live_tick(web->live);
     topic_streams_tick(web->topic_streams, now_ms);
+    uploads_tick(web, now_ms);
 }
 
 void account_disconnect(Web *web) {
+    uploads_end(web);
     if (web->client)
         ferry_process(web->client, NULL); /* functions that the end of streams has posted */
     web->client = ferry_close(web->client);

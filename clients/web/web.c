@@ -68,7 +68,7 @@ static const HttpRoute routes[] = {
     {"GET", "/api/schedules", 0, admin_schedules},
     {"POST", "/api/schedules/NAME/remove", HTTP_ACTION, admin_remove_schedule},
     {"GET", "/api/pipelines", 0, admin_pipelines},
-    {"POST", "/v1/call/SERVICE/METHOD", 0, gateway_call},
+    {"POST", "/v1/call/SERVICE/METHOD", HTTP_LINES, gateway_call},
     {"POST", "/v1/publish/TOPIC", HTTP_BYTES, gateway_publish},
     {"POST", "/v1/push/QUEUE", HTTP_BYTES, gateway_push},
     {"GET", "/v1/subscribe/PATTERN", 0, gateway_subscribe},

@@ -42,12 +42,67 @@ def errors():
     equal(call("mul", [], 404)["title"], "ferry.NoSuchMethod", "no such method")
     equal(call("x", [], 404, service="no.Service")["title"], "ferry.NoSuchService", "no such service")
     call("a%20b", [], 400)
-    equal(call("sum", [], 501)["title"], "ferry.Unsupported", "a stream of arguments")
+    equal(call("sum", [], 415)["title"], "ferry.Unsupported", "a stream of arguments without its items")
     equal(call("doze", [], 504)["title"], "ferry.DeadlineExceeded", "the method's own deadline")
     equal(call("doze", [], 504, {"Ferry-Deadline-Ms": "20"})["title"], "ferry.DeadlineExceeded", "a deadline")
     for wrong in ("0", "-1", "x", "3600001", "1 2", ""):
         call("add", [1, 2], 400, {"Ferry-Deadline-Ms": wrong})
     call("unserved", [], 404)
+
+
+def lines(method, *rows, headers=()):
+    body = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
+    return ask(port, "POST", f"/v1/call/calc.Calc/{method}", body, headers, "application/x-ndjson")
+
+
+def item_streams():
+    """A method that takes items gets the lines of the body after the first one, which has the arguments."""
+    equal(lines("sum", [], 1, 2, 3).json, 6, "a sum")
+    equal(lines("sum", {}, 1, "", " \r", 2, "").json, 3, "empty lines are no items")
+    equal(lines("sum", []).json, 0, "no items")
+    equal(lines("sum", "").json, 0, "an empty body")
+    equal(lines("add", {"a": 2, "b": 3}).json, 5, "a method without a stream, in one line")
+    many = lines("sum", [], *range(100000))
+    equal(many.json, sum(range(100000)), "more items than the stream has credit for")
+    for what, answer, status, told in (
+            ("a wrong item", lines("sum", [], 1, "two", 3), 400, "line 3"),
+            ("broken JSON", lines("sum", [], 1, "{"), 400, "line 3"),
+            ("a number out of range", lines("sum", [], 2**40), 400, "line 2"),
+            ("wrong arguments", lines("shift", {"bye": 1}), 400, "did you mean"),
+            ("items for a method without", lines("add", [1, 2], 3), 400, "takes no items"),
+            ("no server", lines("unserved", []), 404, "")):
+        check(answer.status == status and told in answer.json["detail"], what, answer)
+    equal(ask(port, "POST", "/v1/publish/a", "1", content_type="application/x-ndjson").status, 415, "lines elsewhere")
+
+    # Both ways: the answers are events
+    body = "\n".join(json.dumps(row) for row in ({"by": 10}, {"low": 1, "high": 2}, {"low": 3, "high": 4}))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    connection.request("POST", "/v1/call/calc.Calc/shift", body, {"Content-Type": "application/x-ndjson"})
+    events = connection.getresponse().read().decode().split("\n")
+    equal([json.loads(line[6:]) for line in events if line.startswith("data: ")],
+          [{"low": 11, "high": 12}, {"low": 13, "high": 14}, {}], "items and the end")
+    check("event: end" in events, "the end", events)
+
+    calc.send_signal(signal.SIGSTOP)
+    answer = lines("sum", [], 1, headers={"Ferry-Deadline-Ms": "100"})
+    equal((answer.status, answer.json["ferry"]["outcome_unknown"]), (504, True), "a server that does nothing")
+    # A listener that ends answers first
+    other, other_port = start_web()
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(ask(other_port, "POST", "/v1/call/calc.Calc/sum", "[]\n1", (),
+                                                                 "application/x-ndjson")))
+    waiting.start()
+    until(lambda: any(s["calls"] for s in ask(port, "GET", "/api/sessions").json if s["pid"] == other.pid))
+    equal(stop(other), 0, "the exit status")
+    waiting.join(PATIENCE_S)
+    equal([a.status for a in answers], [503], "the answer at the end")
+    calc.send_signal(signal.SIGCONT)
+
+    if shutil.which("curl"):
+        done = subprocess.run(["curl", "-s", "-H", "Content-Type: application/x-ndjson", "-H", "Transfer-Encoding: chunked",
+                               "--data-binary", "@-", f"http://127.0.0.1:{port}/v1/call/calc.Calc/sum"],
+                              input=b"[]\n40\n2\n", capture_output=True, timeout=60)
+        equal(done.stdout, b"42", "curl, in chunks")
 
 
 def integers():
@@ -180,7 +235,7 @@ def openapi():
     equal(operation["description"], "Whole-number division.", "documentation")
     check("422" in operation["responses"], "the declared exception", operation)
     equal(document["components"]["schemas"]["calc.Range"]["required"], ["low", "high"], "fields")
-    check("/v1/call/calc.Calc/sum" not in document["paths"], "a stream of arguments is left out")
+    check("application/x-ndjson" in document["paths"]["/v1/call/calc.Calc/sum"]["post"]["requestBody"]["content"], "lines")
     (scratch / "openapi.json").write_text(json.dumps(document))
     node = shutil.which("node") or shutil.which("nodejs")
     if node:
@@ -244,10 +299,10 @@ def broker_lost():
 
 try:
     broker = start_broker()
-    start(calc_server)
+    calc = start(calc_server)
     web, port = start_web()
     until(lambda: ask(port, "POST", "/v1/call/calc.Calc/add", [1, 2]).status == 200)
-    play((calls, errors, integers, headers, items, topics, slow_reader, queues, rpc, openapi, many, broker_lost))
+    play((calls, errors, item_streams, integers, headers, items, topics, slow_reader, queues, rpc, openapi, many, broker_lost))
     reader = Events(port, "/v1/subscribe/x")
     equal(stop(web), 0, "the exit status")
 except Exception:

@@ -169,11 +169,14 @@ static void send_call(JsonCall *call, ferry_bytes args) {
 
     if (call->web->is_away) {
         r = error_set(&error, "ferry.NotConnected", "%s", call->web->problem);
-    } else if (flags & FERRY_STREAM_IN || (flags & FERRY_STREAM_OUT && call->options.no_streams)) {
+    } else if (flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT) && call->options.no_streams) {
         r = error_set(&error, "ferry.Unsupported",
                       "'%s' has a stream, which cannot be called through this interface",
                       call->name);
-    } else if (flags & FERRY_STREAM_OUT) {
+    } else if (call->options.has_items && !(flags & FERRY_STREAM_IN)) {
+        r = error_set(&error, "ferry.InvalidArgument",
+                      "'%s' takes no items: the body has one line, with the arguments", call->name);
+    } else if (flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT)) {
         call->stream_fn(call->description, call->method, call->name, args, call->ctx);
         finish(call, 0, NULL, NULL);
         return;

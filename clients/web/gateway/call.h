@@ -13,6 +13,7 @@ typedef struct CallOptions {
     bool is_idempotent;  /* the call may run twice */
     bool text_integers;  /* integers beyond 2^53 in the result become texts */
     bool no_streams;     /* a method with a stream is refused */
+    bool has_items;      /* the request has items: a method that takes no stream is refused */
     size_t n_headers;
     ferry_header headers[4]; /* names are static texts; values are copied */
 } CallOptions;
@@ -23,8 +24,8 @@ typedef struct CallOptions {
  */
 typedef void (*CallFn)(unsigned status, json_t *json, const ferry_error *error, void *ctx);
 
-/* Called instead of CallFn for a method that yields items: answers with the stream. args are lent.
- */
+/* Called instead of CallFn for a method that takes or yields items: answers with the stream. args
+ * are lent. */
 typedef void (*CallStreamFn)(const ferry_description *description, const ferry_method *method,
                              const char *name, ferry_bytes args, void *ctx);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /v1/call/SERVICE/METHOD, also for methods that yield items. */
+/* POST /v1/call/SERVICE/METHOD, also for methods that take or yield items. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,14 +9,17 @@
 #include "base/text.h"
 #include "clients/json/value.h"
 #include "clients/web/gateway/call.h"
+#include "clients/web/gateway/items.h"
 #include "clients/web/gateway/routes.h"
 
-enum { TIMEOUT_MAX_MS = 3600000 };
+enum { TIMEOUT_MAX_MS = 3600000, TIMEOUT_MS = 30000 };
 
 /* A call that answers a request. */
 typedef struct HttpCall {
     HttpRequest *request;
-    bool text_integers;
+    ferry_bytes lines; /* the lines with items; they live as long as the request */
+    uint32_t timeout_ms;
+    bool has_lines, text_integers;
 } HttpCall;
 
 static void on_end(unsigned status, json_t *json, const ferry_error *error, void *ctx) {
@@ -42,6 +45,7 @@ typedef struct ItemStream {
     ferry_stream *stream;
     const ferry_description *description; /* kept */
     const ferry_method *method;
+    ItemQueue in; /* of a method that takes items, too */
     uint64_t n;
     bool text_integers;
 } ItemStream;
@@ -50,6 +54,7 @@ static void free_items(void *ctx) {
     ItemStream *items = ctx;
 
     ferry_stream_close(items->stream);
+    items_deinit(&items->in);
     ferry_free(items->description);
     free(items);
 }
@@ -82,6 +87,8 @@ static void on_items(ferry_stream *stream, void *ctx) {
     unsigned status;
     int r = 1; /* the reader has no room: on_room() continues */
 
+    if (items->http && items->method->flags & FERRY_STREAM_IN)
+        items_send(&items->in, stream);
     while (items->http && http_stream_backlog(items->http) < HTTP_BACKLOG_MAX / 4 &&
            (r = ferry_stream_next(stream, &item, &error)) == 1) {
         items->n++;
@@ -109,33 +116,75 @@ static void on_room(HttpStream *http, void *ctx) {
         ferry_stream_watch(items->stream, on_items, items); /* also calls on_items() once, soon */
 }
 
-static void on_stream(const ferry_description *description, const ferry_method *method,
-                      const char *name, ferry_bytes args, void *ctx) {
+/* Answers with the items of a method. Takes the items that it gets. */
+static void stream_start(const HttpCall *call, const UploadOptions *options, ItemQueue *in) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    HttpCall call = *(HttpCall *)ctx;
-    Web *web = http_ctx(call.request);
+    Web *web = http_ctx(call->request);
     ItemStream *items = calloc(1, sizeof(*items));
-    int r = items
-                ? ferry_stream_open(web->client, name, args, FERRY_RECEIVE, &items->stream, &error)
-                : error_set_code(&error, -ENOMEM, NULL);
+    unsigned directions =
+        FERRY_RECEIVE | (options->method->flags & FERRY_STREAM_IN ? FERRY_SEND : 0);
+    int r = items ? ferry_stream_open(web->client, options->name, options->args, directions,
+                                      &items->stream, &error)
+                  : error_set_code(&error, -ENOMEM, NULL);
 
-    free(ctx);
     if (r < 0) {
         free(items);
-        problem_reply(call.request, &error);
+        items_deinit(in);
+        problem_reply(call->request, &error);
         return;
     }
     items->web = web;
-    items->description = ferry_keep(description);
-    items->method = method;
-    items->text_integers = call.text_integers;
-    items->http = http_stream_open(call.request, on_reader_gone, items);
+    items->description = ferry_keep(options->description);
+    items->method = options->method;
+    items->in = *in;
+    items->text_integers = call->text_integers;
+    items->http = http_stream_open(call->request, on_reader_gone, items);
     if (!items->http) {
         free_items(items);
         return;
     }
     http_stream_on_room(items->http, on_room);
     ferry_stream_watch(items->stream, on_items, items);
+}
+
+/* The items of the request, for the method. False: the request is answered. */
+static bool read_items(const HttpCall *call, const ferry_method *method, ItemQueue *items) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    if (method->flags & FERRY_STREAM_IN && !call->has_lines) {
+        http_reply_problem(call->request, 415, "ferry.Unsupported",
+                           "'%s' takes a stream: send application/x-ndjson, with the arguments in "
+                           "the first line and an item in each other",
+                           method->name);
+        return false;
+    }
+    if (items_pack(method->stream_in, call->lines, items, &error) == 0)
+        return true;
+    items_deinit(items);
+    problem_reply(call->request, &error);
+    return false;
+}
+
+static void on_stream(const ferry_description *description, const ferry_method *method,
+                      const char *name, ferry_bytes args, void *ctx) {
+    HttpCall call = *(HttpCall *)ctx;
+    ItemQueue items = {0};
+    UploadOptions options = {.description = description,
+                             .method = method,
+                             .name = name,
+                             .args = args,
+                             .timeout_ms = call.timeout_ms      ? call.timeout_ms
+                                           : method->timeout_ms ? method->timeout_ms
+                                                                : TIMEOUT_MS,
+                             .text_integers = call.text_integers};
+
+    free(ctx);
+    if (!read_items(&call, method, &items))
+        return;
+    if (method->flags & FERRY_STREAM_OUT)
+        stream_start(&call, &options, &items);
+    else
+        upload_start(call.request, &options, &items);
 }
 
 /* ---- the request ---- */
@@ -166,7 +215,8 @@ static void pass_header(HttpRequest *request, const char *http, const char *ferr
 void gateway_call(HttpRequest *request) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     const char *integers = http_header(request, "Ferry-Integers");
-    ferry_bytes body = http_body(request);
+    ferry_bytes body = http_body(request), lines = {NULL, 0, NULL};
+    bool has_lines = false;
     CallOptions options = {.text_integers = integers && strcmp(integers, "string") == 0};
     json_t *args = NULL;
     HttpCall *call;
@@ -177,6 +227,11 @@ void gateway_call(HttpRequest *request) {
     options.is_idempotent = options.n_headers > 0;
     pass_header(request, "Traceparent", "traceparent", &options);
     pass_header(request, "Tracestate", "tracestate", &options);
+    if (guard_type_is(http_header(request, "Content-Type"), "application/x-ndjson")) {
+        has_lines = true;
+        body = items_first_line(body, &lines);
+        options.has_items = lines.len > 0;
+    }
     if (body.len == 0)
         args = json_array();
     else if (value_parse(body.data, body.len, "the body", &args, &error) < 0) {
@@ -190,7 +245,7 @@ void gateway_call(HttpRequest *request) {
         http_reply_problem(request, 503, "OutOfMemory", "out of memory");
         return;
     }
-    *call = (HttpCall){request, options.text_integers};
+    *call = (HttpCall){request, lines, options.timeout_ms, has_lines, options.text_integers};
     call_start(http_ctx(request), http_part(request, 2), http_part(request, 3), args, &options,
                on_end, on_stream, call);
 }

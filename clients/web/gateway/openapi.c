@@ -151,6 +151,18 @@ static json_t *arguments_of(json_t *schemas, const ferry_type *args) {
                      content("application/json", schema));
 }
 
+/* OpenAPI 3.1 has no schema for the lines of a body. */
+static json_t *lines_of(const ferry_method *method) {
+    char text[400];
+
+    snprintf(text, sizeof(text),
+             "The first line has the arguments, an object or a list. Each other line is an item: "
+             "%.255s.",
+             method->stream_in ? method->stream_in->name : "any value");
+    return json_pack("{s:b, s:s, s:o}", "required", 1, "description", text, "content",
+                     content("application/x-ndjson", json_pack("{s:s}", "type", "string")));
+}
+
 static json_t *answers_of(json_t *schemas, const ferry_method *method) {
     json_t *answers = json_object();
     char thrown[300] = "an exception that the method declares: ";
@@ -196,8 +208,6 @@ static void add_method(json_t *document, const char *service, const ferry_method
     json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
     char path[600], id[600];
 
-    if (method->flags & FERRY_STREAM_IN)
-        return; /* streams to the server cannot be called through this interface */
     snprintf(path, sizeof(path), "/v1/call/%s/%s", service, method->name);
     snprintf(id, sizeof(id), "%s.%s", service, method->name);
     operation = json_pack("{s:s, s:[s], s:o}", "operationId", id, "tags", service, "responses",
@@ -205,7 +215,9 @@ static void add_method(json_t *document, const char *service, const ferry_method
     add_doc(operation, method->notes);
     if (is_deprecated(method->notes))
         json_object_set_new(operation, "deprecated", json_true());
-    if (method->args)
+    if (method->flags & FERRY_STREAM_IN)
+        json_object_set_new(operation, "requestBody", lines_of(method));
+    else if (method->args)
         json_object_set_new(operation, "requestBody", arguments_of(schemas, method->args));
     json_object_set_new(operation, "parameters",
                         json_pack("[{s:s}, {s:s}, {s:s}]", "$ref",

@@ -64,6 +64,7 @@ static bool is_type_taken(const GuardRequest *request) {
     const char *type = request->content_type;
 
     return guard_type_is(type, "application/json") ||
+           (request->takes_lines && guard_type_is(type, "application/x-ndjson")) ||
            (request->takes_bytes && (guard_type_is(type, "application/octet-stream") ||
                                      guard_type_is(type, "application/msgpack")));
 }
@@ -87,6 +88,8 @@ unsigned guard_check(const GuardRequest *request, const GuardNames *names, const
         *ret_why = request->takes_bytes
                        ? "the Content-Type must be application/json, application/octet-stream or "
                          "application/msgpack"
+                   : request->takes_lines
+                       ? "the Content-Type must be application/json or application/x-ndjson"
                        : "the Content-Type must be application/json";
         return 415;
     }

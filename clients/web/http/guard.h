@@ -21,6 +21,7 @@ typedef struct GuardRequest {
     bool is_read;     /* GET or HEAD */
     bool is_action;   /* it needs Ferry-Request: 1 */
     bool takes_bytes; /* it takes application/octet-stream and application/msgpack, too */
+    bool takes_lines; /* it takes application/x-ndjson, too */
 } GuardRequest;
 
 typedef struct GuardNames {

@@ -87,6 +87,7 @@ static void check_source(HttpRequest *request, const char *method) {
             .is_read = is_read(method),
             .is_action = flags & HTTP_ACTION,
             .takes_bytes = flags & HTTP_BYTES,
+            .takes_lines = flags & HTTP_LINES,
         },
         &request->server->options.names, &why);
 

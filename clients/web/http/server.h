@@ -38,6 +38,7 @@ enum {
     HTTP_ACTION = 1, /* changes the broker: needs the header Ferry-Request: 1 */
     HTTP_BYTES = 2,  /* takes bodies that are not JSON, too */
     HTTP_OPEN = 8,   /* needs no token */
+    HTTP_LINES = 16, /* takes application/x-ndjson, too */
     HTTP_PAGE = 4,   /* a page, or a file of it: links on other sites may lead here */
 };
 

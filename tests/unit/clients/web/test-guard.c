@@ -64,6 +64,9 @@ static void a_change_needs_headers_that_a_form_cannot_send(void) {
         CU_ASSERT_EQUAL(check((GuardRequest){.content_type = forms[i], .takes_bytes = true}), 415);
     }
     CU_ASSERT_EQUAL(check((GuardRequest){0}), 415);
+    CU_ASSERT_EQUAL(check((GuardRequest){.content_type = "application/x-ndjson"}), 415);
+    CU_ASSERT_EQUAL(
+        check((GuardRequest){.content_type = "application/x-ndjson", .takes_lines = true}), 0);
     CU_ASSERT_EQUAL(check((GuardRequest){.content_type = "application/json; charset=utf-8"}), 0);
     CU_ASSERT_EQUAL(check((GuardRequest){.content_type = "application/octet-stream"}), 415);
     CU_ASSERT_EQUAL(
