@@ -65,12 +65,12 @@ struct Broker {
     uint32_t n_sessions, last_session_number;
     Session *ending; /* a list by next_ending */
     unsigned work;   /* units of work done in this turn: see loop/deferred.h */
-    bool costly_may; /* costly messages are handled now: see loop/deferred.h */
+    bool costly_may; /* costly messages may be handled now: see loop/deferred.h */
     Client *clients; /* uthash by id */
     Client *lost;    /* utlist: clients without a session, the one that was lost first at the
                       * front */
     uint32_t n_lost;
-    Budget budget; /* all memory that peers make the broker hold */
+    Budget budget; /* counts all memory that peers make the broker hold */
     Stats stats;
     PeerLog peer_log;
     CurveKeys keys; /* keys of tcp:// endpoints; the program owns the pairs. No pairs: no keys */
@@ -93,7 +93,7 @@ struct Broker {
     Admin *admin;
     TableWalk *walks; /* utlist: walks over the tables of the rooms */
     Taps *taps;
-    uint32_t tap_generation; /* 0: no session watches */
+    uint32_t tap_generation; /* 0: the broker has no taps */
     uint32_t events_watched; /* bit n: a subscription matches events of kind n */
     Events *events;
 };

@@ -26,7 +26,7 @@ typedef struct Limits {
     uint64_t max_subscriber_bytes; /* bytes that wait for one subscription before messages are
                                     * dropped */
     uint64_t max_session_bytes;    /* bytes that wait for one session before it is cut as slow */
-    uint64_t max_total_bytes;      /* in queues, retained values and backlogs together */
+    uint64_t max_total_bytes;      /* bytes of queues, retained values and backlogs together */
     uint64_t max_queue_memory;     /* bytes of waiting jobs on disk that are kept in memory */
     uint64_t max_transfer_bytes;   /* bytes of large bodies that are arriving, over all sessions */
     uint32_t max_replay;           /* messages kept for replay of each topic */

@@ -11,7 +11,7 @@ enum {
 };
 
 struct Sweep {
-    Sweep *prev, *next; /* of queues->sweeps */
+    Sweep *prev, *next; /* in queues->sweeps */
     Queue *from, *to;   /* `to` is NULL: the jobs are purged */
     Session *session;   /* gets the answer; NULL: the session is gone */
     uint64_t id;
@@ -26,7 +26,7 @@ static Job *first_before(const Sweep *sweep, Job *list) {
     return list && list->stored.id <= sweep->last_job ? list : NULL;
 }
 
-/* The next waiting job, in the order of delivery, or NULL. */
+/* The waiting job that would be delivered next, or NULL. */
 static Job *next_job(const Sweep *sweep) {
     Queue *queue = sweep->from;
     Job *job = first_before(sweep, queue->quarantined);

@@ -75,7 +75,7 @@ static void write_dead_headers(Buffer *to, const Job *job, Span headers) {
     copy_headers(headers, max_pairs, max_bytes, to);
 }
 
-/* The headers of a job that leaves a dead-letter queue. */
+/* Writes the headers of a job that leaves a dead-letter queue. */
 static void write_plain_headers(Buffer *to, Span headers) {
     uint32_t n = copy_headers(headers, WIRE_HEADERS_MAX, WIRE_HEADERS_BYTES, NULL);
 

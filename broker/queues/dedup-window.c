@@ -72,7 +72,7 @@ static int make_room(DedupWindow *window, size_t max) {
     return 0;
 }
 
-/* The place of id, or the place where it would be inserted. */
+/* The index of id, or the index at which id would be inserted. */
 static size_t place_of(const DedupWindow *window, uint64_t id) {
     size_t low = window->start, high = window->end;
 

@@ -28,7 +28,7 @@ int dedup_window_add(DedupWindow *window, uint64_t id, size_t max);
 bool dedup_window_has(const DedupWindow *window, uint64_t id);
 uint64_t dedup_window_last(const DedupWindow *window); /* the highest id; 0: the window is empty */
 
-/* Forgets the ids below floor. */
+/* Forgets ids that are lower than floor. */
 void dedup_window_floor(DedupWindow *window, uint64_t floor);
 size_t dedup_window_count(const DedupWindow *window);
 

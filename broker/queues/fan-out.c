@@ -18,7 +18,7 @@ typedef struct Portion {
 } Portion;
 
 struct Fanout {
-    Fanout *prev, *next; /* of queues->fan_outs */
+    Fanout *prev, *next; /* in queues->fan_outs */
     Queues *queues;
     Session *session; /* gets the answer to id; NULL: the session is gone */
     uint64_t id;

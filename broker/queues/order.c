@@ -18,7 +18,7 @@ struct Order {
     UT_hash_handle hh; /* in queue->orders */
     Job *turn;         /* NULL: all jobs with this key are delayed, stored or settled */
     JobTies *parked;   /* utlist */
-    size_t n;          /* jobs with this key */
+    size_t n;          /* number of jobs with this key */
     uint8_t len;
     uint8_t key[];
 };

@@ -36,7 +36,7 @@ typedef struct PushKey {
 } PushKey;
 
 struct Pending {
-    Pending *prev, *next; /* of queues->pendings */
+    Pending *prev, *next; /* in queues->pendings */
     uint64_t ticket;
     Change change;
     Key *key;          /* the key of the job that is being stored, or NULL */

@@ -6,8 +6,8 @@
  * it in this list:
  *
  *   dedup-window.c     the push ids of one client
- *   stores.c           all stores at once: open, flush, forget pushes
- *   restored-pushes.c  the pushes that a store still had when the broker started
+ *   stores.c           all stores together: open, flush, forget pushes
+ *   restored-pushes.c  the pushes that a store had when the broker started
  *   table.c            the table of queues: found, made, forgotten; settings.c has their settings
  *   dedup-keys.c       deduplication keys
  *   paging.c           contents of waiting jobs: dropped from memory, and read back
@@ -15,20 +15,20 @@
  *   job.c              jobs: made, queued, freed
  *   order.c            ordering keys, unique keys
  *   lease.c            the slots of pulls, the jobs in flight to each client, the lease of one job
- *   pull.c             PULL, UNPULL, and handing out jobs
+ *   pull.c             PULL, UNPULL, and the delivery of jobs
  *   pending.c          changes that go through a store, and their answers
  *   push.c             PUSH: options, limits, overflow
  *   facts.c            settings and binds that commands have made
- *   fan-out.c          one message into several queues
+ *   fan-out.c          one message that becomes a job in several queues
  *   own-push.c         jobs of the broker's own schedules
  *   dead-letter.c      dead letters, and moving jobs
- *   loaded.c           contents that were read back
+ *   loaded.c           contents that the store has read back
  *   settle.c           ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD
  *   timers.c           delays, times to live, time limits
  *   bulk.c             purging and moving many jobs
  *   steer.c            cancelling, hastening and moving one job
  *   lost.c             lost sessions, and the grace period of their jobs
- *   restore.c          the jobs that a store still holds when the broker starts
+ *   restore.c          the jobs that a store has when the broker starts
  *   queues.c           new, free, turns
  */
 
@@ -71,11 +71,11 @@ enum {
 #define QUEUE_TIME_MAX (UINT64_C(10) * 365 * 86400 * 1000) /* longest delay, time to live: ms */
 
 typedef enum JobState {
-    JOB_STORING,   /* the store has not finished storing it */
+    JOB_STORING,   /* the store is still storing it */
     JOB_READY,     /* queue->ready, or queue->quarantined */
     JOB_DELAYED,   /* queue->delayed */
     JOB_IN_FLIGHT, /* in_flight->jobs, or in_flight->lost while the worker may come back */
-    JOB_SETTLING,  /* the store has not finished removing it */
+    JOB_SETTLING,  /* the store is still removing it */
 } JobState;
 
 /* Headers and body of a job that may be paged out: a record of its own. */
@@ -107,11 +107,11 @@ struct Job {
     uint8_t n_reason;
     uint8_t n_lost;              /* number of sessions that were lost while they had the job */
     bool returned : 1;           /* ready again after a lost delivery: stands among the first */
-    bool quarantined : 1;        /* ready, on queue->quarantined */
-    bool parked : 1;             /* ready, on queue->parked: see order.c */
+    bool quarantined : 1;        /* ready, in queue->quarantined */
+    bool parked : 1;             /* ready, in queue->parked: see order.c */
     bool awaits_dead_letter : 1; /* delayed until its dead-letter queue may have room */
     bool pageable : 1;           /* `paging` describes the content; `content` is unused */
-    bool loading : 1;            /* the store reads its content */
+    bool loading : 1;            /* the store is reading its content */
     bool unreadable : 1;         /* the store has failed to read its content */
     uint32_t pusher;             /* the quota that counts the job: see sessions/quota.h */
     union {                      /* the last member */
@@ -346,7 +346,7 @@ Queue *queue_dead_of(Queue *queue);
 /* Call it after something was removed: a queue that is not used any more is forgotten after
  * QUEUE_IDLE_MS. */
 void queue_maybe_idle(Queue *queue);
-/* Has queue_dispatch() called at the end of the turn. */
+/* Makes the turn call queue_dispatch() at its end. */
 void queue_touch(Queue *queue);
 /* The queue must have no jobs and no keys. */
 void queue_free(Queue *queue);

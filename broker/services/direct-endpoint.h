@@ -8,9 +8,9 @@
 
 #include "rpc/wire/message.h"
 
-enum { DIRECT_ENDPOINT_MAX = 128 }; /* with the NUL */
+enum { DIRECT_ENDPOINT_MAX = 128 }; /* bytes, including the NUL */
 
-/* Where a server's own session comes from. */
+/* The origin of a server's own session. */
 typedef struct DirectOrigin {
     const char *host; /* "192.0.2.7", "[2001:db8::7]"; "" over a Unix socket */
     bool needs_key;   /* the broker has keys: tcp:// endpoints have them, too */

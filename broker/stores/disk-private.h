@@ -19,7 +19,7 @@
 
 /* The place of a job in the journal. */
 struct DiskJob {
-    StoredJob *job;       /* valid unless settling */
+    StoredJob *job;       /* valid if settling is false */
     DiskJob *prev, *next; /* in the list of its segment's jobs, or in disk->unplaced */
     LoadRequest *load;    /* the request that reads its content, or NULL */
     JournalEntry *entry;  /* the entry of the batch that is writing its record; NULL: the record is
@@ -48,7 +48,7 @@ typedef enum CleanState {
 
 typedef struct Cleaning {
     CleanState state;
-    SegmentBytes bytes; /* of the oldest segment */
+    SegmentBytes bytes; /* the bytes of the oldest segment */
     uint64_t at;
     const JournalBatch *waits_for; /* CLEAN_FLUSHING: the batch with the last moved record */
 } Cleaning;

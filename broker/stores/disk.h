@@ -8,7 +8,8 @@
 
 #include "broker/stores/store.h"
 
-/* A store for this folder, which open() opens. The path is copied. NULL: out of memory. */
+/* Makes a store for this folder, which the op open() opens. Copies the path. NULL: out of memory.
+ */
 Store *store_disk_new(const char *path);
-/* After close(). Returns NULL. */
+/* Frees the store after its op close(). Returns NULL. */
 Store *store_disk_free(Store *store);

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 typedef struct FileOps {
-    /* A descriptor, or a negative errno. A new file has mode 0600. */
+    /* Returns a descriptor, or a negative errno. A new file has mode 0600. */
     int (*open)(const char *path, int flags);
     /* Each returns 0, or a negative errno. */
     int (*write)(int fd, const void *data, size_t size, uint64_t at); /* writes all of it */

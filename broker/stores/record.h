@@ -33,7 +33,7 @@ typedef enum RecordType {
     RECORD_SETTLED, /* the end of a job */
     RECORD_NOTE,    /* a job's attempt, due time, worker, reason */
     RECORD_PAUSED,  /* a queue is paused, or resumed */
-    RECORD_FORGET,  /* the push ids of a client below a floor are forgotten */
+    RECORD_FORGET,  /* push ids of a client that are lower than a floor are forgotten */
     RECORD_PUSH,    /* a push id that is remembered after its job has left the segment */
     RECORD_KEY,     /* a deduplication key that is remembered after its job has left the segment */
     RECORD_HOLE,    /* the records from `id` to `old` - 1 are missing; the log has reported it */

@@ -48,9 +48,9 @@ typedef struct StoredJob {
     uint64_t due_ms;     /* the earliest delivery; 0: at once */
     uint64_t expires_ms; /* 0: never */
     uint64_t worker;     /* identifies the client that had the last delivery; 0: no delivery yet */
-    uint32_t attempt;    /* deliveries that count so far */
+    uint32_t attempt;    /* deliveries that count as attempts */
     uint8_t priority;
-    bool held;   /* in flight: the worker has it */
+    bool held;   /* in flight: a worker has it */
     void *place; /* for the store's use */
 } StoredJob;
 
@@ -109,7 +109,7 @@ typedef struct StoreOps {
     /* The job's attempt, due_ms, worker, held or reason has changed. The store keeps it with the
      * next transaction; no client waits for it. */
     void (*note)(Store *store, StoredJob *job);
-    /* Forgets the push ids of the client that are less than floor. */
+    /* Forgets the push ids of the client that are lower than floor. */
     void (*forget_pushes)(Store *store, const uint8_t *client, uint64_t floor);
     void (*pause)(Store *store, StoredQueue *queue, bool paused);
     void (*queue_gone)(Store *store, StoredQueue *queue);

@@ -179,7 +179,7 @@ struct Topics {
     TopicTree tree; /* from patterns to Patterns */
     Pattern *patterns;
     uint32_t n_starry;   /* number of starry patterns: see subscribe.c */
-    uint64_t generation; /* counts patterns that were added and removed */
+    uint64_t generation; /* number of patterns that were added or removed so far */
     Pattern **scratch;   /* matches of a topic with more than TOPIC_MATCH_MAX patterns */
     uint32_t n_scratch, cap_scratch;
     bool match_failed, matching_own; /* own: the topic is of_broker */
@@ -232,7 +232,7 @@ void gather_asked_all(Gather *gather);
  * unanswered questions. */
 uint64_t gather_ask(Gather *gather, Subscription *subscription);
 
-/* The question with this number was dropped before it was sent. */
+/* Forgets the question with this number, which was dropped before it was sent. */
 void gather_lost(Topics *topics, uint64_t reply);
 void gather_session_gone(Topics *topics, Session *session);
 /* Forgets a slice of the unanswered questions of gathers that have ended. */
@@ -281,7 +281,7 @@ void backlog_add_initial(Subscription *subscription, SharedMessage *shared);
 /* True: a message of this size fits into the backlog. */
 bool backlog_fits(const Subscription *subscription, size_t size);
 
-/* Forgets all messages that wait; returns their number. */
+/* Forgets all waiting messages; returns their number. */
 uint64_t backlog_clear(Subscription *subscription);
 
 /* Takes the subscription out of session->slow. */
