@@ -12,7 +12,7 @@ PROGRAMS = ("tests/cache/bench-cache", "tests/cache/bench-memo")  # in the build
 
 
 def measure(build, say):
-    """One round: the figures of every program that is there."""
+    """One round: the figures of every program that was built."""
     found = []
     for name in PROGRAMS:
         if not (build / name).exists():

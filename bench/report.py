@@ -32,7 +32,7 @@ def values_of(rounds, metric):
 
 
 def pairs_of(ours, theirs, metric):
-    """Round by round: what disturbs the machine disturbs both."""
+    """The ratio of each round: other work on the machine disturbs both sides of a round."""
     return [(a[metric], b[metric]) for a, b in zip(ours or [], theirs or []) if a and b]
 
 
@@ -76,7 +76,7 @@ def table(heads, rows):
 
 
 def further_columns(section):
-    """Metric and heading of what stands behind the ratio."""
+    """Metric and heading of the columns behind the ratio."""
     columns = [("cpu_us", "cpu us")] if section.metric != "kib" else []
     columns += section.columns
     return [("p99_us", "p99 us")] + columns if section.metric == "p50_us" else columns
@@ -101,8 +101,8 @@ def group_table(section, size, ends, results):
 
 
 def best_rival(section, target, results):
-    """Label and rounds of the rival's best row: each peer at the best of its settings. Best by the
-    section's own metric, so that a processor time is that of the row one would use."""
+    """Label and rounds of the rival's best row, so that each peer is taken at its best settings. The
+    section's own metric chooses the best row, so that the processor time belongs to the same row."""
     found = []
     for row in section.rows:
         rounds = results.get((section.name, target.size, target.ends, row.label))

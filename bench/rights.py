@@ -30,7 +30,7 @@ FEW = 2000  # the calls of a broker that only starts and stops
 
 
 def run(ferry, folder, config, calls):
-    """The broker's instructions in a life with so many calls, and by function."""
+    """The broker's instructions in a run with this many calls, in total and by function."""
     url, counts = f"ipc://{folder}/socket", folder / "counts"
     (folder / "conf").write_text(config)
     broker = subprocess.Popen(["valgrind", "--tool=callgrind", f"--callgrind-out-file={counts}", ferry, "broker", "--bind", url,

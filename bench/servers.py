@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-# The kernel ends what is started so, should this program be killed.
+# The kernel ends the processes that are started in this way if this program is killed.
 TIED = ["setpriv", "--pdeathsig", "TERM"]
 
 # A publisher's lead of 20 000 messages of 1 KiB must fit into one subscriber's backlog.
@@ -20,7 +20,7 @@ FERRY_CONFIG = """
 max_subscriber_bytes = 64M
 """
 
-# RabbitMQ keeps everything in its own folder, and talks to an epmd of its own.
+# RabbitMQ gets its own folder and its own epmd.
 RABBITMQ_FILES = {
     "RABBITMQ_MNESIA_BASE": "mnesia", "RABBITMQ_LOG_BASE": "logs",
     "RABBITMQ_ENABLED_PLUGINS_FILE": "plugins", "RABBITMQ_CONFIG_FILE": "rabbitmq",
@@ -56,7 +56,7 @@ def free_port():
 
 
 def find_program(name):
-    """Debian puts servers into /usr/sbin, which not everybody has on the path."""
+    """Debian puts servers into /usr/sbin, which is not in every user's PATH."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
 
 
@@ -74,7 +74,7 @@ class Server:
         self.process = self.start(self.command(build))
 
     def start(self, command):
-        # Its own session keeps a Ctrl-C away from it: it is stopped below, after its clients.
+        # Its own session, so that Ctrl-C does not reach it: it is stopped below, after its clients.
         return subprocess.Popen(
             TIED + command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
             cwd=self.folder.name, env=self.environment, start_new_session=True)
@@ -163,7 +163,7 @@ class Servers:
             server.stop()
 
     def get(self, name, fresh=False):
-        # The jobs that a row leaves in memory, or the memory itself, are not the next row's.
+        # Restart the server, so that a row's jobs and memory do not affect the next row.
         if fresh and name in self.running:
             self.running.pop(name).stop()
         if name not in self.running:

@@ -32,13 +32,13 @@ typedef struct CacheHost {
 
 typedef struct CacheUrl {
     CacheUrlKind kind;
-    char *user;     /* NULL: none */
+    char *user;     /* NULL: no user */
     char *password; /* NULL: no password; from secret_alloc(), like sentinel_password */
     uint32_t db;
     bool tls;
     char *ca, *certificate, *key;            /* files for TLS; NULL: not given */
     char *master;                            /* the master's name at the Sentinels */
-    char *sentinel_user, *sentinel_password; /* NULL: none */
+    char *sentinel_user, *sentinel_password; /* NULL: no login */
     size_t n_hosts;
     CacheHost hosts[CACHE_HOSTS_MAX];
 } CacheUrl;

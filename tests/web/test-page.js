@@ -11,7 +11,7 @@ const { join } = require("path");
 
 const BROWSER = "/usr/bin/chromium-headless-shell";
 const FIRST_PAINT_MAX = 100 * 1000; // bytes
-const PATIENCE_MS = 60000; // for things that must happen: only a hang takes so long
+const PATIENCE_MS = 60000; // only a hang takes this long
 
 function skip(why) {
     console.log(`skipped: ${why}; './dev test' installs it`);
@@ -32,7 +32,7 @@ const folder = mkdtempSync(join(tmpdir(), "ferry-page-"));
 const url = `ipc://${folder}/broker`;
 const env = { ...process.env, FERRY_URL: url };
 const children = new Set();
-// It would run, and leave a mark, if one of the ways from a name to the page made markup of it.
+// If the page made markup of this name, its script would run and leave a mark.
 const HOSTILE = "<img src=x onerror=\"document.title='run'\">";
 
 // start([options,] program, argument…)

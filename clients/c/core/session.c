@@ -330,7 +330,7 @@ static bool is_not_request(const Record *record, const void *ctx) {
     return record->op != OP_CALL && record->op != OP_END && !(record->id & STREAM_ID);
 }
 
-/* Drops the deferred requests of the ended session: nobody waits for their answers. */
+/* Drops the deferred requests of the ended session: no caller waits for their answers. */
 static void deferred_forget_session(Core *core) {
     deferred_keep(core, is_not_request, NULL);
     id_map_deinit(&core->cancelled);

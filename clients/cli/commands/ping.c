@@ -46,8 +46,8 @@ static int ping_broker(Cli *cli, ferry_client *client) {
     return EXIT_OK;
 }
 
-/* True for any answer of the instance itself, also "no such method". Errors of the broker mean that
- * the instance is missing or silent. */
+/* True: the instance itself has answered, even with "no such method". Errors of the broker mean
+ * that the instance is missing or silent. */
 static bool is_answer(int r, const ferry_error *error) {
     return r == 0 || (error->type && (strcmp(error->type, "ferry.NoSuchMethod") == 0 ||
                                       strcmp(error->type, "ferry.InvalidArgument") == 0));

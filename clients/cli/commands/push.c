@@ -54,8 +54,8 @@ typedef struct Run {
     uint64_t sent, stored;
     unsigned in_flight;
     Timer watchdog;
-    uint64_t timeout_ms,
-        waits_since_ms; /* since: the time since which pushes are in flight and none was stored */
+    uint64_t timeout_ms, waits_since_ms; /* since: the time since which pushes are in flight and no
+                                            push was stored */
 } Run;
 
 static void pump(Feed *feed);

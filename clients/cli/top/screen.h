@@ -30,7 +30,7 @@ int screen_key(int timeout_ms);
 
 typedef struct ScreenPage {
     const char *title, *footer;
-    const char *problem; /* NULL: none; else shown in place of the footer */
+    const char *problem; /* shown in place of the footer; NULL: no problem */
     const TopView *view;
     const json_t *rows; /* arranged */
     unsigned sort_column;

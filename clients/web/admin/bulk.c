@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Moving and dropping jobs: all of a queue, or those that a person has chosen. */
+/* Moving and dropping jobs: all jobs of a queue, or the jobs that a person has chosen. */
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -87,7 +87,7 @@ void *http_ctx(const HttpRequest *request);
 /* The n-th decoded part of the path, from 0. */
 const char *http_part(const HttpRequest *request, size_t n);
 
-/* The value of a header, or of a query parameter, decoded; NULL: it has none. Lent. */
+/* Returns the value of a header, or of a query parameter, decoded; NULL: it is absent. Borrowed. */
 const char *http_header(const HttpRequest *request, const char *name);
 const char *http_query(HttpRequest *request, const char *name);
 

@@ -183,7 +183,7 @@ static const Family user_families[] = {
     {NULL, NULL, NULL, NULL},
 };
 
-/* Of the broker's list of users: a broker without users has none. */
+/* From the broker's list of users, which is empty if the broker has no users. */
 static const Family user_counters[] = {
     {"ferry_user_calls", "counter", "Calls of the user.", "calls"},
     {"ferry_user_published_messages", "counter", "Messages that the user has published.",
