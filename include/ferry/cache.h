@@ -3,20 +3,20 @@
  * A cache in this process, in one Redis server, in several servers, or in a Redis cluster. It needs
  * no broker.
  *
- * Unlike a client, a cache is shared by threads, so that a process computes each value only once.
- * Every function here may be called from any thread. The exception is ferry_cache_close(): no other
- * thread may use the handle during that call. After fork() the child opens its own cache: for a
- * cache that its parent opened, every function returns -ECHILD, and ferry_cache_close() frees the
- * handle alone.
+ * Unlike a client, a cache is shared by all threads, so that a process computes each value only
+ * once. Any thread may call any function of this header. While one thread calls
+ * ferry_cache_close(), no other thread may use the handle. After fork() the child opens its own
+ * cache: for a cache that its parent opened, every function returns -ECHILD, and
+ * ferry_cache_close() frees the handle alone.
  *
- * No function waits longer than options.timeout_ms. After that time a read is a miss, and a write
- * is dropped and counted. If options.strict is set, the caller gets the error instead. Functions
- * whose answer decides something (add, replace, touch, exists, incr, append) always return the
- * error.
+ * No function waits longer than options.timeout_ms. After that time a read counts as a miss, and a
+ * write is dropped and counted. If options.strict is set, the caller gets the error instead.
+ * Functions whose result the caller acts on (add, replace, touch, exists, incr, append) always
+ * return the error.
  *
- * A key is 1 to 32 768 bytes of any kind, the prefix included. A value is 0 bytes to 64 MiB. A ttl
- * is in milliseconds, at most FERRY_CACHE_TTL_MAX; 0: until it is evicted. Keys that begin with
- * "ferry.tag:" or "ferry.lease:" belong to the cache itself.
+ * A key has 1 to 32 768 bytes of any kind, including the prefix. A value has 0 bytes to 64 MiB. A
+ * ttl is in milliseconds, at most FERRY_CACHE_TTL_MAX. With a ttl of 0 the entry stays until it is
+ * evicted. Keys that begin with "ferry.tag:" or "ferry.lease:" belong to the cache itself.
  *
  * Errors of every function that returns errors:
  *   -EINVAL     an argument is NULL, a key is empty, a ttl is out of range, a tag is malformed;
@@ -26,13 +26,13 @@
  *   -ETIMEDOUT  Redis did not answer within timeout_ms (error->outcome_unknown for a write);
  *   -ENOTCONN   Redis cannot be reached, or its circuit breaker is open and nothing was sent;
  *   -ECONNRESET the connection was lost during the call (error->outcome_unknown for a write);
- *   -EACCES     Redis refused the user, the password, our certificate, or the command; or its
- *               certificate is not trusted;
+ *   -EACCES     Redis refused the user, the password, the client's certificate or the command, or
+ *               Redis has a certificate that is not trusted;
  *   -ENOBUFS    Redis is at its memory limit, or too many bytes wait to be sent to it;
  *   -EROFS      Redis is a read-only replica;
  *   -EPROTO     the reply is not Redis protocol, or its lengths are wrong;
  *   -EREMOTEIO  any other error of Redis; error->message has its text.
- * The first four are returned even without strict.
+ * The functions return the first four even without strict.
  */
 #ifndef FERRY_CACHE_H
 #define FERRY_CACHE_H
@@ -49,7 +49,7 @@ extern "C" {
 #endif
 
 enum {
-    FERRY_CACHE_KEY_MAX = 32768,   /* bytes, the prefix included */
+    FERRY_CACHE_KEY_MAX = 32768,   /* bytes, including the prefix */
     FERRY_CACHE_TAG_MAX = 128,     /* bytes of one tag */
     FERRY_CACHE_TAGS_MAX = 16,     /* tags of one entry */
     FERRY_CACHE_MANY_MAX = 1048576 /* keys in one call */
@@ -60,17 +60,17 @@ enum {
 
 /* ---- opening ---- */
 
-/* ferry_cache_options.near_cache: the values that this process keeps as well. `.near_cache = true`
- * keeps all of them. */
+/* ferry_cache_options.near_cache: which values of Redis this process also keeps in its memory.
+ * `.near_cache = true` keeps all of them. */
 enum {
-    FERRY_NEAR_MEMOISED = 0, /* answers of memoised methods only: their ttl permits old values */
+    FERRY_NEAR_MEMOISED = 0, /* only answers of memoised methods, whose ttl permits old values */
     FERRY_NEAR_ALL = 1,
     FERRY_NEAR_NOTHING = 2
 };
 
 typedef struct ferry_cache_options {
     uint32_t timeout_ms; /* longest wait for Redis in one call; 1 to 3 600 000; 0: 100 */
-    uint8_t near_cache;  /* which values read from Redis this process keeps too: FERRY_NEAR_… */
+    uint8_t near_cache;  /* the values from Redis that this process keeps too: FERRY_NEAR_… */
     bool strict;         /* return errors instead of misses and dropped writes */
     uint64_t max_bytes;  /* of memory:// and of the near cache; at least 64 KiB; 0: 64 MiB */
     const char
@@ -81,19 +81,22 @@ typedef struct ferry_cache_options {
 } ferry_cache_options;
 
 /**
- * Opens a cache. Nothing is connected yet: Redis may come up later.
+ * Opens a cache. It connects when it is first used, so Redis may start later.
  *
- * @param url  "memory://"
- *             "redis://[[user]:password@]host[:port][/db]": port 6379, db 0 unless given; [::1] for
- *             IPv6; several hosts separated by commas share the keys as ketama does
+ * @param url  One of these forms. In user, password, path and the values after '?', %XX stands for
+ *             a byte.
+ *             "memory://"
+ *             "redis://[[user]:password@]host[:port][/db]": the defaults are port 6379 and db 0;
+ *             IPv6 is written as [::1]; several hosts are separated by commas, and ketama
+ *             distributes the keys among them
  *             "redis+unix://[[user]:password@]/path/to/socket[?db=3]"
- *             "redis+cluster://[[user]:password@]host[:port][,host[:port]...]": some of its nodes
+ *             "redis+cluster://[[user]:password@]host[:port][,host[:port]...]": one or more nodes
  *             "redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/master[/db]
- *             [?sentinel_login=[user]:password]": the server that these Sentinels name; port 26379
- *             "rediss://", "rediss+cluster://", "rediss+sentinel://": over TLS, with
- *             "?ca=FILE" (trusted authorities; the system's unless given) and
- *             "cert=FILE&key=FILE" (our certificate, for a server that wants one)
- *             %XX stands for a byte in user, password, path and the values after '?'.
+ *             [?sentinel_login=[user]:password]": the server that the Sentinels report; the default
+ *             port is 26379
+ *             "rediss://", "rediss+cluster://", "rediss+sentinel://": the same over TLS, with
+ *             "?ca=FILE" (trusted authorities; default: those of the system) and
+ *             "cert=FILE&key=FILE" (the client's certificate, if the server requires one)
  * @param options  NULL: all defaults.
  * @param ret      Receives the cache; untouched on failure.
  *
@@ -109,8 +112,8 @@ int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_
                      ferry_error *reterr);
 
 /**
- * Opens another handle on the same cache; its prefix replaces that of the first handle.
- * Connections, memory and statistics are shared; they last until the last handle is closed.
+ * Opens another handle on the same cache. Its prefix replaces the prefix of the first handle. All
+ * handles share connections, memory and statistics, which last until the last handle is closed.
  *
  * @param prefix  1 to 255 bytes, NUL-terminated; NULL: no prefix.
  * @return 0, -EINVAL (the prefix is empty or too long), -ECHILD or -ENOMEM.
@@ -126,11 +129,12 @@ ferry_cache *ferry_cache_close(ferry_cache *cache);
 /**
  * Looks a key up.
  *
- * A value of no bytes is found like any other: data is not NULL, len is 0.
+ * For a value of 0 bytes, data is not NULL and len is 0.
  *
- * @param ret  Receives the value: one block, ferry_free(). Untouched unless 1 is returned.
- * @return 1: found; 0: not there, expired, invalidated, or (without strict) Redis failed; else a
- *         negative errno as listed at the top.
+ * @param ret  Receives the value as one block, to be freed with ferry_free(). Untouched unless the
+ *             function returns 1.
+ * @return 1: found; 0: the key has no value, its entry has expired or was invalidated, or (without
+ * strict) Redis failed; otherwise a negative errno as listed at the top.
  */
 int ferry_cache_get(ferry_cache *cache, ferry_bytes key, ferry_bytes **ret, ferry_error *reterr);
 
@@ -139,28 +143,29 @@ int ferry_cache_set(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint
                     ferry_error *reterr);
 
 /* ferry_cache_set() with tags, "users,user:7": up to 16, each of 1 to 128 bytes without commas and
- * control characters. If one of its tags is invalidated, the entry is gone. NULL or "": no tags. */
+ * control characters. If one of its tags is invalidated, the entry is no longer valid. NULL or "":
+ * no tags. */
 int ferry_cache_set_tagged(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint64_t ttl_ms,
                            const char *tags, ferry_error *reterr);
 
 /* Stores a value if the key has no value. If several callers try at once, one succeeds. 0; -EEXIST:
- * the key has a value; or as listed at the top, also without strict. */
+ * the key has a value; or an error listed at the top, also without strict. */
 int ferry_cache_add(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint64_t ttl_ms,
                     ferry_error *reterr);
 
-/* Stores a value if the key already has one. 0; -ENOENT: the key has no value; or as listed at the
- * top, also without strict. */
+/* Stores a value if the key already has one. 0; -ENOENT: the key has no value; or an error listed
+ * at the top, also without strict. */
 int ferry_cache_replace(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint64_t ttl_ms,
                         ferry_error *reterr);
 
-/* Removes a key; the result of a computation in progress for it is not stored. 0, whether the key
- * had a value or not; or as listed at the top. Without strict, a delete that did not reach Redis is
- * counted in dropped_writes, and the entry lives until its ttl ends. */
+/* Removes a key. If a value for it is being computed, the result is not stored. 0, whether the key
+ * had a value or not; or an error listed at the top. Without strict, a delete that did not reach
+ * Redis is counted in dropped_writes, and the entry stays until its ttl ends. */
 int ferry_cache_delete(ferry_cache *cache, ferry_bytes key, ferry_error *reterr);
 
-/* Gives an entry a new time to live, from now. 0; -ENOENT: the key has no value; or as listed at
- * the top, also without strict. For an entry of ferry_cache_fetch() it changes the end of life, not
- * the time at which the entry becomes stale. */
+/* Gives an entry a new time to live, counted from now. 0; -ENOENT: the key has no value; or an
+ * error listed at the top, also without strict. For an entry of ferry_cache_fetch() it changes the
+ * time at which the entry is removed, not the time at which it becomes stale. */
 int ferry_cache_touch(ferry_cache *cache, ferry_bytes key, uint64_t ttl_ms, ferry_error *reterr);
 
 /* 1: the key has a value; 0: it has no value, or a tag of its entry was invalidated; or as listed
@@ -176,14 +181,14 @@ int ferry_cache_exists(ferry_cache *cache, ferry_bytes key, ferry_error *reterr)
 int ferry_cache_get_ttl(ferry_cache *cache, ferry_bytes key, uint64_t *ret_ms, ferry_error *reterr);
 
 /**
- * Adds to a number that is stored as decimal text. A key that is not there counts as 0 and gets
- * ttl_ms; one that is there keeps its time to live.
+ * Adds to a number that is stored as decimal text. A key without a value counts as 0 and gets
+ * ttl_ms. A key with a value keeps its time to live.
  *
  * @param by       Any number; negative to subtract.
  * @param ret_now  Receives the number after the addition; may be NULL.
- * @return 0; -EINVAL: the value is not a number; -ERANGE: it would leave 64 bits; or as listed at
- * the top, also without strict. Never tried twice: after -ETIMEDOUT or -ECONNRESET it may have been
- * added.
+ * @return 0; -EINVAL: the value is not a number; -ERANGE: the result would not fit into 64 bits; or
+ * an error listed at the top, also without strict. The function is never retried: after -ETIMEDOUT
+ * or -ECONNRESET, `by` may have been added.
  */
 int ferry_cache_incr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t ttl_ms,
                      int64_t *ret_now, ferry_error *reterr);
@@ -193,8 +198,8 @@ int ferry_cache_decr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t t
                      int64_t *ret_now, ferry_error *reterr);
 
 /* Appends bytes to a value, which keeps its time to live. A key without a value starts empty and
- * without a ttl. Never retried. 0; -EMSGSIZE: the value would exceed the limit, as far as this
- * process knows; or as listed at the top, also without strict. */
+ * without a ttl. Never retried. 0; -EMSGSIZE: this process knows that the value would exceed the
+ * limit; or as listed at the top, also without strict. */
 int ferry_cache_append(ferry_cache *cache, ferry_bytes key, ferry_bytes more, ferry_error *reterr);
 
 /* ---- many entries: one round trip for each Redis that has some of them ---- */
@@ -203,37 +208,39 @@ int ferry_cache_append(ferry_cache *cache, ferry_bytes key, ferry_bytes more, fe
  * Looks up n keys.
  *
  * @param n    1 to 1 048 576.
- * @param ret  Receives n values in the order of the keys, one block in all: ferry_free(). data is
- *             NULL where nothing was found.
- * @return the number found, or a negative errno as listed at the top. Without strict, keys of a
- * Redis that fails are not found and the others are.
+ * @param ret  Receives n values in the order of the keys, together in one block, to be freed with
+ *             ferry_free(). For a key that was not found, data is NULL.
+ * @return the number found, or a negative errno as listed at the top. Without strict, the keys of a
+ * Redis server that fails count as not found.
  */
 int ferry_cache_get_many(ferry_cache *cache, const ferry_bytes *keys, size_t n, ferry_bytes **ret,
                          ferry_error *reterr);
 
-/* Stores values[i] under keys[i]. 0, or as listed at the top: then some of them may be stored. */
+/* Stores values[i] under keys[i]. 0, or an error listed at the top; after an error some of the
+ * values may be stored. */
 int ferry_cache_set_many(ferry_cache *cache, const ferry_bytes *keys, const ferry_bytes *values,
                          size_t n, uint64_t ttl_ms, ferry_error *reterr);
 
 /* ---- tags ---- */
 
-/* Invalidates every entry that has one of these tags, "users,user:7", with one step for each tag,
- * however many entries have it. The result of a computation that began earlier does not count as
- * valid. 0, or as listed at the top. */
+/* Invalidates every entry that has one of these tags, "users,user:7", in one step for each tag, for
+ * any number of entries. If a computation began earlier, its result is invalid too. 0, or as listed
+ * at the top. */
 int ferry_cache_invalidate(ferry_cache *cache, const char *tags, ferry_error *reterr);
 
-/* Removes all keys with this handle's prefix; without a prefix, all keys of that Redis database or
- * of this memory. Walks all keys, for at most timeout_ms. -ETIMEDOUT: call it again to continue. */
+/* Removes all keys with this handle's prefix; without a prefix, all keys of the Redis database, or
+ * of the memory of this cache. It goes through all keys, for at most timeout_ms. -ETIMEDOUT: call
+ * it again to continue. */
 int ferry_cache_clear(ferry_cache *cache, ferry_error *reterr);
 
 /* ---- computing missing values ---- */
 
 typedef struct ferry_fetch_options {
-    uint64_t ttl_ms; /* how long the value is fresh, less up to 10 % at random; 0: until evicted */
+    /* How long the value is fresh, minus a random part of up to 10 %; 0: until evicted. */
+    uint64_t ttl_ms;
     uint64_t stale_ms; /* how long after ttl_ms the old value is served while one caller computes */
-    uint64_t negative_ms; /* how long -ENOENT is remembered; 0: not at all */
-    uint32_t
-        wait_ms; /* longest wait for the computation of another caller, before our own; 0: 5 000 */
+    uint64_t negative_ms; /* how long -ENOENT is remembered; 0: it is not remembered */
+    uint32_t wait_ms; /* longest wait for another caller's computation; then compute; 0: 5 000 */
     uint32_t reserved32;
     const char *tags; /* "users,user:7" */
     uint64_t reserved[4];
@@ -244,22 +251,23 @@ typedef struct ferry_fetch_options {
 typedef int (*ferry_compute_fn)(ferry_packer *out, void *ctx);
 
 /**
- * Looks a key up, and computes its value if it has none: once, however many callers ask, in this
- * process and in all other processes that share the Redis server.
+ * Looks a key up, and computes its value if the key has none. The value is computed once for all
+ * callers that ask, in this process and in all other processes that share the Redis server.
  *
- * If another caller is computing the value, this one waits at most wait_ms and then computes as
- * well. A value that is older than its ttl, by at most stale_ms, is returned at once to all callers
+ * If another caller is computing the value, this caller waits at most wait_ms and then computes it
+ * too. A value that is older than its ttl, by at most stale_ms, is returned at once to all callers
  * except the one that computes. Shortly before the ttl ends one caller, chosen at random, computes
  * early (the longer the computation takes, the earlier), so that a busy key never expires. If Redis
- * fails, each process computes the value once and returns it; every error that is returned came
- * from compute.
+ * fails, each process computes the value once and returns it, so every returned error is one of
+ * compute.
  *
- * Time added to that of compute: at most timeout_ms to look, wait_ms to wait, timeout_ms to store.
+ * In addition to compute, the function takes at most timeout_ms to look the key up, wait_ms to
+ * wait, and timeout_ms to store the value.
  *
  * @param options  NULL: no ttl, no stale time, no tags.
- * @param compute  Called at most once, on this thread. It may use the cache, also for other keys,
+ * @param compute  Called at most once, on this thread. It may use the cache and fetch other keys,
  *                 but must not fetch the same key again (-EDEADLK).
- * @param ret      Receives the value: one block, ferry_free().
+ * @param ret      Receives the value as one block, to be freed with ferry_free().
  *
  * @return 0, or
  *   -ENOENT    compute returned -ENOENT, now or within the last negative_ms;
@@ -267,16 +275,16 @@ typedef int (*ferry_compute_fn)(ferry_packer *out, void *ctx);
  *   -EMSGSIZE  the key, or the value that compute packed, is larger than the limit;
  *   -EDEADLK   compute asked for the key that it computes;
  *   -ENOMEM    out of memory;
- *   any other negative errno of compute, to all callers that waited for it. Nothing is stored.
- *   With strict also the errors listed at the top.
+ *   any other negative errno of compute, returned to all callers that waited for it, and not
+ *   stored; with strict also the errors listed at the top.
  */
 int ferry_cache_fetch(ferry_cache *cache, ferry_bytes key, const ferry_fetch_options *options,
                       ferry_compute_fn compute, void *ctx, ferry_bytes **ret, ferry_error *reterr);
 
-/* ---- how it is doing ---- */
+/* ---- statistics ---- */
 
 typedef struct ferry_cache_stats {
-    uint64_t hits;            /* found and valid, near hits included */
+    uint64_t hits;            /* found and valid, including near hits */
     uint64_t near_hits;       /* found without asking Redis */
     uint64_t misses;          /* no value, expired or invalidated */
     uint64_t stale_hits;      /* served after their ttl while another caller computed */
@@ -287,7 +295,7 @@ typedef struct ferry_cache_stats {
     uint64_t waits;           /* waits for the computation of another caller */
     uint64_t wait_timeouts;   /* waits that ended without a value */
     uint64_t stores;          /* values written */
-    uint64_t errors;          /* calls that failed because of Redis, timeouts included */
+    uint64_t errors;          /* calls that failed because of Redis, including timeouts */
     uint64_t timeouts;        /* errors that were timeouts */
     uint64_t dropped_writes;  /* writes and deletes that were dropped without an error */
     uint64_t breaker_opens;   /* times that the circuit breaker of a Redis server opened */
@@ -313,7 +321,7 @@ typedef struct ferry_cache_stats {
     uint64_t reserved[8];
 } ferry_cache_stats;
 
-/* Reads the counters since the cache was opened, of all its handles. Never waits. */
+/* Reads the counters of all handles since the cache was opened. Never waits. */
 void ferry_cache_get_stats(ferry_cache *cache, ferry_cache_stats *ret);
 
 #ifdef __GNUC__

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients: a connection to a broker, its options, its handles and its loop.
+ * Clients: connections to a broker, with their options, handles and loop.
  */
 #ifndef FERRY_CLIENT_H
 #define FERRY_CLIENT_H
@@ -17,12 +17,12 @@ extern "C" {
 
 struct ferry_request;
 
-/* A call as an interceptor sees it. Lent from `before` to the end of `after`. */
+/* A call, as passed to an interceptor. Lent from the start of `before` to the end of `after`. */
 typedef struct ferry_interception {
     const char *method;            /* "calc.Calc.add" */
     struct ferry_request *request; /* the request that is served; NULL: a call of this client */
     uint64_t elapsed_us; /* in `after`: microseconds since `before` began; in `before`: 0 */
-    void *state;         /* the interceptor's own: `before` may set it, `after` finds it */
+    void *state;         /* for the interceptor itself: `before` may set it, and `after` reads it */
 } ferry_interception;
 
 /* Two functions around each call of a handle (ferry_options.interceptor), or around each request of
@@ -30,18 +30,19 @@ typedef struct ferry_interception {
  * Each may be NULL.
  *
  * before  runs before the call is sent, once for all of its attempts, or before the request's
- *         handler begins. 0: go on. A negative errno refuses it: the call fails with the standard
- *         error of that errno and is not sent; the request is answered with it, and the handler
- *         does not run. In front of a handler, `before` may also answer the request itself, with
- *         ferry_request_throw() for example.
- * after   runs when the call has its answer, or the request has been answered. error: NULL if it
- *         succeeded; lent. It runs once for each `before`, also after a refusal.
- * ctx     the last argument of both. It must live as long as calls or requests do.
+ *         handler begins. If it returns 0, the call or the handler follows. If it returns a
+ *         negative errno, the call is not sent and fails with the standard error of that errno, or
+ *         the handler does not run and the request is answered with that error. In front of a
+ *         handler, `before` may also answer the request itself, for example with
+ *         ferry_request_throw().
+ * after   runs when the call has its answer, or the request has been answered. error is lent, and
+ *         NULL after success. `after` runs once for each `before`, also after a refusal.
+ * ctx     the last argument of both. It must stay valid as long as there are calls or requests.
  *
  * Both run inside the functions that make, end or answer the call. They may use the functions of
- * the request, and clients other than this one; of this client they call
- * ferry_interception_header(), ferry_post() and ferry_stop() only. Answers that a cache gives to a
- * memoised method are not calls: the caller's interceptor does not see them. */
+ * the request, and other clients. On this client they may only call ferry_interception_header(),
+ * ferry_post() and ferry_stop(). If a cache has the answer of a memoised method, there is no call,
+ * and the caller's interceptor does not run. */
 typedef struct ferry_interceptor {
     int (*before)(ferry_interception *call, void *ctx);
     void (*after)(ferry_interception *call, const ferry_error *error, void *ctx);
@@ -49,8 +50,8 @@ typedef struct ferry_interceptor {
 } ferry_interceptor;
 
 /**
- * Adds a header to a call, inside `before` of a caller's interceptor. It replaces a header of the
- * same name. The server reads it with ferry_request_header().
+ * Adds a header to a call. Call it inside `before` of a caller's interceptor. It replaces a header
+ * of the same name. The server reads it with ferry_request_header().
  *
  * @return 0, or
  *   -EINVAL  the call is a request, or is sent already; the name or value is not valid, or the call
@@ -61,38 +62,44 @@ int ferry_interception_header(ferry_interception *call, const char *name, const 
 
 /* Options of a client, or of another handle on it (ferry_with()).
  *
- * Here and in every options struct zero means the default, and reserved fields must be zero
- * (-EINVAL).
+ * In this and in every options struct a field of zero means its default, and reserved fields must
+ * be zero (otherwise: -EINVAL).
  *
  * In ferry_with() fields that are zero inherit the value of the handle it is made from. Headers are
- * added to the inherited ones; of two with the same name the new one wins. name, on_event, ctx and
- * the keys are used by ferry_open() only. */
+ * added to the inherited headers, and replace inherited headers of the same name. Only ferry_open()
+ * uses name, on_event, ctx and the keys. */
 typedef struct ferry_options {
     const char *name;     /* for people: `ferry sessions` shows it; at most 63 bytes. NULL: the
                            * program's name and process id */
     const char *instance; /* call only this instance of a service; NULL: any */
-    uint32_t timeout_ms;  /* of each call: 1 to 3 600 000; 0: the method's own, else 30 000 */
+    /* Of each call: 1 to 3 600 000; 0: the timeout of the method, or 30 000 if it has none. */
+    uint32_t timeout_ms;
     size_t n_headers;
     const ferry_header *headers; /* sent with each call; see ferry_header */
-    ferry_cache *cache; /* stores answers of memoised methods: of the methods that are called, and
-                         * of those that are served. Close the cache after the client */
-    bool idempotent;    /* calls by name may run twice. If the server or the connection is lost, or
-                         * the server is overloaded, they are retried, with growing pauses and
-                         * within a budget; the broker moves them to another server. If no server
-                         * is left, or the broker has just started, they wait for a server */
-    bool wait_for_server; /* calls of a service that no server offers wait for one, until their
-                           * deadline, instead of failing at once */
-    bool wait_for_broker; /* calls and publishes made before the connection is up wait for it until
-                           * their deadline, instead of 5 s at most; ferry_serve(),
-                           * ferry_subscribe(), ferry_work() and ferry_ping() wait without limit,
-                           * or until ferry_stop(), for programs that start before their broker */
-    const ferry_interceptor *interceptor; /* sees each call; copied. NULL: none, and in ferry_with()
-                                           * that of the handle it is made from */
-    bool trace; /* calls, messages and jobs without a "traceparent" header begin a trace */
+    /* Stores answers of memoised methods, both of methods that this client calls and of methods
+     * that it serves. Close the cache after the client. */
+    ferry_cache *cache;
+    /* Calls by name may run twice. If the server or the connection is lost, or the server is
+     * overloaded, they are retried, with growing pauses and within a budget, and the broker
+     * moves them to another server. They wait if no server is left, or if the broker has just
+     * started. */
+    bool idempotent;
+    /* If no server offers the service, calls wait for a server until their deadline, instead of
+     * failing at once. */
+    bool wait_for_server;
+    /* For programs that start before their broker: before the connection is up, calls and
+     * publishes wait for it until their deadline, instead of at most 5 s. ferry_serve(),
+     * ferry_subscribe(), ferry_work() and ferry_ping() wait without limit, or until ferry_stop().
+     */
+    bool wait_for_broker;
+    /* Runs around each call; copied. NULL: no interceptor, or in ferry_with() the inherited one. */
+    const ferry_interceptor *interceptor;
+    bool trace; /* calls, messages and jobs without a "traceparent" header start a trace */
     void (*on_event)(int event, const ferry_error *error, void *ctx); /* FERRY_EVENT_… */
     void *ctx;                                                        /* argument of on_event */
-    /* Encrypted connections over tcp://, see docs/security.md. Both or neither; used by
-     * ferry_open() only. NULL: $FERRY_KEY and $FERRY_SERVER_KEY, which ipc:// does not use. */
+    /* Keys for encrypted connections over tcp://, see docs/security.md. Set both or neither. Only
+     * ferry_open() uses them. NULL: the values of $FERRY_KEY and $FERRY_SERVER_KEY, which ipc://
+     * ignores. */
     const char *key_file;   /* file with the client's keys, as `ferry key new` writes it */
     const char *server_key; /* the broker's public key: 64 hexadecimal digits */
     uint64_t reserved[3];
@@ -101,63 +108,65 @@ typedef struct ferry_options {
 /* Traces follow W3C Trace Context: headers "traceparent" and "tracestate", in lower case.
  *
  * Calls through ferry_request_client() carry the trace of the request: the same trace id and flags,
- * and a new parent id, which is the same for everything sent on behalf of this request. This needs
- * no option. A malformed traceparent is dropped, together with its tracestate.
+ * and a new parent id, which is the same for all messages sent on behalf of this request. It works
+ * without any option. A malformed traceparent is dropped, together with its tracestate.
  *
- * With options.trace, each call, message and job without a traceparent begins a trace of its own,
- * sampled (flags 01). A request without one begins a trace for everything sent on its behalf. The
- * library sends no spans. A tracer can read ferry_request_header() and pass a traceparent of its
- * own in the headers of ferry_with(); that one wins. */
+ * With options.trace, each call, message and job without a traceparent starts a trace of its own,
+ * marked as sampled (flags 01). A request without a traceparent starts a trace for all messages
+ * sent on its behalf. The library sends no spans. A tracer can read ferry_request_header() and pass
+ * its own traceparent in the headers of ferry_with(), which then replaces the library's. */
 
-/* The confirmation of a push or publish. error is NULL: the broker has it; a job is then as safe as
- * its queue promises. */
+/* The confirmation of a push or publish. If error is NULL, the broker has the job or message, and a
+ * job is as safe as its queue promises. */
 typedef void (*ferry_done_fn)(const ferry_error *error, void *ctx);
 
 /* Events for options.on_event. */
 enum {
-    FERRY_EVENT_UP = 1,  /* connected to the broker, for the first time or again */
+    FERRY_EVENT_UP = 1,  /* the client is connected to the broker, for the first time or again */
     FERRY_EVENT_DOWN,    /* the connection was lost; the error says why */
     FERRY_EVENT_RETRY,   /* an attempt to connect failed; another one follows */
     FERRY_EVENT_REFUSED, /* after a reconnect the broker refused a service, subscription or worker;
                           * the client tries again every second */
-    FERRY_EVENT_MISSED,  /* a subscription missed messages and has received nothing since */
-    FERRY_EVENT_UNDESCRIBED, /* a service is served, but listed without its description; the error
-                              * says what is wrong with the description */
-    FERRY_EVENT_CLOSED /* the broker refused this client, and would do so again: there is no further
-                        * attempt. ferry_run() and ferry_process() return the error */
+    FERRY_EVENT_MISSED,  /* a subscription missed messages and has received no message since */
+    /* A service is served, but listed without its description; the error has the problem of the
+     * description. */
+    FERRY_EVENT_UNDESCRIBED,
+    FERRY_EVENT_CLOSED /* the broker refused this client, and the client makes no further attempt,
+                          because the broker would refuse it again. ferry_run() and ferry_process()
+                          return the error */
 };
 
 /**
- * Opens a client. The connection to the broker is made in the background, and made again whenever
- * it is lost. The client then announces its services, subscriptions and workers again, and sends
+ * Opens a client. It connects to the broker in the background, and reconnects each time that the
+ * connection is lost. Then it announces its services, subscriptions and workers again, and sends
  * unconfirmed pushes again.
  *
- * If the URL lists several brokers, calls, publishes and pushes go through one of them, and through
- * the next one as soon as it is lost. Calls that were not sent yet move silently, and idempotent
- * ones are repeated; other calls in flight end with ferry.ConnectionLost, and outcome_unknown.
- * Unconfirmed pushes are sent again with their ids: one broker stores none twice. The client begins
- * with a random broker; with "?prefer=local" at the end of the URL brokers of this machine come
- * first, with "?prefer=order" the first of the list does. docs/scaling.md says what each promise
- * means with several brokers.
+ * If the URL lists several brokers, calls, publishes and pushes go through one of them. When that
+ * broker is lost, they go through the next one. Calls that were not sent yet move to it, and
+ * idempotent calls are repeated. Other calls in flight end with ferry.ConnectionLost and
+ * outcome_unknown. Unconfirmed pushes are sent again with their ids, so one broker stores each of
+ * them once. The client begins with a random broker. "?prefer=local" at the end of the URL puts
+ * brokers of this machine first, and "?prefer=order" begins with the first one of the list.
+ * docs/scaling.md describes each promise with several brokers.
  *
- * Returns at once. Calls and publishes made before the connection is up wait for it, 5 s at most
- * (see wait_for_broker); pushes wait without limit. ferry_ping() waits for the connection.
+ * Returns at once. Before the connection is up, calls and publishes wait for it, at most 5 s (see
+ * wait_for_broker). Pushes wait without limit. ferry_ping() waits for the connection.
  *
- * @param url      "tcp://host:port" or "ipc://path"; with "zmq+" in front, libzmq carries the
- *                 connection. Or a list of at most 16 brokers: "tcp://a:5877,tcp://b:5877", see
- *                 below. NULL: $FERRY_URL, else tcp://127.0.0.1:5877.
+ * @param url      "tcp://host:port" or "ipc://path"; with "zmq+" in front, the client uses libzmq
+ *                 for the connection. Or a list of at most 16 brokers: "tcp://a:5877,tcp://b:5877".
+ *                 NULL: the value of $FERRY_URL, or tcp://127.0.0.1:5877 if it is not set.
  * @param options  NULL: all defaults. Copied.
  * @param ret      Receives the client; untouched on failure.
  * @param reterr   Receives the error; may be NULL.
  *
- * Ownership: ferry_close(*ret). Threads: any; afterwards one thread at a time uses the client.
- * One thread for all clients of a process keeps their sessions alive while callbacks compute. A
- * host name in the URL is looked up on another thread for each new connection, and all its
- * addresses are tried.
+ * Ownership: ferry_close(*ret). Threads: any; afterwards only one thread at a time may use the
+ * client. The library runs one thread for all clients of a process, which keeps their sessions
+ * alive while callbacks compute. A host name in the URL is looked up on another thread for each new
+ * connection, and all its addresses are tried.
  *
  * @return 0, or
  *   -EINVAL  the URL, a name, an option or a key is invalid, or only one of the keys is given;
- *   -EACCES  other users can read the key file, or this one cannot;
+ *   -EACCES  other users can read the key file, or this user cannot;
  *   -ENOENT  there is no key file of this name;
  *   -EMFILE, -ENFILE  the process, or the system, has no descriptors left;
  *   -EAGAIN  the process may have no more threads;
@@ -169,12 +178,12 @@ int ferry_open(const char *url, const ferry_options *options, ferry_client **ret
 /**
  * Makes another handle on the same connection, with other defaults.
  *
- * Closing the handle ends everything that was started through it, and nothing else: calls fail with
- * -ECANCELED, and their servers are told; subscriptions, services and workers end. This is how a
- * call, or a group of calls, is cancelled.
+ * Closing the handle ends only calls and registrations that were started through it: calls fail
+ * with -ECANCELED, and their servers are told; subscriptions, services and workers end. This is how
+ * a call, or a group of calls, is cancelled.
  *
- * @param client   A handle. The new one inherits the deadline of the request that client belongs
- *                 to, if any.
+ * @param client   A handle. If client belongs to a request, the new handle inherits the deadline of
+ *                 that request.
  * @param options  The options that differ. NULL: all are inherited. Copied.
  * @param ret      Receives the handle; untouched on failure.
  * @param reterr   Receives the error; may be NULL.
@@ -193,12 +202,12 @@ int ferry_with(ferry_client *client, const ferry_options *options, ferry_client 
 /**
  * Closes a client, or a handle of ferry_with().
  *
- * Callbacks that are still due run with -ECANCELED before it returns. Inside a callback, they run
- * and the connection ends after that callback has returned. Publishes, pushes and oneway calls that
- * the broker does not have yet get up to one second to reach it, also while the connection is still
- * being made; ferry_flush() waits longer, and reports failures. Unsettled jobs return to their
- * queues. Deferred requests and jobs must still be answered or settled: those functions then return
- * -ECANCELED and send nothing.
+ * Pending callbacks run with -ECANCELED before it returns. If it is called inside a callback, the
+ * pending callbacks run, and the connection ends, after that callback has returned. Publishes,
+ * pushes and oneway calls that the broker does not have yet get up to one second to reach it, also
+ * while the client is still connecting. ferry_flush() waits longer, and reports failures. Unsettled
+ * jobs return to their queues. Deferred requests and jobs must still be answered or settled; the
+ * functions for this then return -ECANCELED and send nothing.
  *
  * @param client  NULL is allowed. In a child after fork() only the child's copy is freed.
  *
@@ -209,9 +218,9 @@ int ferry_with(ferry_client *client, const ferry_options *options, ferry_client 
 ferry_client *ferry_close(ferry_client *client);
 
 /**
- * Waits for the connection, 5 s at most, and measures one round trip to the broker.
+ * Waits for the connection, at most 5 s, and measures one round trip to the broker.
  *
- * @param client  A client; its timeout bounds the wait for the answer.
+ * @param client  A client. Its timeout limits the wait for the answer.
  * @param ret_us  Receives microseconds; may be NULL. Untouched on failure.
  * @param reterr  Receives the error; may be NULL.
  *
@@ -220,7 +229,8 @@ ferry_client *ferry_close(ferry_client *client);
  * @return 0, or
  *   -ENOTCONN    no connection within 5 s: reterr says why the last attempt failed;
  *   -EACCES      the broker refused the client's key, has another key than server_key, or one of
- * the two has no key: reterr says which; -ETIMEDOUT   the broker did not answer in time;
+ *                the two has no key: reterr says which;
+ *   -ETIMEDOUT   the broker did not answer in time;
  *   -ECONNRESET  the connection was lost meanwhile;
  *   -ECANCELED   client is closed;
  *   -ECHILD      client was opened before fork();
@@ -231,16 +241,16 @@ int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr);
 /* ---- registrations ---- */
 
 /**
- * Ends a service, a worker or a subscription: a registration of ferry_serve(), ferry_work() or
- * ferry_subscribe(). Its handler is not called again after this function has returned.
+ * Ends a registration: a service of ferry_serve(), a worker of ferry_work() or a subscription of
+ * ferry_subscribe(). After this function has returned, the handler is not called again.
  *
  * It drains the registration first: it tells the broker, and runs turns of the client until the
- * broker has confirmed, 1 s at most. In these turns, calls and messages that were on their way are
- * handled, and jobs that were on their way return to their queue. Requests and jobs that were
- * deferred are answered and settled afterwards, as usual.
+ * broker has confirmed, at most 1 s. In these turns the client handles calls and messages that the
+ * broker had already sent, and returns jobs that it had already sent to their queue. The program
+ * answers deferred requests and settles deferred jobs afterwards, as usual.
  *
- * Inside a callback, and while the connection is down, it returns at once. Calls that are then
- * still on their way fail with ferry.NoSuchService, and messages are dropped.
+ * Inside a callback, and while the connection is down, it returns at once. Calls that arrive later
+ * then fail with ferry.NoSuchService, and messages that arrive later are dropped.
  *
  * @param registration  NULL is allowed. Close it before its client: ferry_close() ends all
  *                      registrations of a client, and frees them.
@@ -257,13 +267,13 @@ ferry_registration *ferry_registration_close(ferry_registration *registration);
  * Runs the client's callbacks until ferry_stop().
  *
  * After ferry_stop() it takes no new work: it withdraws its services and returns jobs that it has
- * not begun. It finishes the work in progress: it waits for deferred requests and jobs to be
- * answered or settled, and up to 5 s for pushes to be confirmed. A second ferry_stop() ends that
- * wait. The next ferry_run() announces services and workers again.
+ * not begun. It finishes the work in progress: it waits until deferred requests are answered and
+ * deferred jobs are settled, and at most 5 s for the confirmations of pushes. A second ferry_stop()
+ * ends that wait. The next ferry_run() announces services and workers again.
  *
  * A lost connection does not end it: the client reconnects. It ends with an error if the broker
- * refuses the client in a way that another attempt would not change: a key that it does not know, a
- * broken protocol.
+ * refuses the client for a reason that another attempt would not change, for example an unknown key
+ * or a violation of the protocol.
  *
  * @param reterr  Receives the error; may be NULL.
  *
@@ -292,11 +302,10 @@ int ferry_run(ferry_client *client, ferry_error *reterr);
 int ferry_stop(ferry_client *client);
 
 /**
- * Runs a function on the client's thread, in its next turn. Functions run in the order of the
- * posts.
+ * Runs a function on the client's thread, in its next turn. Functions run in the order in which
+ * they were posted.
  *
- * @param fn   Runs once, as a callback does. Functions that have not run when the client is closed
- *             are dropped.
+ * @param fn   Runs once, like a callback. Closing the client drops functions that have not run yet.
  * @param ctx  The argument of fn.
  *
  * Threads: any, while the client is open.
@@ -309,13 +318,14 @@ int ferry_stop(ferry_client *client);
 int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx);
 
 /**
- * Returns the descriptor for an event loop of the program's own: one descriptor for the client's
- * life, level-triggered, deadlines included. When it is readable, call ferry_process(); nothing
- * else has to be watched. The descriptor belongs to ferry: do not read from it or close it.
+ * Returns a descriptor for the program's own event loop. It is level-triggered, stays the same
+ * while the client is open, and also becomes readable when a deadline passes. When it is readable,
+ * call ferry_process(). The program need not watch anything else. The descriptor belongs to ferry:
+ * do not read from it or close it.
  *
- * The first call puts the client in loop mode: what is sent leaves together in the next
- * ferry_process(), and the descriptor becomes readable at once. <ferry/adapters/libuv.h> and
- * <ferry/adapters/libev.h> do all this.
+ * The first call puts the client in loop mode: messages that the program sends make the descriptor
+ * readable at once, and leave together in the next ferry_process(). <ferry/adapters/libuv.h> and
+ * <ferry/adapters/libev.h> do all of this.
  *
  * Threads: the client's.
  *
@@ -333,7 +343,7 @@ int ferry_fd(ferry_client *client);
  *
  * Threads: the client's.
  *
- * @return 0, whether or not there was something to do; or
+ * @return 0, also if there was no work; or
  *   -EACCES, -EPROTO  the broker refused the client for good: see ferry_run();
  *   -EINVAL     called inside a callback: callbacks never nest;
  *   -ECANCELED  client is closed;
@@ -342,12 +352,13 @@ int ferry_fd(ferry_client *client);
 int ferry_process(ferry_client *client, ferry_error *reterr);
 
 /**
- * Holds back what is sent between the two, so that a hundred calls or messages leave in one packet
- * and cost little more than one. Pairs nest. Without them, outside loop mode and callbacks, each
- * send leaves at once. Blocking calls send what is held back.
+ * Holds messages back between ferry_cork() and ferry_uncork(), so that a hundred calls or messages
+ * leave in one packet and cost little more than one. Pairs of them nest. Without them, and outside
+ * loop mode and callbacks, each message leaves at once. Blocking calls send the messages that are
+ * held back.
  *
- * If the connection cannot take everything at the moment, the rest leaves with the next call of any
- * function that waits or processes.
+ * If the connection has no room for all of them, the rest leaves with the next call of any function
+ * that waits or processes.
  *
  * Threads: the client's.
  *

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inner functions of generated code: MessagePack for the usual value of a type. Programs do not
- * call them.
+ * Helpers of generated code: they pack and unpack the usual values of a type. Programs do not call
+ * them.
  *
- * ferry-idl writes two functions for each struct of numbers, texts, bytes, lists of these, and
- * other such structs. They know the fields without looking at a table, which takes half of the
- * time. Anything else than the usual makes them give up by returning NULL: text that is not ASCII,
- * a field that is missing or elsewhere, a wrong type, too little room. The library then walks
- * the table, which handles all values and knows every error, from the start of the value.
+ * ferry-idl writes two functions for each struct that consists of numbers, texts, bytes, lists of
+ * these, and structs of the same kind. They contain the fields as code, which takes half of the
+ * time of the table of the type. For an unusual value they return NULL: text that is not ASCII, a
+ * missing or misplaced field, a wrong type, too little room. The library then starts again with the
+ * table, which handles all values and reports every error.
  */
 #ifndef FERRY_CODEC_H
 #define FERRY_CODEC_H
@@ -21,7 +21,7 @@ extern "C" {
 
 /* ---- writing: each function returns the end of what it wrote, or NULL ---- */
 
-/* Bytes that a number takes at most, and the head of a text, of bytes or of a list. */
+/* Most bytes of a number, and of the head of a text, of bytes or of a list. */
 #define FERRY_PUT_MAX 9
 
 static inline unsigned char *ferry_put_raw(unsigned char *at, const char *bytes, size_t n) {
@@ -29,7 +29,7 @@ static inline unsigned char *ferry_put_raw(unsigned char *at, const char *bytes,
     return at + n;
 }
 
-/* One byte, then n bytes of a number, the highest first. */
+/* Writes one byte, then n bytes of a number, the highest first. */
 static inline unsigned char *ferry_put_head(unsigned char *at, unsigned head, uint64_t value,
                                             int n) {
     *at++ = (unsigned char)head;
@@ -89,7 +89,7 @@ static inline bool ferry_copy_ascii(unsigned char *to, const unsigned char *from
     for (; i + 8 < n; i += 8) {
         memcpy(&word, from + i, 8);
         memcpy(to + i, &word, 8);
-        bad |= word | (word - ones); /* a byte of zero borrows its high bit */
+        bad |= word | (word - ones); /* the subtraction sets the high bit of a zero byte */
     }
     memcpy(&word, from + n - 8, 8);
     memcpy(to + n - 8, &word, 8);
@@ -97,8 +97,8 @@ static inline bool ferry_copy_ascii(unsigned char *to, const unsigned char *from
     return (bad & high) == 0;
 }
 
-/* Texts and bytes of less than 64 KiB. There must be room for the head before end, and behind
- * end. */
+/* Write texts and bytes of less than 64 KiB. The buffer must have room for a head both before and
+ * behind end. */
 static inline unsigned char *ferry_put_string(unsigned char *at, const unsigned char *end,
                                               const char *text) {
     size_t n = text ? strlen(text) : UINT16_MAX + 1;
@@ -121,7 +121,7 @@ static inline unsigned char *ferry_put_binary(unsigned char *at, const unsigned 
     return at + bytes->len;
 }
 
-/* The head of a list whose n items take at most `each` bytes. */
+/* Writes the head of a list whose n items take at most `each` bytes each. */
 static inline unsigned char *ferry_put_list(unsigned char *at, const unsigned char *end, size_t n,
                                             const void *items, size_t each) {
     if (n > UINT16_MAX || (!items && n > 0) || at > end || n * each > (size_t)(end - at))
@@ -156,7 +156,8 @@ static inline void *ferry_take(ferry_source *source, size_t n) {
     return piece;
 }
 
-/* n is a constant: without a call where n is 8 to 16, as most names of fields are. */
+/* n is a constant. If it is 8 to 16, as for most names of fields, the comparison needs no function
+ * call. */
 static inline bool ferry_is_same(const unsigned char *a, const char *b, size_t n) {
     uint64_t a1, a2, b1, b2;
 
@@ -169,7 +170,7 @@ static inline bool ferry_is_same(const unsigned char *a, const char *b, size_t n
     return ((a1 ^ b1) | (a2 ^ b2)) == 0;
 }
 
-/* These n bytes and no others. */
+/* Reads exactly these n bytes. */
 static inline const unsigned char *ferry_get_raw(ferry_source *source, const unsigned char *at,
                                                  const char *bytes, size_t n) {
     return (size_t)(source->end - at) >= n && ferry_is_same(at, bytes, n) ? at + n : NULL;
@@ -252,7 +253,7 @@ static inline const unsigned char *ferry_get_double(ferry_source *source, const 
     return at + 9;
 }
 
-/* The length of a text (short form 0xa0, long forms from 0xd9) or of bytes (0xc4). */
+/* Reads the length of a text (short form 0xa0, long forms from 0xd9) or of bytes (0xc4). */
 static inline const unsigned char *ferry_get_length(ferry_source *source, const unsigned char *at,
                                                     unsigned head, size_t *ret) {
     size_t left = (size_t)(source->end - at), n = 1;
@@ -301,7 +302,7 @@ static inline const unsigned char *ferry_get_binary(ferry_source *source, const 
     return at + n;
 }
 
-/* The number of a list's items, and memory for them. */
+/* Reads the number of a list's items, and takes memory for them. */
 static inline const unsigned char *ferry_get_list(ferry_source *source, const unsigned char *at,
                                                   size_t size, size_t *ret_n, void **ret) {
     size_t left = (size_t)(source->end - at), n = 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MessagePack by hand: packing values one after another, and taking a value apart by format.
+ * MessagePack without generated code: packing values one after another, and unpacking a value by a
+ * format.
  *
  * Formats, here and in ferry_callf():
  *
@@ -22,11 +23,11 @@ extern "C" {
 
 /* ---- packing ----
  *
- * A packer owns the memory it packs into. Its errors stick: pack all values, then ask once.
- * Threads: one at a time per packer.
- */
+ * A packer owns the memory it packs into. After an error it stays in error: pack all values, then
+ * check ferry_packer_error() once. Threads: one at a time per packer. */
 
-/* Makes an empty packer: ferry_packer_close(). NULL: out of memory. Threads: any. */
+/* Makes an empty packer, to be freed with ferry_packer_close(). NULL: out of memory. Threads:
+ * any. */
 ferry_packer *ferry_packer_new(void);
 
 /* Frees the packer and its packed values. NULL is allowed. Returns NULL. */
@@ -35,7 +36,7 @@ ferry_packer *ferry_packer_close(ferry_packer *packer);
 /* Empties the packer, clears its error, and keeps its memory for the next values. */
 void ferry_packer_reset(ferry_packer *packer);
 
-/* Each packs one value in its shortest form. After an error they do nothing. */
+/* Each function packs one value in its shortest form. After an error they do nothing. */
 void ferry_pack_nil(ferry_packer *packer);
 void ferry_pack_bool(ferry_packer *packer, bool value);
 void ferry_pack_int(ferry_packer *packer, int64_t value);
@@ -49,8 +50,8 @@ void ferry_pack_bin(ferry_packer *packer, const void *data, size_t len);
 void ferry_pack_array(ferry_packer *packer, uint32_t n);
 void ferry_pack_map(ferry_packer *packer, uint32_t n);
 
-/* Copies bytes that are one packed value already. They count as one value and are not checked: a
- * cache may hold bytes of any kind. */
+/* Copies bytes that already are one packed value. They count as one value and are not checked,
+ * because a cache may store bytes of any kind. */
 void ferry_pack_raw(ferry_packer *packer, const void *data, size_t len);
 
 /**
@@ -59,7 +60,7 @@ void ferry_pack_raw(ferry_packer *packer, const void *data, size_t len);
  * @return 0, or
  *   -ENOMEM    out of memory;
  *   -EINVAL    a text is not UTF-8, or the last array or map lacks elements;
- *   -EMSGSIZE  nested deeper than 32 levels, or a string of 4 GiB or more.
+ *   -EMSGSIZE  the values are nested deeper than 32 levels, or a string has 4 GiB or more.
  */
 int ferry_packer_error(const ferry_packer *packer);
 
@@ -72,22 +73,24 @@ ferry_bytes ferry_packer_bytes(const ferry_packer *packer);
 /* ---- unpacking ---- */
 
 /**
- * Takes one MessagePack value apart: `ferry_unpack(reply->body, &error, "[is]", &n, &text)`.
+ * Unpacks one MessagePack value: `ferry_unpack(reply->body, &error, "[is]", &n, &text)`.
  *
  * The arguments are pointers: int * for b, int32_t * for i, int64_t * for l, uint64_t * for u,
  * double * for d, char ** for s, ferry_bytes * for y; n has no argument. NULL skips a value.
  *
- * A string is one block, ferry_free(); one that holds a NUL is refused. Bytes are lent with body. A
- * list must have as many elements as its format. In a map the keys are arguments, "{sisd}", "low",
- * &low, "step", &step: they are found in any order, and other keys are skipped. A format of several
- * values, "ii", reads a list of them, as the arguments of a call are.
+ * A string is one block, to be freed with ferry_free(). A string that contains a NUL is refused.
+ * Bytes are lent together with body. A list must have as many elements as its format. In a map the
+ * keys are arguments, as in "{sisd}", "low", &low, "step", &step. They may be in any order in the
+ * map, and other keys are skipped. A format of several values, such as "ii", reads a list, for
+ * example the arguments of a call.
  *
  * Threads: any.
  *
  * @return 0, or
  *   -EINVAL  the format is invalid;
- *   -EPROTO  body is a different value: reterr says what was expected, and where. Values before
- * that place are stored already; -ENOMEM  out of memory.
+ *   -EPROTO  body is a different value: reterr has the expected type and the place. Values before
+ *            that place are already stored;
+ *   -ENOMEM  out of memory.
  */
 int ferry_unpack(ferry_bytes body, ferry_error *reterr, const char *format, ...);
 

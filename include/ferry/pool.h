@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool: one server several times, on threads or in processes, each with a client of its own.
+ * A pool runs several copies of one server, on threads or in processes, each with its own client.
  *
- * Every member announces itself to the broker, with the slots that its set_up asks for: the broker
- * sees n servers and distributes the calls among them.
+ * Every member announces itself to the broker, with the slots that its set_up requests. The broker
+ * distributes the calls among these n servers.
  *
  *     static int set_up(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
  *         return calc_serve(client, &handlers, NULL, NULL, NULL, reterr);
@@ -24,12 +24,12 @@
  *         ferry_pool_close(pool);
  *     }
  *
- * Threads cost less and share the data of the handlers, but a handler that crashes ends all of
- * them. If a process crashes, only that process ends: its callers get ferry.ServerLost (calls of
+ * Threads need less memory and share the data of the handlers, but a handler that crashes ends all
+ * threads. If a process crashes, only that process ends: its callers get ferry.ServerLost (calls of
  * idempotent methods move to another process), and the pool replaces it.
  *
- * The library installs no signal handlers, here or elsewhere. ferry_pool_stop() describes how the
- * program's own handlers act in the children.
+ * The library never installs signal handlers. ferry_pool_stop() describes how the program's own
+ * handlers act in the children.
  */
 #ifndef FERRY_POOL_H
 #define FERRY_POOL_H
@@ -48,12 +48,12 @@ typedef struct ferry_pool ferry_pool;
 
 typedef struct ferry_pool_options {
     uint32_t n; /* members, at most 1 024; 0: one for each processor that the process may use */
-    uint32_t stop_ms;            /* time that a child gets to stop before it is killed; 0: 10 000 */
+    uint32_t stop_ms;            /* time for a child to stop before it is killed; 0: 10 000 */
     const char *url;             /* the broker: see ferry_open() */
     const ferry_options *client; /* of each member's client; NULL: all defaults */
 
-    /* Called in the parent when a child has ended. status: as waitpid() returns it. error: NULL,
-     * unless the child could not be set up. Unless the pool is stopping, the child is replaced.
+    /* Called in the parent when a child has ended. status is that of waitpid(). error is NULL,
+     * unless the child could not be set up. The pool replaces the child, unless it is stopping.
      * NULL: no callback. */
     void (*on_exit)(unsigned member, int status, const ferry_error *error, void *ctx);
     void *ctx;
@@ -63,15 +63,15 @@ typedef struct ferry_pool_options {
 /**
  * Makes a member's client a server: ferry_serve(), ferry_work(), ferry_subscribe().
  *
- * Called once in each member, on its thread or in its process, and again in a process that replaces
- * another one. The pool owns the client, and runs and closes it afterwards; ferry_stop() of the
- * client ends this member alone.
+ * Called once in each member, on its thread or in its process, and once in each process that
+ * replaces another one. The pool owns the client, and runs and closes it afterwards. ferry_stop()
+ * on the client ends only this member.
  *
  * @param member  0 to n - 1.
  * @param ctx     The ctx of ferry_pool_run_…().
  * @param reterr  Never NULL.
  *
- * @return 0, or a negative errno with reterr filled: the member has failed.
+ * @return 0; or a negative errno, with reterr filled in, if the member has failed.
  */
 typedef int (*ferry_member_fn)(ferry_client *client, unsigned member, void *ctx,
                                ferry_error *reterr);
@@ -89,28 +89,32 @@ int ferry_pool_open(const ferry_pool_options *options, ferry_pool **ret, ferry_e
 /**
  * Runs n threads, each with a client of its own, until ferry_pool_stop().
  *
- * Then each thread takes no more work and finishes the work in progress, as in ferry_run(). If a
- * member cannot be set up, the other members are stopped in the same way. Handlers run on n threads
- * at once: they must lock the data that they share.
+ * After that each thread takes no more work and finishes the work in progress, as in ferry_run().
+ * If a member cannot be set up, the other members are stopped in the same way. Handlers run on n
+ * threads at the same time, so they must lock the data that they share.
  *
- * @return 0 when all have ended; the error of the first member that could not be set up;
+ * @return 0 when all threads have ended; or the error of the first member that could not be set up;
+ * or
  *   -EINVAL: set_up is NULL; -EBUSY: the pool runs; -EAGAIN: no more threads; -ENOMEM.
  */
 int ferry_pool_run_threads(ferry_pool *pool, ferry_member_fn set_up, void *ctx,
                            ferry_error *reterr);
 
 /**
- * Forks n children, each with a client of its own, and looks after them until ferry_pool_stop().
+ * Forks n children, each with its own client, and replaces those that end, until ferry_pool_stop().
  *
- * A child that dies, or ends, is replaced: at once when it has lived 10 s, else after a pause that
- * doubles with each failure in a row, from 100 ms to 10 s. A child that cannot be set up the first
- * time ends the pool with its error. When the parent is killed, the children stop by themselves.
+ * If a child dies or ends after at least 10 s, it is replaced at once. If it ends sooner, it is
+ * replaced after a pause, which doubles with each failure in a row, from 100 ms to 10 s. If a child
+ * cannot be set up the first time, the pool ends with the child's error. If the parent is killed,
+ * the children stop by themselves.
  *
- * Children begin as copies of the caller, at this place, and end here: they run no exit handlers.
- * Call it before starting threads and opening clients: a lock that another thread holds at this
- * moment stays locked in the child, and a client keeps its connection open as long as a copy lives.
+ * Children start as copies of the caller inside this function, and end inside it without running
+ * exit handlers. Call it before starting threads and opening clients: a lock that another thread
+ * holds at this moment stays locked in the child, and a client keeps its connection open as long as
+ * a copy lives.
  *
- * @return 0 when all have ended; the error of a member that could not be set up the first time;
+ * @return 0 when all children have ended; or the error of a member that could not be set up the
+ * first time; or
  *   -EINVAL: set_up is NULL; -EBUSY: the pool runs; -EAGAIN: no more processes; -EMFILE, -ENOMEM.
  */
 int ferry_pool_run_processes(ferry_pool *pool, ferry_member_fn set_up, void *ctx,
@@ -118,10 +122,10 @@ int ferry_pool_run_processes(ferry_pool *pool, ferry_member_fn set_up, void *ctx
 
 /**
  * Ends ferry_pool_run_…(), or the next one if the pool does not run. Work in progress is finished.
- * A second call does not wait for it: it kills children, and stops threads as a second ferry_stop()
- * does.
+ * A second call does not wait for the work in progress: it kills children, and stops threads like a
+ * second ferry_stop().
  *
- * In a child it stops this child alone. So a program may have one handler for SIGTERM that calls
+ * In a child it stops only this child. So a program may have one handler for SIGTERM that calls
  * this function. If the signal goes to the parent, the pool ends; if it goes to a child, that child
  * ends and is replaced; Ctrl-C goes to all of them, and everything ends in order.
  *
@@ -131,8 +135,8 @@ int ferry_pool_run_processes(ferry_pool *pool, ferry_member_fn set_up, void *ctx
  */
 int ferry_pool_stop(ferry_pool *pool);
 
-/* Frees the pool, which no longer runs; ferry_pool_stop(), which ended it, need not have returned
- * yet. NULL is fine. Returns NULL. */
+/* Frees the pool, which must have stopped running. The ferry_pool_stop() that ended it need not
+ * have returned yet. NULL is allowed. Returns NULL. */
 ferry_pool *ferry_pool_close(ferry_pool *pool);
 
 #ifdef __GNUC__

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The library side of generated code: tables that describe types, methods and services, and
- * functions that use them. One table per type is its codec, its checker and its description.
+ * The library's part of generated code: tables that describe types, methods and services, and
+ * functions that use the tables. The same table of a type serves to pack and unpack its values, to
+ * check them, and to describe the type.
  *
  * Programs include the header that ferry-idl wrote and call its functions. A service without an
  * interface file fills in a ferry_service by hand.
@@ -9,17 +10,18 @@
  * Values in C, by type:
  *
  *     bool, i8 … i64, double   bool, int8_t … int64_t, double
- *     enum                     int32_t; a value without a name survives
+ *     enum                     int32_t; a value without a name is kept
  *     string                   const char *: UTF-8, no NUL inside
  *     binary, uuid             ferry_bytes, ferry_uuid
  *     struct, exception        a struct, each field at its offset
- *     union                    a struct: int32_t which (index of the field + 1; 0: one that this
- *                              version does not know), then a C union
+ *     union                    a struct: int32_t which (index of the field + 1; 0: a field that
+ *                              this version does not know), then a C union
  *     list, set                struct { size_t n; const T *v; }
  *     map                      struct { size_t n; const struct { K key; V value; } *v; }
  *     field that is optional   pointer to const, NULL when absent (a string: its pointer is NULL)
  *
- * Structs own nothing. Each result of a function here is one block, which ferry_free() frees.
+ * Structs own no memory. Each result of a function in this header is one block, which ferry_free()
+ * frees.
  */
 #ifndef FERRY_SCHEMA_H
 #define FERRY_SCHEMA_H
@@ -35,7 +37,8 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
-/* The layout of the tables below. Code and library must agree: ferry_serve() refuses another. */
+/* The version of the tables' layout. Generated code and library must have the same version:
+ * ferry_serve() refuses another one. */
 #define FERRY_SCHEMA_VERSION 1
 
 struct ferry_source;
@@ -59,7 +62,7 @@ enum {
     FERRY_KIND_I64,
     FERRY_KIND_DOUBLE,
     FERRY_KIND_UUID,
-    FERRY_KIND_ENUM, /* up to here: scalars, results go into the caller's variable */
+    FERRY_KIND_ENUM, /* up to here: scalars, whose results go into the caller's variable */
     FERRY_KIND_STRING,
     FERRY_KIND_BINARY,
     FERRY_KIND_LIST,
@@ -68,7 +71,7 @@ enum {
     FERRY_KIND_STRUCT,
     FERRY_KIND_UNION,
     FERRY_KIND_EXCEPTION,
-    FERRY_KIND_ARGS /* a method's arguments: a struct in C, a list in MessagePack */
+    FERRY_KIND_ARGS /* the arguments of a method: a struct in C, a list in MessagePack */
 };
 
 /* `key = "value"` behind a definition. */
@@ -77,9 +80,9 @@ typedef struct ferry_annotation {
     const char *value;
 } ferry_annotation;
 
-/* Documentation and annotations of a definition. */
+/* The documentation and the annotations of a definition. */
 typedef struct ferry_notes {
-    const char *doc; /* the doc comment; NULL: none */
+    const char *doc; /* the doc comment; NULL: no doc comment */
     uint32_t n_annotations;
     const ferry_annotation *annotations;
 } ferry_notes;
@@ -87,23 +90,24 @@ typedef struct ferry_notes {
 typedef struct ferry_enum_value {
     const char *name;
     int32_t value;
-    const ferry_notes *notes; /* NULL: none; everywhere */
+    const ferry_notes *notes; /* in this and all structs: NULL: no notes */
 } ferry_enum_value;
 
 struct ferry_type {
     uint32_t kind;
-    uint32_t size;         /* of the value in C */
-    const char *name;      /* "calc.Range": of enums, structs, unions and exceptions; else NULL */
-    uint32_t n;            /* fields or values */
-    uint32_t value_offset; /* map: of value in an entry */
-    uint32_t entry_size;   /* map: of an entry */
-    uint32_t reserved;     /* zero */
+    uint32_t size; /* size of the value in C */
+    /* "calc.Range": name of an enum, struct, union or exception; otherwise NULL. */
+    const char *name;
+    uint32_t n;                     /* number of fields or values */
+    uint32_t value_offset;          /* map: offset of the value in an entry */
+    uint32_t entry_size;            /* map: size of an entry */
+    uint32_t reserved;              /* zero */
     const ferry_field *fields;      /* struct, union, exception, arguments */
     const ferry_enum_value *values; /* enum */
     const ferry_type *key;          /* map */
-    const ferry_type *item;         /* list, set; map: of the values */
+    const ferry_type *item;         /* list, set: type of the items; map: type of the values */
     const ferry_notes *notes;
-    ferry_put_fn put; /* see <ferry/codec.h>; NULL: the table alone describes the type */
+    ferry_put_fn put; /* see <ferry/codec.h>; NULL: the library uses the table alone */
     ferry_get_fn get;
 };
 
@@ -111,8 +115,9 @@ struct ferry_type {
 enum {
     FERRY_OPTIONAL = 1, /* a pointer, NULL when absent */
     FERRY_POINTER = 2,  /* a pointer that must not be NULL */
-    FERRY_REQUIRED = 4  /* declared so. Fields without any of them must come too, unless they have
-                         * a default; but this one's default is for senders alone */
+    /* Declared "required": a receiver refuses a value without the field, even if the field has a
+     * default. A field without any of these flags may be missing only if it has a default. */
+    FERRY_REQUIRED = 4
 };
 
 struct ferry_field {
@@ -121,43 +126,45 @@ struct ferry_field {
     uint16_t flags;
     int16_t id; /* the number in the interface file; negative if the file has no number */
     uint16_t reserved;
-    uint32_t offset; /* in the C struct; union: of the member */
+    uint32_t offset; /* offset in the C struct; union: offset of the member */
     uint32_t reserved32;
     const ferry_type *type;
-    const void *value; /* the default: points to a C value of the type; NULL: none */
+    const void *value; /* points to the default, a C value of the type; NULL: no default */
     const ferry_notes *notes;
 };
 
 /* ferry_method.flags */
 enum {
     FERRY_ONEWAY = 1,     /* the method sends no answer */
-    FERRY_IDEMPOTENT = 2, /* may be retried, also on another server */
-    FERRY_STREAM_IN = 4,  /* items from the caller */
-    FERRY_STREAM_OUT = 8, /* items from the server */
-    FERRY_INHERITED = 16  /* declared in a service that this one extends */
+    FERRY_IDEMPOTENT = 2, /* calls may be retried, also on another server */
+    FERRY_STREAM_IN = 4,  /* the caller sends items */
+    FERRY_STREAM_OUT = 8, /* the server sends items */
+    FERRY_INHERITED = 16  /* declared in a service that this service extends */
 };
 
-/* A callback of any type. Its maker and its caller agree on the true type. */
+/* A callback of any type. The code that passes it and the code that calls it agree on its real
+ * type. */
 typedef void (*ferry_any_fn)(void);
 
 struct ferry_method {
     const char *name; /* "div" */
     uint32_t flags;
-    uint32_t timeout_ms;         /* 0: the default. Of a stream: the wait for its next item */
-    uint64_t cache_ttl_ms;       /* 0: answers are not remembered */
-    const ferry_type *args;      /* FERRY_KIND_ARGS. NULL: the body is the handler's own business */
-    const ferry_type *result;    /* NULL: void, or streamed */
-    const ferry_type *stream_in; /* the items from the caller; NULL: none */
-    const ferry_type *stream_out; /* the items from the server; NULL: none */
+    /* 0: the default. For a stream, the limit of each wait for an item. */
+    uint32_t timeout_ms;
+    uint64_t cache_ttl_ms;        /* 0: answers are not memoised */
+    const ferry_type *args;       /* FERRY_KIND_ARGS. NULL: the handler reads the body itself */
+    const ferry_type *result;     /* NULL: void, or the method yields items */
+    const ferry_type *stream_in;  /* type of the caller's items; NULL: the caller sends no items */
+    const ferry_type *stream_out; /* type of the server's items; NULL: the server sends no items */
     uint32_t n_throws;
     uint32_t reserved;
-    const ferry_field *throws; /* declared exceptions: name, id, type */
+    const ferry_field *throws; /* the declared exceptions, with name, id and type */
 
-    /* Calls the handler with the arguments, unpacked to the C struct of args (NULL when args is).
-     * -ENOSYS: there is no handler. NULL: this side only calls. */
+    /* Calls the handler with the arguments, unpacked to the C struct of args, or with NULL if args
+     * is NULL. -ENOSYS: there is no handler. NULL: this program only calls the method. */
     int (*dispatch)(ferry_request *request, const void *args, const void *handlers, void *ctx);
 
-    /* Calls fn, which has the method's own type. result is NULL beside an error. */
+    /* Calls fn, which has the method's own type. If there is an error, result is NULL. */
     void (*answer)(ferry_any_fn fn, const void *result, const ferry_error *error, void *ctx);
 
     const ferry_notes *notes;
@@ -166,21 +173,23 @@ struct ferry_method {
 struct ferry_service {
     uint32_t schema_version; /* FERRY_SCHEMA_VERSION */
     uint32_t n_methods;
-    const char *name;    /* "calc.Calc", as on the wire */
-    const char *extends; /* "base.Service", for people; NULL: none. Its methods are in the table */
+    const char *name; /* "calc.Calc", as in messages */
+    /* "base.Service", for people; NULL: no base service. The table includes the methods of the
+     * base service. */
+    const char *extends;
     const ferry_method *methods;
     const ferry_notes *notes;
 };
 
-/* Generated sources that share a namespace may define the same function for a list or a map of base
- * types. The linker keeps one of them. */
+/* Generated sources with the same namespace may define the same function for a list or a map of
+ * base types. The linker keeps one definition. */
 #ifdef __GNUC__
 #define FERRY_SHARED __attribute__((weak))
 #else
 #define FERRY_SHARED
 #endif
 
-/* ---- the types that every interface has ---- */
+/* ---- base types ---- */
 
 typedef struct ferry_uuid {
     uint8_t bytes[16];
@@ -220,36 +229,36 @@ FERRY_LISTS_OF(uuid, ferry_uuid);
 
 /* ---- values ----
  *
- * The functions of this section wait for nothing. Any thread may call them: they keep no state.
- * reterr receives the error and may be NULL.
- */
+ * The functions of this section never wait, and keep no state, so any thread may call them. reterr
+ * receives the error and may be NULL. */
 
 /*
- * Packs a C value: as a body for a topic, a queue or a cache. ret->block is the caller's. After a
- * failure, ret is {NULL, 0, NULL}: ferry_free(ret->block) is right in both cases.
+ * Packs a C value, for example as a body for a topic, a queue or a cache. The caller owns
+ * ret->block. After a failure *ret is {NULL, 0, NULL}, so ferry_free(ret->block) is correct in both
+ * cases.
  *
- * -EINVAL: a value that may not be sent, and reterr says which: "range.low: …" (a text that is not
- * UTF-8, a set with equal elements, a union without a value, nested deeper than 32 levels);
- * -EMSGSIZE: more than 4 GiB; -ENOMEM.
+ * -EINVAL: the value is invalid (a text that is not UTF-8, a set with equal elements, a union
+ * without a value, more than 32 levels), and reterr names the place: "range.low: …"; -EMSGSIZE:
+ * more than 4 GiB; -ENOMEM.
  */
 int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret,
                      ferry_error *reterr);
 
 /*
  * Unpacks a value. For a scalar, ret points to a variable of its type; for a string to a char *,
- * for any other type T to a T *: one block, ferry_free(). After a failure, a pointer in ret is NULL
- * and a scalar is unchanged.
+ * for any other type T to a T *. The result is one block, to be freed with ferry_free(). After a
+ * failure, a pointer in ret is NULL and a scalar is unchanged.
  *
  * -EINVAL: bytes are not a value of the type; -EMSGSIZE: the value would take far more memory than
- * bytes; -ENOMEM.
+ * its bytes; -ENOMEM.
  */
 int ferry_value_unpack(const ferry_type *type, ferry_bytes bytes, void *ret, ferry_error *reterr);
 
 /**
- * Copies a C value with all that it points to, for example to keep it longer than its block.
+ * Copies a C value with all values that it points to, for example to keep it longer than its block.
  *
- * The value is copied as it is and not checked. A union of a member that the type does not know
- * becomes a union with which = 0.
+ * The value is not checked. If a union has a member that the type does not know, its copy has which
+ * = 0.
  *
  * @param type   The value's type: not a scalar and not a string.
  * @param ret    Points to a T *: receives one block, which ferry_free() frees; NULL on failure.
@@ -263,10 +272,10 @@ int ferry_value_copy(const ferry_type *type, const void *value, void *ret, ferry
 /**
  * Prints a C value as one line of JSON, for logs.
  *
- * Enums are printed by name, uuids as text, keys of maps as text, and absent fields are left out. A
- * map whose keys are containers or structs becomes a list of pairs. Control characters and marks
- * that change the direction of text are escaped, so the line is safe in a terminal. Bytes that are
- * not UTF-8 become \u0080 to \u00ff.
+ * Enums are printed by name, uuids and keys of maps as text. Absent fields are left out. A map
+ * whose keys are containers or structs becomes a list of pairs. Control characters and marks that
+ * change the direction of text are escaped, so the line is safe in a terminal. Bytes that are not
+ * UTF-8 become \u0080 to \u00ff.
  *
  * @param ret    Receives the text, one block, which ferry_free() frees; NULL on failure.
  *
@@ -276,16 +285,16 @@ int ferry_value_copy(const ferry_type *type, const void *value, void *ret, ferry
  */
 int ferry_value_print(const ferry_type *type, const void *value, char **ret);
 
-/* The name of an enum's value; NULL if the value has no name. The name belongs to the table of the
- * type and lives as long as it. */
+/* The name of an enum's value; NULL if the value has no name. The name is part of the table of the
+ * type, and is valid as long as the table. */
 const char *ferry_enum_name(const ferry_type *type, int32_t value);
 
 /**
- * Finds an entry of a map. It compares one entry after the other.
+ * Finds an entry of a map, by comparing one entry after another.
  *
  * @param type  The type of the map.
  * @param map   Points to the map's C struct.
- * @param key   Points to a C value of the key's type: for a string to a const char *.
+ * @param key   Points to a C value of the key's type; for a string, to a const char *.
  *
  * @return a pointer to the value of the first entry with this key, inside the map; NULL: the map
  * has no such key.
@@ -301,19 +310,18 @@ const char *ferry_uuid_format(const ferry_uuid *uuid, char to[37]);
 
 /* ---- callers: the functions that generated code calls ----
  *
- * args points to the method's C struct of arguments. Where ret receives a result or an item, it is
- * used as in ferry_value_unpack(); NULL: the result is not wanted. reterr receives the error and
- * may be NULL. Threads: the client's.
- */
+ * args points to the method's C struct of arguments. If ret receives a result or an item, it is
+ * used as in ferry_value_unpack(). NULL: the result is not wanted. reterr receives the error and
+ * may be NULL. Threads: the client's. */
 
 /**
  * Calls a method and waits for its result. A oneway method returns at once.
  *
- * @param service  The name on the wire, "calc.Calc": it may differ from the table's.
+ * @param service  The name in messages, "calc.Calc". It may differ from the name in the table.
  * @param ret      Receives the result; NULL for void, or if the result is not wanted.
  *
  * @return 0, or an error of ferry_call(); also
- *   -EINVAL    an argument may not be sent: the error names its place, "args.range.low: …";
+ *   -EINVAL    an argument is invalid: the error names its place, "args.range.low: …";
  *   -EMSGSIZE  the arguments are too large;
  *   -EPROTO    the server's result is not a value of the method's type.
  */
@@ -321,14 +329,14 @@ int ferry_method_call(ferry_client *client, const char *service, const ferry_met
                       const void *args, void *ret, ferry_error *reterr);
 
 /**
- * Calls a method and returns; fn gets the result.
+ * Starts a call of a method and returns. fn gets the result.
  *
  * @param fn   A function of the method's own type, cast to ferry_any_fn. It is called once, in a
- *             later turn or in ferry_close(), and not at all if this function fails. Its result is
- *             lent for the time of the call.
+ *             later turn or in ferry_close(), and not called if this function fails. Its result is
+ *             lent until fn returns.
  * @param ctx  The last argument of fn.
  *
- * @return 0, or an error of ferry_call_async(); -EINVAL also: an argument may not be sent.
+ * @return 0, or an error of ferry_call_async(); -EINVAL also: an argument is invalid.
  */
 int ferry_method_call_async(ferry_client *client, const char *service, const ferry_method *method,
                             const void *args, ferry_any_fn fn, void *ctx, ferry_error *reterr);
@@ -338,24 +346,25 @@ int ferry_method_call_async(ferry_client *client, const char *service, const fer
  *
  * @param ret  Receives the stream, which ferry_stream_close() ends; untouched on failure.
  *
- * @return 0, or an error of ferry_stream_open(); -EINVAL also: an argument may not be sent.
+ * @return 0, or an error of ferry_stream_open(); -EINVAL also: an argument is invalid.
  */
 int ferry_method_open(ferry_client *client, const char *service, const ferry_method *method,
                       const void *args, ferry_stream **ret, ferry_error *reterr);
 
-/* Waits for the next item, as ferry_stream_next() does. 1: ret has an item; 0: the stream has
- * ended; or an error of ferry_stream_next(); -EPROTO also: the item is not a value of the method's
+/* Waits for the next item, like ferry_stream_next(). 1: ret has an item; 0: the stream has ended;
+ * or an error of ferry_stream_next(); -EPROTO also: the item is not a value of the method's
  * type. */
 int ferry_stream_next_typed(ferry_stream *stream, const ferry_method *method, void *ret,
                             ferry_error *reterr);
 
-/* Sends an item, as ferry_stream_send() does. item points to a C value. 0, or an error of
- * ferry_stream_send(); -EINVAL also: the value may not be sent, and the stream goes on. */
+/* Sends an item, like ferry_stream_send(). item points to a C value. 0, or an error of
+ * ferry_stream_send(); -EINVAL also: the value is invalid, and the stream continues. */
 int ferry_stream_send_typed(ferry_stream *stream, const ferry_method *method, const void *item,
                             ferry_error *reterr);
 
-/* Ends the caller's items. If the server sends no items, it also waits for the result. 0, or an
- * error of ferry_stream_end(); -EPROTO also: the result is not a value of the method's type. */
+/* Ends the caller's items. If the server sends no items, the function also waits for the result. 0,
+ * or an error of ferry_stream_end(); -EPROTO also: the result is not a value of the method's
+ * type. */
 int ferry_stream_end_typed(ferry_stream *stream, const ferry_method *method, void *ret,
                            ferry_error *reterr);
 
@@ -366,24 +375,23 @@ const void *ferry_exception_in(const ferry_error *error, const ferry_type *type)
 /* ---- services that are discovered at run time ----
  *
  * For tools, gateways and bridges: the methods of a running service, as tables like those of
- * generated code. No program has the C structs that they lay out: their values go through the
- * functions below, as MessagePack.
- */
+ * generated code. No program has C structs for these tables: the functions below handle the values
+ * as MessagePack. */
 
 typedef struct ferry_instance {
-    const char *name;   /* ferry_options.instance calls this one alone */
+    const char *name;   /* for ferry_options.instance, to call only this instance */
     const char *client; /* the name of the program that serves it */
     uint64_t session;
     uint32_t slots;
-    uint32_t busy; /* slots that are taken now */
-    bool is_ready; /* false: it gets no calls, see ferry_service_ready() */
+    uint32_t busy; /* slots in use now */
+    bool is_ready; /* false: the instance gets no calls, see ferry_service_ready() */
 } ferry_instance;
 
 typedef struct ferry_description {
     const char *name;
     const ferry_service *service; /* NULL: the servers sent no description */
-    const char *problem; /* the problem of the description that they sent; NULL: no problem */
-    ferry_bytes bytes;   /* the description as it was sent: docs/description.md */
+    const char *problem;          /* why the description cannot be read; NULL: no problem */
+    ferry_bytes bytes;            /* the description as the server sent it: docs/description.md */
     size_t n_instances;
     const ferry_instance *instances;
 } ferry_description;
@@ -391,14 +399,14 @@ typedef struct ferry_description {
 /**
  * Asks the broker for the description and the instances of a service.
  *
- * A service without a description, or with an unreadable one, is not an error: then service is
- * NULL. dispatch and answer are NULL in every method: the tables can be read, but not served.
+ * If the service has no description, or an unreadable one, the function succeeds, and ret->service
+ * is NULL. dispatch and answer are NULL in every method: the tables can be read, but not served.
  *
  * @param service  "calc.Calc".
- * @param ret      Receives one block that holds all of it: ferry_free().
+ * @param ret      Receives one block with all data, to be freed with ferry_free().
  *
  * @return 0, or
- *   -ENOENT     no server offers it;
+ *   -ENOENT     no server offers the service;
  *   -EPROTO     the broker's answer is malformed;
  *   an error of ferry_call(), -ENOMEM.
  */
@@ -411,7 +419,7 @@ typedef void (*ferry_describe_fn)(const ferry_description *description, const fe
                                   void *ctx);
 
 /**
- * As ferry_describe(), and returns; fn gets the description.
+ * Like ferry_describe(), but returns at once. fn gets the description.
  *
  * @param fn   Called once, in a later turn or in ferry_close(), with the description or with an
  *             error of ferry_describe(). Not called when this function fails.
@@ -422,21 +430,21 @@ typedef void (*ferry_describe_fn)(const ferry_description *description, const fe
 int ferry_describe_async(ferry_client *client, const char *service, ferry_describe_fn fn, void *ctx,
                          ferry_error *reterr);
 
-/* The method with this name ("div"), inside the table of the service; NULL: it has no such method.
- */
+/* The method with this name ("div") in the table of the service; NULL: the service has no such
+ * method. */
 const ferry_method *ferry_method_find(const ferry_service *service, const char *name);
 
 /* Writes the service as an interface file with its documentation, which ferry-idl can compile. ret
- * receives a text, one block, which ferry_free() frees. 0 or -ENOMEM. */
+ * receives the text as one block, to be freed with ferry_free(). 0 or -ENOMEM. */
 int ferry_service_print(const ferry_service *service, char **ret);
 
 /**
- * Checks and completes a value that a person wrote, as MessagePack made from JSON or from words.
+ * Checks and completes a value that a person wrote as JSON or as words, given as MessagePack.
  *
- * Enums may come by name ("ADD"), uuids, binaries and numbers as text, keys of maps as text, or a
- * map as a list of pairs. Arguments (a method's args) may come in order, as a list, or by name, as
- * a map. A missing field gets its default. Unlike a receiver's check, this one refuses unknown
- * names: they are typing mistakes.
+ * An enum may be its name ("ADD"). Uuids, binaries, numbers and keys of maps may be texts, and a
+ * map may be a list of pairs. Arguments (a method's args) may be a list, in order, or a map, by
+ * name. A missing field gets its default. Unlike the check of a receiver, this function refuses
+ * unknown names, because they are typing mistakes.
  *
  * @param root  The name of the whole value in messages: "args" in "args.range.low: expected i32,
  *              got str".
@@ -447,15 +455,15 @@ int ferry_service_print(const ferry_service *service, char **ret);
 int ferry_value_convert(const ferry_type *type, ferry_bytes value, const char *root,
                         ferry_bytes *ret, ferry_error *reterr);
 
-/* Converts a value of the wire for people, the inverse of ferry_value_convert(): enums by name,
- * uuids as text, keys of maps as text, binaries as text if they are UTF-8. The caller owns
+/* Converts a MessagePack value to a form for people, the inverse of ferry_value_convert(): enums by
+ * name, uuids as text, keys of maps as text, binaries as text if they are UTF-8. The caller owns
  * ret->block. 0; -EINVAL: the bytes are not a value of the type; -EMSGSIZE: the result is too
  * large; -ENOMEM. */
 int ferry_value_format(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
                        ferry_error *reterr);
 
-/* Makes an example for people to fill in, with every field; arguments by name. The result is
- * MessagePack; the caller owns ret->block. 0 or -ENOMEM. */
+/* Makes an example value with every field, for people to fill in; arguments are a map, by name. The
+ * result is MessagePack; the caller owns ret->block. 0 or -ENOMEM. */
 int ferry_value_example(const ferry_type *type, ferry_bytes *ret);
 
 /* Writes the name of a type, "list<calc.Range>", cut to size bytes with its NUL. Returns `to`. */
@@ -463,10 +471,9 @@ const char *ferry_type_format(const ferry_type *type, char *to, size_t size);
 
 /* ---- servers: the functions that generated code calls ----
  *
- * method is the method of the request. If a value may not be sent, the function returns -EINVAL,
- * and the caller gets ferry.Internal with the value's place. Threads: those that may answer the
- * request, see <ferry/serve.h>.
- */
+ * method is the method of the request. If a value is invalid, the function returns -EINVAL, and the
+ * caller gets ferry.Internal with the place of the value. Threads: those that may answer the
+ * request, see <ferry/serve.h>. */
 
 /**
  * Answers a request with a result.
@@ -474,31 +481,32 @@ const char *ferry_type_format(const ferry_type *type, char *to, size_t size);
  * @param result  Points to the C value; NULL for void and at the end of a stream.
  *
  * @return 0, or an error of ferry_request_return(); -EINVAL also: the request is for another method
- *   or is answered already, the result is missing, or the value may not be sent.
+ * or is already answered, or the result is missing or invalid.
  */
 int ferry_method_return(ferry_request *request, const ferry_method *method, const void *result);
 
-/* Sends an item to the caller, as ferry_request_yield() does. item points to the C value. 0, or an
+/* Sends an item to the caller, like ferry_request_yield(). item points to the C value. 0, or an
  * error of ferry_request_yield(); -EINVAL also: as in ferry_method_return(), or the method sends no
  * items. */
 int ferry_method_yield(ferry_request *request, const ferry_method *method, const void *item);
 
-/* Waits for the next item of the caller, as ferry_request_receive() does. 1: ret has an item, as in
- * ferry_value_unpack(); 0: the caller sends no more; or an error of ferry_request_receive();
+/* Waits for the next item of the caller, like ferry_request_receive(). 1: ret has an item, as in
+ * ferry_value_unpack(); 0: the caller sends no more items; or an error of ferry_request_receive();
  * -EINVAL also: the item is not a value of the method's type, and the caller has got that error. */
 int ferry_method_receive(ferry_request *request, const ferry_method *method, void *ret);
 
 /**
  * Answers a request with an exception.
  *
- * The error's message is the text of the field that the annotation (message = "field") names, else
- * of a string field named message, else the doc comment of the exception.
+ * The error's message is the text of the field that the annotation (message = "field") names.
+ * Without the annotation it is the text of a string field named message, and without that field the
+ * doc comment of the exception.
  *
  * @param file, line, func  The place in the source that the error's trace shows.
  * @param value             Points to the exception's C struct.
  *
- * @return 0, or an error of ferry_request_throw(); -EINVAL also: the request is answered already,
- * or a field may not be sent; -EMSGSIZE: the fields are too large.
+ * @return 0, or an error of ferry_request_throw(); -EINVAL also: the request is already answered,
+ * or a field is invalid; -EMSGSIZE: the fields are too large.
  */
 int ferry_exception_throw_at(const char *file, int line, const char *func, ferry_request *request,
                              const ferry_type *type, const void *value);

@@ -7,7 +7,8 @@
  *     ferry_ev_attach(EV_DEFAULT, &io, client);
  *     ev_run(EV_DEFAULT, 0);
  *
- * One client, one watcher, one loop, one thread. Before ferry_close(): ferry_ev_detach().
+ * Each client has one watcher in one loop, and one thread uses it. Call ferry_ev_detach() before
+ * ferry_close().
  */
 #ifndef FERRY_ADAPTERS_LIBEV_H
 #define FERRY_ADAPTERS_LIBEV_H
@@ -21,7 +22,8 @@ static inline void ferry_ev_readable(struct ev_loop *loop, ev_io *io, int events
     ferry_process((ferry_client *)io->data, NULL);
 }
 
-/* 0, or a negative errno of ferry_fd(). io is the caller's until it is detached. */
+/* Watches the client. Returns 0, or a negative errno of ferry_fd(). The caller owns io and must
+ * keep it until it is detached. */
 static inline int ferry_ev_attach(struct ev_loop *loop, ev_io *io, ferry_client *client) {
     int fd = ferry_fd(client);
 

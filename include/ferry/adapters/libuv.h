@@ -7,8 +7,8 @@
  *     ferry_uv_attach(uv_default_loop(), &poll, client);
  *     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
  *
- * One client, one poll handle, one loop, one thread. Before ferry_close(): ferry_uv_detach(), or
- * the handle would watch a descriptor that is gone.
+ * Each client has one poll handle in one loop, and one thread uses it. Call ferry_uv_detach()
+ * before ferry_close(): otherwise the handle would watch a closed descriptor.
  */
 #ifndef FERRY_ADAPTERS_LIBUV_H
 #define FERRY_ADAPTERS_LIBUV_H
@@ -22,8 +22,8 @@ static inline void ferry_uv_readable(uv_poll_t *poll, int status, int events) {
     ferry_process((ferry_client *)poll->data, NULL);
 }
 
-/* 0, or a negative errno: of ferry_fd() or libuv. poll is the caller's until it is detached and
- * closed. */
+/* Watches the client. Returns 0, or a negative errno of ferry_fd() or libuv. The caller owns poll
+ * and must keep it until it is detached and closed. */
 static inline int ferry_uv_attach(uv_loop_t *loop, uv_poll_t *poll, ferry_client *client) {
     int fd = ferry_fd(client), r;
 

@@ -35,8 +35,7 @@ typedef struct Peer {
     uint8_t stage;
     Timer close; /* ends the wait for the other end after peer_close() */
     uint64_t since_ms, gone_ms;
-    struct sockaddr_in6
-        address;    /* of the other end: also an IPv4 address, or AF_UNIX without an address */
+    struct sockaddr_in6 address; /* also an IPv4 address, or AF_UNIX without an address */
     Origin *origin; /* record of the address, see places.c; NULL: the address is not counted */
     /* The process at the other end of a Unix socket, as the kernel reports it. pid is 0 if the
      * process is in another pid namespace. */
