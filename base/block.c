@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Blocks: counted memory with a header in front. See block.h. */
+/* Blocks: memory with a header in front that counts owners. See block.h. */
 
 #include "base/block.h"
 
@@ -10,7 +10,7 @@
 
 enum { MAGIC_PLAIN = 0x46657279, MAGIC_WRAPPED, MAGIC_AROUND, MAGIC_LENT, MAGIC_DEAD };
 
-static_assert(sizeof(BlockHeader) % 16 == 0, "what follows the header must stay aligned");
+static_assert(sizeof(BlockHeader) % 16 == 0, "the memory after the header must stay aligned");
 
 static BlockHeader *header_of(const void *block) {
     BlockHeader *header = (BlockHeader *)(uintptr_t)block - 1;
@@ -142,7 +142,8 @@ int block_hold(ferry_bytes bytes, ferry_bytes *ret) {
     if (bytes.block) {
         const void *kept = ferry_keep(bytes.block);
 
-        /* A lent block moves when it is kept; then its bytes must be copied instead. */
+        /* ferry_keep() copies a lent block to another address. Then the bytes must be copied
+         * instead. */
         if (kept == bytes.block) {
             *ret = bytes;
             return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A growing byte buffer. After a failed allocation it accepts nothing more: check once, at the
- * end. */
+/* A growing byte buffer. After a failed allocation it ignores all appends, so check `failed` once
+ * at the end. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +18,8 @@ typedef struct Buffer {
     bool failed; /* out of memory; appends are ignored */
 } Buffer;
 
-/* Reserves size more bytes and returns their place, or NULL. The caller adds to len the bytes that
- * it wrote. */
+/* Reserves size more bytes and returns a pointer to them, or NULL. The caller adds to len the bytes
+ * that it wrote. */
 uint8_t *buffer_reserve(Buffer *buffer, size_t size);
 
 void buffer_deinit(Buffer *buffer);

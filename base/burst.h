@@ -2,19 +2,19 @@
 #pragma once
 
 /*
- * A bounded rate: `max` at once, then one each each_ms. It begins full again after max * each_ms
- * without use. A record of zeros is a fresh one.
+ * A limited rate: `max` events at once, then one event per each_ms. After max * each_ms without
+ * events, the full burst is available again. A new record is all zeros.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct Burst {
-    uint64_t paid_ms; /* until when it is paid back */
-    uint32_t n;       /* of the burst, not paid back yet */
+    uint64_t paid_ms; /* the rate has covered events up to this time */
+    uint32_t n;       /* events that the rate has not covered yet */
 } Burst;
 
-/* Takes one. False: the rate is reached. */
+/* Counts an event. False: the event exceeds the rate. */
 static inline bool burst_take(Burst *burst, uint64_t now_ms, uint32_t max, uint32_t each_ms) {
     uint64_t paid = (now_ms - burst->paid_ms) / each_ms;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The monotonic clock. Deadlines, leases and delays never look at the wall clock. */
+/* The monotonic clock. Deadlines, leases and delays never use the wall clock. */
 
 #include <stdint.h>
 #include <time.h>
@@ -13,7 +13,7 @@ static inline uint64_t clock_ns(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* A few milliseconds late, at a quarter of the cost. */
+/* A few milliseconds behind clock_ms(), at a quarter of the cost. */
 static inline uint64_t clock_about_ms(void) {
     struct timespec t;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* From a member to the struct that contains it. */
+/* Converts a pointer to a member into a pointer to the struct that contains it. */
 
 #include <stddef.h>
 

@@ -8,13 +8,13 @@
 
 #include "base/cleanup.h"
 
-/* One row for each type; docs/errors.md has the same table for people. Where several types share an
- * errno, that errno maps to the first of them. */
+/* One row for each type; docs/errors.md has the same table for people. If several types share an
+ * errno, the errno maps to the first of them. */
 static const ErrorType types[] = {
     {"ferry.InvalidArgument", EINVAL, 2, "an argument was refused"},
     {"ferry.Misuse", EINVAL, 2, "the library was used against its rules"},
     {"ferry.ConnectionLost", ECONNRESET, 3, "the connection to the broker was lost"},
-    {"ferry.ServerLost", ECONNRESET, 7, "the server went away during the call"},
+    {"ferry.ServerLost", ECONNRESET, 7, "the server was lost during the call"},
     {"ferry.NotConnected", ENOTCONN, 3, "there is no connection to the broker"},
     {"ferry.PermissionDenied", EACCES, 4, "not allowed"},
     {"ferry.PermissionDenied", EPERM, 4, "not allowed"},
@@ -23,16 +23,16 @@ static const ErrorType types[] = {
     {"ferry.NoSuchMethod", ENOSYS, 6, "the service has no such method"},
     {"ferry.NotFound", ENOENT, 6, "the object does not exist"},
     {"ferry.Internal", EIO, 7, "the server failed"},
-    {"ferry.Overloaded", EBUSY, 8, "all servers are busy and the line is full"},
+    {"ferry.Overloaded", EBUSY, 8, "all servers are busy and the wait queue is full"},
     {"ferry.Full", ENOBUFS, 8, "a limit was reached"},
     {"ferry.TooBig", EMSGSIZE, 8, "larger than the limit"},
-    {"ferry.LeaseLost", ESTALE, 8, "the job has been given to somebody else"},
-    {"ferry.AlreadyExists", EEXIST, 8, "it is there already"},
-    {"ferry.Draining", ESHUTDOWN, 8, "it is shutting down"},
-    {"ferry.WouldBlock", EAGAIN, 8, "not now: try again later"},
+    {"ferry.LeaseLost", ESTALE, 8, "the job was delivered to another worker, or taken back"},
+    {"ferry.AlreadyExists", EEXIST, 8, "it already exists"},
+    {"ferry.Draining", ESHUTDOWN, 8, "the peer is shutting down"},
+    {"ferry.WouldBlock", EAGAIN, 8, "the operation would block: try again later"},
     {"ferry.Cancelled", ECANCELED, 1, "cancelled"},
-    {"ferry.Protocol", EPROTO, 1, "the peer broke the protocol"},
-    {"ferry.NoSession", EPROTO, 1, "the peer spoke before it said hello"},
+    {"ferry.Protocol", EPROTO, 1, "the peer violated the protocol"},
+    {"ferry.NoSession", EPROTO, 1, "the peer sent a message before HELLO"},
     {"ferry.Unsupported", EOPNOTSUPP, 1, "not supported"},
     {"ferry.Missed", EOVERFLOW, 1, "messages were missed"},
     {"ferry.OutOfMemory", ENOMEM, 1, "out of memory"},
@@ -131,7 +131,7 @@ int error_build(ferry_error *reterr, const ErrorParts *parts) {
         fresh.message = fresh.detail->message;
     } else {
         fresh.type = standard ? standard->name : "ferry.OutOfMemory";
-        fresh.message = "out of memory while an error was being described";
+        fresh.message = "out of memory while building an error";
     }
     ferry_error_clear(reterr);
     *reterr = fresh;
@@ -183,7 +183,7 @@ void ferry_error_clear(ferry_error *error) {
     while (error->detail) {
         ferry_error_detail *detail = error->detail;
 
-        /* Not recursive: a chain of causes may be long. */
+        /* Free the chain of causes in a loop, not by recursion: it may be long. */
         error->detail = detail->cause.detail;
         ferry_free(detail->value.block);
         free(detail);

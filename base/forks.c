@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See forks.h. */
+/* Counts forks. See forks.h. */
 
 #include "base/forks.h"
 

@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * uthash as ferry uses it: XXH3 with a seed that is random for each process, because strangers
- * choose the names that become keys; and a failed allocation is reported instead of ending the
- * process.
+ * uthash with ferry's settings. The hash is XXH3 with a random seed for each process, because peers
+ * choose the names that become keys. A failed allocation is reported instead of ending the process.
  *
  *     HASH_ADD_KEYPTR(hh, table, key, len, item);
  *     if (!hash_added(item)) …            out of memory: the item is not in the table

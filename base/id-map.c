@@ -17,12 +17,12 @@ typedef struct IdMapSlot {
 enum { MIN_SLOTS = 8 };
 
 /*
- * Ids that count up fill neighbouring slots: there are no collisions while fewer ids live than
- * slots exist. The id range is divided into runs as long as the table, and each run begins at a
- * secret offset, so that ids that are chosen to share their low bits do not pile up. (Multiplying
- * by a random odd number and taking the highest bits is universal: Dietzfelbinger et al., 1997.)
- * The offset between two neighbouring runs is less than half of the table. The live ids fill at
- * most half of the table, so a run of live ids never reaches its own beginning.
+ * Ids that count up fill neighbouring slots, without collisions while there are fewer live ids than
+ * slots. The id range is divided into runs as long as the table, and each run begins at a secret
+ * offset, so ids that an attacker chooses with the same low bits are spread over the table.
+ * (Multiplying by a random odd number and taking the highest bits is universal: Dietzfelbinger et
+ * al., 1997.) The offset between two neighbouring runs is less than half of the table. The live ids
+ * fill at most half of the table, so a run of live ids never reaches its own start.
  *
  * But the live ids of two far ranges may fill the same slots, and then each id of one range would
  * be moved behind all those of the other. A map that sees this scatters: small blocks of
@@ -46,7 +46,7 @@ static inline size_t home(const IdMap *map, uint64_t id) {
     return (size_t)(id + (run * map->stride >> (64 - map->bits))) & map->mask;
 }
 
-/* The distance of the entry in this slot from its home slot. */
+/* The number of slots between the entry in this slot and its home slot. */
 static inline size_t distance(const IdMap *map, size_t slot) {
     return (slot - home(map, map->slots[slot].id)) & map->mask;
 }
@@ -79,11 +79,10 @@ static inline IdMapSlot *find(const IdMap *map, uint64_t id) {
     return slot->id == id ? slot : find_away(map, id);
 }
 
-/* Robin Hood insertion: the entry farther from its home takes the slot, and the other one moves on.
- * So a run is ordered by home slots, and removal moves entries only up to the next entry at home;
- * for ids that count up, no entries. i, d: where the search ended. Returns how many entries it
- * moved.
- */
+/* Robin Hood insertion: of two entries, the one farther from its home slot gets the slot, and the
+ * other one moves on. So a run is ordered by home slots, and removal moves entries only up to the
+ * next entry in its home slot; for ids that count up it moves no entry. i and d are the results of
+ * search(). Returns the number of moved entries. */
 static size_t insert(IdMap *map, IdMapSlot entry, size_t i, size_t d) {
     size_t n = 0;
 
@@ -102,7 +101,7 @@ static size_t insert(IdMap *map, IdMapSlot entry, size_t i, size_t d) {
     return n;
 }
 
-/* False: two ranges of ids want the same slots. */
+/* False: two ranges of ids need the same slots. */
 static bool copy_entries(IdMap *to, const IdMap *from) {
     for (size_t i = 0; from->slots && i <= from->mask; i++)
         if (from->slots[i].id &&
@@ -135,7 +134,7 @@ static int resize(IdMap *map, size_t n_slots) {
 static void scatter(IdMap *map) {
     map->scattered = true;
     if (resize(map, map->mask + 1) < 0)
-        map->scattered = false; /* out of memory: another id tries again */
+        map->scattered = false; /* out of memory: the next insertion tries again */
 }
 
 int id_map_put(IdMap *map, uint64_t id, void *value) {
@@ -175,7 +174,8 @@ void *id_map_take(IdMap *map, uint64_t id) {
     value = slot->value;
     map->n--;
 
-    /* Close the gap: move the following entries up by one, up to the next entry at home. */
+    /* Close the gap: move the following entries back by one slot, up to the next entry in its home
+     * slot. */
     gap = (size_t)(slot - map->slots);
     for (i = (gap + 1) & map->mask; map->slots[i].id && distance(map, i) > 0;
          i = (i + 1) & map->mask) {
@@ -184,7 +184,7 @@ void *id_map_take(IdMap *map, uint64_t id) {
     }
     map->slots[gap] = (IdMapSlot){0};
 
-    /* Give memory back after a burst; a failed shrink costs nothing. */
+    /* Free memory after a burst. If shrinking fails, the map keeps its size. */
     if (map->mask >= 4096 && map->n * 16 < map->mask)
         resize(map, (map->mask + 1) / 4);
     return value;

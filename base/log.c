@@ -36,8 +36,8 @@ uint64_t log_dropped(void) {
     return __atomic_load_n(&n_dropped, __ATOMIC_RELAXED);
 }
 
-/* A pipe that nobody reads must not stop the program: a line that would wait is dropped and
- * counted. A pipe that is ready takes PIPE_BUF bytes at once. */
+/* If standard error is a pipe that no process reads, the program must not block: a line that would
+ * have to wait is dropped and counted. A pipe that is ready accepts PIPE_BUF bytes at once. */
 static bool put_line(const char *line, size_t len) {
     struct pollfd out = {STDERR_FILENO, POLLOUT, 0};
 
@@ -48,7 +48,7 @@ static bool put_line(const char *line, size_t len) {
 
 /* ---- JSON ---- */
 
-/* A line that has room for its end: what does not fit is left out. */
+/* A line of limited length. It always has room for its end; values that do not fit are left out. */
 typedef struct JsonLine {
     char text[PIPE_BUF];
     size_t len;
@@ -63,7 +63,7 @@ static void json_add(JsonLine *line, const char *text, size_t len) {
     line->len += len;
 }
 
-/* The text is printable already. */
+/* Adds a string whose text is already escaped. */
 static void json_add_string(JsonLine *line, const char *text, size_t len) {
     json_add(line, "\"", 1);
     for (size_t i = 0; i < len; i++) {
@@ -71,7 +71,7 @@ static void json_add_string(JsonLine *line, const char *text, size_t len) {
             json_add(line, (char[]){'\\', text[i]}, 2);
             continue;
         }
-        /* Whole characters: half of one would not be UTF-8. */
+        /* Add whole characters only: a part of one would not be UTF-8. */
         size_t n = 1;
 
         while (i + n < len && ((unsigned char)text[i + n] & 0xC0) == 0x80)
@@ -79,7 +79,7 @@ static void json_add_string(JsonLine *line, const char *text, size_t len) {
         json_add(line, text + i, n);
         i += n - 1;
     }
-    /* Room for it is left. */
+    /* The loop has left room for the quote. */
     line->text[line->len++] = '"';
 }
 
@@ -87,7 +87,7 @@ static bool is_number(const char *text, size_t len) {
     return len > 0 && len < 19 && strspn(text, "0123456789") >= len && (*text != '0' || len == 1);
 }
 
-/* The next "key=value" or "key='some words'". Returns its length; 0: the text is not one. */
+/* The next "key=value" or "key='some words'". Returns its length; 0: the text has another form. */
 static size_t pair_at(const char *text, size_t *ret_key, const char **ret_value, size_t *ret_len) {
     size_t key = strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
     const char *value = text + key + 1, *end;
@@ -117,7 +117,7 @@ static bool are_pairs(const char *text) {
     return false;
 }
 
-/* Where the values begin behind the message "…: key=value …"; NULL: it has no values. */
+/* The start of the values in the message "…: key=value …"; NULL: the message has no values. */
 static const char *values_of(const char *text) {
     for (const char *at = text; (at = strstr(at, ": ")); at += 2)
         if (are_pairs(at + 2))
@@ -132,7 +132,7 @@ static void json_add_values(JsonLine *line, const char *values) {
     for (; *values && (n = pair_at(values, &key, &value, &len)) > 0; values += n) {
         bool is_quoted = values[key + 1] == '\'';
 
-        /* A value that does not fit is left out with its key. */
+        /* If a value does not fit, it is left out together with its key. */
         if (line->len + key + 2 * len + 2 * JSON_END > sizeof(line->text))
             return;
         json_add(line, ",", 1);
@@ -203,17 +203,17 @@ void log_write(LogLevel level, const char *format, ...) {
     va_end(args);
     if (dropped > 0) {
         snprintf(text, sizeof(text),
-                 "log lines were dropped, standard error was not read: lines=%llu",
+                 "log lines were dropped because standard error was not read: lines=%llu",
                  (unsigned long long)dropped);
         put_event(LOG_LEVEL_WARNING, text);
-        /* Still not read: the lines stay counted. */
+        /* Standard error is still not read: keep the count. */
         if (log_dropped() > 0) {
             __atomic_add_fetch(&n_dropped, dropped, __ATOMIC_RELAXED);
             return;
         }
     }
 
-    /* One event is one line, whatever a peer's error message holds. */
+    /* One event is one line, even if it contains an error message of a peer with line ends. */
     for (char *end = line; (end = strchr(end, '\n'));)
         *end = ' ';
     text_copy_safe(shown, sizeof(shown), line);

@@ -4,7 +4,7 @@
 /*
  * The log of the broker and the command line, on standard error. The library never logs.
  *
- * One line is one event, with the subject first and values last. The caller quotes text from
+ * One line is one event, with the subject first and the values last. The caller escapes text from
  * outside with text_escape().
  */
 
@@ -19,9 +19,9 @@ typedef enum LogLevel {
 
 extern LogLevel log_level;
 
-/* LOG_JSON: a line is an object of time, level, message and the line's values:
- * {"time":"2026-11-30T06:00:00.000Z","level":"info","message":"a connection was lost","session":7}
- */
+/* LOG_JSON: a line is an object with time, level, message and the values of the line:
+ * {"time":"2026-11-30T06:00:00.000Z","level":"info","message":"a connection was
+ * lost","session":7} */
 typedef enum LogFormat { LOG_TEXT, LOG_JSON } LogFormat;
 
 extern LogFormat log_format;
@@ -29,11 +29,11 @@ extern LogFormat log_format;
 /* 0, or -EINVAL for a name other than error, warning, info, debug. */
 int log_level_parse(const char *name, LogLevel *ret);
 
-/* Never waits: when standard error is a pipe that nobody reads, lines are dropped and counted, and
- * the next line that can be written tells how many. */
+/* Writes a line without waiting. If standard error is a pipe that no process reads, lines are
+ * dropped and counted, and the next line that can be written reports their number. */
 void log_write(LogLevel level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Lines that were dropped since the last one that was written. */
+/* The number of lines that were dropped since the last written line. */
 uint64_t log_dropped(void);
 
 #define log_at(level, ...) (log_level >= (level) ? log_write((level), __VA_ARGS__) : (void)0)

@@ -18,8 +18,8 @@ void random_bytes(void *to, size_t size) {
             p += n;
             size -= (size_t)n;
         } else if (n < 0 && errno != EINTR) {
-            /* getrandom() exists since Linux 3.17. Without it ferry stops: guessable tokens are
-             * worse than no service. */
+            /* getrandom() exists since Linux 3.17. Without it ferry aborts, because guessable
+             * tokens would be worse. */
             abort();
         }
     }
@@ -46,7 +46,7 @@ uint64_t random_below(uint64_t below) {
 
 uint64_t hash_seed_value;
 
-/* Two threads may choose at once: both use the number that was stored first. */
+/* If two threads choose at the same time, both use the number that was stored first. */
 uint64_t hash_seed_choose(void) {
     uint64_t none = 0, fresh = random_u64() | 1;
 

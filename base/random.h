@@ -9,8 +9,7 @@
 void random_bytes(void *to, size_t size);
 uint64_t random_u64(void);
 
-/* An odd number, chosen at random once for the process: the seed for hashing names that strangers
- * choose. */
+/* The seed for hashing names that peers choose: an odd random number, chosen once per process. */
 extern uint64_t hash_seed_value;
 uint64_t hash_seed_choose(void);
 
@@ -20,5 +19,5 @@ static inline uint64_t hash_seed(void) {
     return __builtin_expect(seed != 0, 1) ? seed : hash_seed_choose();
 }
 
-/* 0 <= result < below; below > 0. For jitter: not for keys. */
+/* 0 <= result < below; below > 0. For random pauses, not for keys. */
 uint64_t random_below(uint64_t below);

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* In front of the secret. */
+/* The header in front of the secret. */
 typedef union Head {
-    size_t mapped; /* bytes, with the head */
+    size_t mapped; /* size in bytes, including the head */
     max_align_t align;
 } Head;
 
@@ -26,7 +26,7 @@ void *secret_alloc(size_t size) {
         munmap(head, mapped);
         return NULL;
     }
-    mlock(head, mapped); /* above RLIMIT_MEMLOCK the secret may be swapped out */
+    mlock(head, mapped); /* fails above RLIMIT_MEMLOCK: then the secret may be swapped out */
     head->mapped = mapped;
     return head + 1;
 }

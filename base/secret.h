@@ -3,8 +3,8 @@
 
 /*
  * Memory for passwords: left out of core dumps, kept out of swap as far as the limit of locked
- * memory allows, and wiped when it is freed. Each secret takes pages of its own, so this is for few
- * of them.
+ * memory allows, and wiped when it is freed. Each secret takes whole pages, so use it for few
+ * secrets.
  */
 
 #include <stddef.h>

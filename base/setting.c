@@ -25,10 +25,10 @@ static int parse_rate(const char *value, uint64_t *ret) {
 const char *setting_parse(SettingKind kind, const char *value, uint64_t min, uint64_t max,
                           uint64_t *ret) {
     static const char *const expected[] = {
-        [SETTING_COUNT] = "a number is expected",
-        [SETTING_BYTES] = "a size is written as 4096, 64K, 1M or 2G",
-        [SETTING_PER_SECOND] = "a rate is written as 100/s",
-        [SETTING_MS] = "a time is written as 250ms, 5s, 2m, 1h or 1d",
+        [SETTING_COUNT] = "expected a number",
+        [SETTING_BYTES] = "expected a size such as 4096, 64K, 1M or 2G",
+        [SETTING_PER_SECOND] = "expected a rate such as 100/s",
+        [SETTING_MS] = "expected a time such as 250ms, 5s, 2m, 1h or 1d",
     };
     uint64_t number;
     int r = kind == SETTING_COUNT        ? text_parse_count(value, &number)

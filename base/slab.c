@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slabs of equal pieces. See slab.h. */
+/* Slabs: pages that are divided into pieces of equal size. See slab.h. */
 
 #include "base/slab.h"
 
@@ -17,10 +17,11 @@
 #define EACH_BY_MALLOC 0 /* 1: a sanitizer checks each piece */
 #endif
 
-/* The head of a slab. A slab is aligned to its size: the address of a piece gives its slab. */
+/* The head of a slab. A slab is aligned to its size, so the address of a piece leads to its
+ * slab. */
 struct SlabPage {
-    SlabPage *next, **link; /* of partial; link NULL: full */
-    void *free;             /* pieces that were freed */
+    SlabPage *next, **link; /* neighbours in `partial`; if link is NULL, the slab is full */
+    void *free;             /* list of freed pieces */
     uint32_t fresh;         /* offset of the first piece that was never allocated */
     uint32_t used;
     uint32_t piece;
@@ -133,8 +134,8 @@ void slabs_free(Slabs *slabs, void *piece, size_t size) {
     slab->free = piece;
     if (!slab->link)
         list_in(slabs, slab, class);
-    /* One empty slab of each class stays: a queue that is filled and emptied job by job would
-     * otherwise go to the system each time. */
+    /* One empty slab of each class stays. Otherwise a queue that is filled and emptied job by job
+     * would allocate and free a slab each time. */
     if (--slab->used == 0 && (slab->next || slab->link != &slabs->partial[class]))
         slab_free(slabs, slab);
 }

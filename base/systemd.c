@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* States to the service manager, and sockets from it. See systemd.h. */
+/* Sends states to the service manager, and receives sockets from it. See systemd.h. */
 
 #include "base/systemd.h"
 
@@ -28,7 +28,7 @@ int systemd_notify(const char *state) {
     if (len >= sizeof(address.sun_path) || (*path != '/' && *path != '@'))
         return -EINVAL;
     memcpy(address.sun_path, path, len);
-    if (*path == '@') /* a name without a file */
+    if (*path == '@') /* an abstract name, without a file */
         address.sun_path[0] = '\0';
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -50,7 +50,8 @@ void systemd_reloading(void) {
     systemd_notify(state);
 }
 
-/* A variable that is a whole number, and meant for this process. 0: it is not. */
+/* Reads a variable that is a whole number and meant for this process. 0: it is missing, another
+ * text, or meant for another process. */
 static uint64_t number_of_ours(const char *name, const char *pid_name) {
     const char *text = getenv(name), *pid_text = getenv(pid_name);
     uint64_t value, pid;
@@ -65,8 +66,9 @@ uint64_t systemd_watchdog_ms(void) {
 }
 
 int systemd_listen_fd(void) {
-    enum { FIRST_FD = 3 };                  /* SD_LISTEN_FDS_START */
-    const char *pid = getenv("LISTEN_PID"); /* without it the sockets are another process's */
+    enum { FIRST_FD = 3 }; /* SD_LISTEN_FDS_START */
+    /* Without it the sockets are meant for another process. */
+    const char *pid = getenv("LISTEN_PID");
     uint64_t n = pid ? number_of_ours("LISTEN_FDS", "LISTEN_PID") : 0;
 
     unsetenv("LISTEN_PID");

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Length of the UTF-8 sequence at p, or 0 when it is not one (RFC 3629: no surrogates, no overlong
- * forms, nothing past U+10FFFF). */
+/* Length of the UTF-8 sequence at p; 0: the bytes are not UTF-8 (RFC 3629: no surrogates, no
+ * overlong forms, no character above U+10FFFF). */
 static size_t utf8_len(const uint8_t *p, size_t left) {
     static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t n = *p < 0x80 ? 1 : (*p & 0xE0) == 0xC0 ? 2 : (*p & 0xF0) == 0xE0 ? 3 : 4;
@@ -65,9 +65,8 @@ size_t text_whole_len(const void *text, size_t len) {
 }
 
 /* True for marks that change the direction of the text around them, and for U+2028 and U+2029,
- * which end a line: with them a text could look like another one. n is the length of the character
- * at p.
- */
+ * which end a line: with them a text could look like another text. n is the length of the character
+ * at p. */
 static bool is_mark(const uint8_t *p, size_t n) {
     if (n == 2)
         return p[0] == 0xD8 && p[1] == 0x9C; /* U+061C */
@@ -78,7 +77,7 @@ static bool is_mark(const uint8_t *p, size_t n) {
 }
 
 /* Length of the character at p if it could control a terminal, or 0. A byte outside UTF-8 counts as
- * one: a terminal may read it as a C1 control. */
+ * a control character, because a terminal may read it as a C1 control. */
 static size_t control_len(const uint8_t *p, size_t left) {
     size_t n = utf8_len(p, left);
 
@@ -90,7 +89,7 @@ static size_t control_len(const uint8_t *p, size_t left) {
                : 0;
 }
 
-/* Escapes one character, or one byte outside UTF-8; returns how many bytes of p it took. */
+/* Escapes one character, or one byte outside UTF-8. Returns the number of bytes read from p. */
 static size_t escape_one(char **at, const uint8_t *p, size_t left) {
     size_t n = control_len(p, left);
 
@@ -138,7 +137,8 @@ bool text_is_safe(const void *text, size_t len) {
     return true;
 }
 
-/* Copies characters while four times their length fit. Returns how many bytes of p it took. */
+/* Copies characters while there is room for four times their length. Returns the number of bytes
+ * read from p. */
 static size_t copy_safe(char *to, size_t size, const uint8_t *p, size_t left, size_t *ret_len) {
     size_t taken = 0, len = 0;
 
@@ -187,7 +187,7 @@ const char *text_escape_url(char *to, const char *url) {
     if (host)
         snprintf(hidden, sizeof(hidden), "%.*s***%s", (int)(user - url), url, host);
     else if (*colon == ':' && strspn(colon + 1, "0123456789") < strcspn(colon + 1, ",/?"))
-        /* "user:password" without a host: after a host, there would be a number. */
+        /* "user:password" without a host: after a host, a port number would follow. */
         snprintf(hidden, sizeof(hidden), "%.*s***", (int)(colon + 1 - url), url);
     else
         return text_escape(to, url, strlen(url));
@@ -217,8 +217,9 @@ typedef struct Unit {
     double factor;
 } Unit;
 
-/* Accepts "1.5" and the like only: strtod() would also take hexadecimal, exponents, nan, and a
- * locale's comma. Returns the end of the number, or text itself when there is no number. */
+/* Accepts only decimal numbers such as "1.5". strtod() would also accept hexadecimal numbers,
+ * exponents, nan, and the comma of a locale. Returns the end of the number, or text itself if there
+ * is no number. */
 static const char *parse_decimal(const char *text, double *ret) {
     const char *p = text;
     double value = 0, place = 1;
@@ -291,7 +292,7 @@ static bool skip(const char **at, char c) {
     return true;
 }
 
-/* "HH:MM" or "HH:MM:SS". -1: it is neither. */
+/* "HH:MM" or "HH:MM:SS". -1: the text has another form. */
 static int seconds_of_day(const char **at) {
     int hour = digits(at, 2), minute = -1, second = 0;
 
@@ -319,7 +320,7 @@ static int offset_seconds(const char **at) {
                                                               : sign * (hour * 60 + minute) * 60;
 }
 
-/* The days since 1970 of "YYYY-MM-DD" and the T behind it. -1: it is no date from 1970 on. */
+/* The days since 1970 of "YYYY-MM-DD" and the T behind it. -1: it is not a date from 1970 on. */
 static int64_t read_date(const char **at) {
     int year = digits(at, 4), month = -1, day = -1;
 
@@ -421,7 +422,7 @@ static unsigned distance(const char *a, const char *b, unsigned limit) {
 
 const char *text_nearest(const char *word, const char *const *candidates, size_t n) {
     size_t len = strlen(word);
-    /* For one letter any other letter would be similar. */
+    /* A word of one letter has no suggestion: any other letter would be similar. */
     unsigned limit = len < 2 ? 0 : len < 4 ? 1 : len < 8 ? 2 : 3;
     const char *best = NULL;
 

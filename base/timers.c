@@ -6,11 +6,11 @@
 #include <assert.h>
 #include <limits.h>
 
-/* Level l has slots of 64^l ms. A timer beyond the last level waits in its farthest slot and is
- * sorted in again when that slot is reached: 64^5 ms are 12 days. */
+/* Level l has slots of 64^l ms. The levels reach 64^5 ms, which are 12 days. A timer beyond that
+ * waits in the farthest slot of the last level, and is inserted again when that slot is reached. */
 enum { BITS = 6, MASK = TIMERS_SLOTS - 1 };
 
-static_assert(offsetof(Timer, link) == 0, "a ring is one of Timers");
+static_assert(offsetof(Timer, link) == 0, "the links of a ring are Timers");
 
 static unsigned slot_of(uint64_t at_ms, int level) {
     return (unsigned)(at_ms >> (BITS * level)) & MASK;
@@ -33,7 +33,7 @@ static void insert(Timers *timers, Timer *timer, uint64_t earliest_ms) {
 
     if (at - timers->now_ms >= span)
         at = timers->now_ms + span - 1;
-    /* The lowest level on which now and then still share all higher digits... */
+    /* The lowest level on which both times have the same higher digits. */
     while (level < TIMERS_LEVELS - 1 &&
            (at >> (BITS * (level + 1))) != (timers->now_ms >> (BITS * (level + 1))))
         level++;
@@ -54,7 +54,7 @@ static void take_out(Timers *timers, Timer *timer) {
     next->prev = prev;
     prev->next = next;
     timer->link = (TimerLink){NULL, NULL};
-    /* Clear the bit of an empty slot, or timers_next() would wake for nothing. */
+    /* Clear the bit of an empty slot, so that timers_next() does not wake without need. */
     if (next == prev) {
         size_t i = (size_t)(next - &timers->slots[0][0]);
 
@@ -88,9 +88,9 @@ static Timer *take_first(Timers *timers, int level, unsigned slot) {
     return timer;
 }
 
-/* Runs the timers due at now_ms, at most *left steps. From the top level down: a slot whose time
- * has come is distributed over the lower levels. These slots get no new timers meanwhile, because
- * timers that are armed now are due later. */
+/* Runs the timers due at now_ms, in at most *left steps. It goes from the top level down, and
+ * distributes a slot whose time has come over the lower levels. Meanwhile these slots get no new
+ * timers, because timers that are armed now are due later. */
 static void run_tick(Timers *timers, unsigned *left, void *ctx) {
     uint64_t tick = timers->now_ms;
     Timer *timer;
@@ -120,7 +120,7 @@ static uint64_t next_tick(const Timers *timers) {
 
         if (!busy)
             continue;
-        /* Rotate so that the slot after the present one is bit 0. */
+        /* Rotate so that the slot after the current slot is bit 0. */
         unsigned first = (unsigned)((digit + 1) & MASK);
         uint64_t turned = first ? busy >> first | busy << (TIMERS_SLOTS - first) : busy;
         uint64_t tick = (base + 1 + (uint64_t)__builtin_ctzll(turned)) << shift;

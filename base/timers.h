@@ -14,14 +14,14 @@ typedef struct Timer Timer;
 typedef struct Timers Timers;
 typedef void (*TimerFn)(Timer *timer, void *ctx);
 
-/* A link of a ring that begins and ends with its slot. */
+/* A link of a ring. The ring contains its slot too. */
 typedef struct TimerLink {
     struct TimerLink *next, *prev;
 } TimerLink;
 
-/* A member of the object that it times. All zero: not armed. */
+/* A timer is a member of the object that needs it. If it is all zero, it is not armed. */
 struct Timer {
-    TimerLink link; /* next NULL: not armed */
+    TimerLink link; /* if next is NULL, the timer is not armed */
     uint64_t at_ms;
     TimerFn fn;
 };
@@ -46,15 +46,15 @@ static inline bool timer_armed(const Timer *timer) {
     return timer->link.next != NULL;
 }
 
-/* Calls the due timers. Each is disarmed before its call; timers of one millisecond run in the
- * order of arming. A call may arm and disarm any timer. */
+/* Calls the functions of the due timers. Each timer is disarmed before its call. Timers of the same
+ * millisecond run in the order in which they were armed. A call may arm and disarm any timer. */
 void timers_run(Timers *timers, uint64_t now_ms, void *ctx);
 
-/* As timers_run(), in slices for when a million timers are due at once: about max steps, each a
- * call or a move of a timer to a lower level. Timers that are left over are due at once, by
- * timers_next(); until then timers->now_ms stays behind. */
+/* Like timers_run(), but in slices, because a million timers may be due at once. A slice has about
+ * max steps; a step is a call, or a move of a timer to a lower level. If due timers are left over,
+ * timers_next() returns the current time, and timers->now_ms stays behind until they have run. */
 void timers_run_some(Timers *timers, uint64_t now_ms, unsigned max, void *ctx);
 
-/* When to call timers_run() next: never later than the first deadline, sometimes earlier.
- * UINT64_MAX: nothing is armed. */
+/* The time of the next timers_run(): the first deadline, or sometimes an earlier time. UINT64_MAX:
+ * no timer is armed. */
 uint64_t timers_next(const Timers *timers);

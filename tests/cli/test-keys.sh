@@ -15,7 +15,7 @@ equal 600 "$(stat -c %a "$work/alice.key")" 'only the owner reads a key file'
 equal 64 "${#server_key}" 'the digits of a public key'
 expect 0 "$server_key" '' ferry key show "$work/broker.key"
 expect 0 "{\"name\": \"alice\", \"public\": \"$(cat "$work/alice.public")\"}" '' ferry key show "$work/alice.key" --json
-expect 8 '' 'exists, and is left as it is' ferry key new "$work/alice.key"
+expect 8 '' 'exists and is not overwritten' ferry key new "$work/alice.key"
 expect 6 '' 'No such file' ferry key show "$work/nobody.key"
 cp "$work/alice.key" "$work/open.key"
 chmod 644 "$work/open.key"

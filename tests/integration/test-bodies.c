@@ -102,7 +102,7 @@ static const Bad bad[] = {
         "args.user.age: expected i32, got -2147483649"),
     BAD(USER("\x83", "\xa3"
                      "age\x06"),
-        "args.user.age: it is there twice"),
+        "args.user.age: it occurs twice"),
     BAD(USER("\x83", "\x05\x06"), "args.user: expected the name of a field, got int"),
     BAD(USER("\x83", "\xa4size\xcd\x80\0"), "args.user.size: expected i16, got 32768"),
     BAD(USER("\x83", "\xa5happy\x01"), "args.user.happy: expected bool, got int"),
@@ -136,7 +136,7 @@ static const Bad bad[] = {
     BAD("\x91\x82\xa4name\xa3"
         "a\0b\xa3"
         "age\x05",
-        "args.user.name: the string has a NUL inside: a binary may hold one"),
+        "args.user.name: the string contains a NUL (use binary for bytes with NULs)"),
     /* values in lists, maps and sets */
     BAD(USER("\x83", "\xa6ranges\x80"), "args.user.ranges: expected list, got map"),
     BAD(USER("\x83", "\xa6ranges\x92" RANGE "\x82\xa3low\x01\xa4high\xc3"),
@@ -152,8 +152,8 @@ static const Bad bad[] = {
     BAD(USER("\x83", "\xa5marks\x82\xa1"
                      "a\x01\xd9\x01"
                      "a\x02"),
-        "args.user.marks[1]: the key is there twice"),
-    BAD(USER("\x83", "\xa3ids\x92" ID ID), "args.user.ids[1]: the element is there twice"),
+        "args.user.marks[1]: the key occurs twice"),
+    BAD(USER("\x83", "\xa3ids\x92" ID ID), "args.user.ids[1]: the element occurs twice"),
     BAD(USER("\x83", "\xa3ids\x92" ID "\xc4\x03"
                      "abc"),
         "args.user.ids[1]: expected uuid, got 3 bytes instead of 16"),
@@ -247,26 +247,26 @@ static void bombs_and_rubbish_are_refused(void) {
     static const Bad rubbish[] = {
         BAD("", "args: expected list, got nothing"),
         BAD("\xc1", "args: expected list, got the byte 0xc1"),
-        BAD("\x91", "args: a count is larger than what follows"),
-        BAD("\xdd\xff\xff\xff\xff", "args: a count is larger than what follows"),
+        BAD("\x91", "args: a count is larger than the remaining bytes"),
+        BAD("\xdd\xff\xff\xff\xff", "args: a count is larger than the remaining bytes"),
         BAD("\xdd\xff", "args: the message is cut short"),
         BAD(USER("\x82", "\x01"), "args: there are bytes after the value"),
-        BAD("\x91\xdf\xff\xff\xff\xff", "args.user: a count is larger than what follows"),
+        BAD("\x91\xdf\xff\xff\xff\xff", "args.user: a count is larger than the remaining bytes"),
         BAD("\x91\x82\xa4name\xdb\xff\xff\xff\xff",
-            "args.user.name: a length is larger than what follows"),
+            "args.user.name: a length is larger than the remaining bytes"),
         BAD("\x91\x82\xa4name\xa1"
             "A\xa3"
             "age\xce\x01",
             "args.user.age: the message is cut short"),
         BAD(USER("\x83", "\xa6ranges\xdd\xff\xff\xff\xff"),
-            "args.user.ranges: a count is larger than what follows"),
+            "args.user.ranges: a count is larger than the remaining bytes"),
         BAD(USER("\x83", "\xa5marks\xdf\xff\xff\xff\xff"),
-            "args.user.marks: a count is larger than what follows"),
+            "args.user.marks: a count is larger than the remaining bytes"),
         BAD(USER("\x83", "\xa3raw\xc6\xff\xff\xff\xff"),
-            "args.user.raw: a length is larger than what follows"),
+            "args.user.raw: a length is larger than the remaining bytes"),
         BAD(USER("\x83", "\xa3ids\x91\xc4\x10"
                          "0123"),
-            "args.user.ids[0]: a length is larger than what follows"),
+            "args.user.ids[0]: a length is larger than the remaining bytes"),
         BAD(USER("\x83", "\xa5other\x91\xc1"), "args.user: the byte 0xc1 is not MessagePack"),
     };
     static const char fine[] = USER("\x82", "");

@@ -162,7 +162,7 @@ static void a_program_gets_an_event_of_a_broken_description(void) {
         ferry_process(server, NULL);
         usleep(10000);
     }
-    CU_ASSERT_STRING_EQUAL(event_text, "ferry.InvalidArgument: description[0]: a name is not one");
+    CU_ASSERT_STRING_EQUAL(event_text, "ferry.InvalidArgument: description[0]: a name is invalid");
     ferry_close(server);
     tear_down();
 }

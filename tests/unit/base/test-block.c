@@ -21,12 +21,12 @@ static void a_block_lives_until_its_last_owner_frees_it(void) {
     CU_ASSERT_PTR_NULL(ferry_free(block));
 }
 
-static void null_is_a_block_that_nobody_owns(void) {
+static void null_is_accepted_as_a_block(void) {
     CU_ASSERT_PTR_NULL(ferry_keep(NULL));
     CU_ASSERT_PTR_NULL(ferry_free(NULL));
 }
 
-static void a_block_of_no_bytes_is_a_block(void) {
+static void a_block_may_have_no_bytes(void) {
     void *block = ferry_alloc(0);
 
     CU_ASSERT_PTR_NOT_NULL(block);
@@ -34,14 +34,15 @@ static void a_block_of_no_bytes_is_a_block(void) {
 }
 
 static void a_size_that_overflows_is_refused(void) {
-    /* Not known to the compiler, which would warn about such a malloc(). */
+    /* volatile hides the value from the compiler, which would warn about a malloc() of this
+     * size. */
     volatile size_t size = SIZE_MAX;
 
     CU_ASSERT_PTR_NULL(ferry_alloc(size));
     CU_ASSERT_PTR_NULL(ferry_alloc(size - 16));
 }
 
-static void blocks_are_aligned_for_anything(void) {
+static void blocks_are_aligned_for_any_type(void) {
     for (size_t size = 0; size < 40; size++) {
         void *block = ferry_alloc(size);
 
@@ -56,7 +57,7 @@ static void count_free(void *ctx) {
     n_freed += *(int *)ctx;
 }
 
-static void wrapped_memory_is_given_back_with_the_last_owner(void) {
+static void the_last_owner_frees_wrapped_memory(void) {
     static char memory[10];
     int three = 3;
     ferry_bytes bytes;
@@ -107,7 +108,7 @@ static const void *keep_lent(const void *lent) {
     return copy;
 }
 
-static void what_is_lent_is_copied_when_kept(void) {
+static void keeping_a_lent_block_copies_it(void) {
     Lent lent = {.value = 5};
     const int *kept;
 
@@ -121,7 +122,7 @@ static void what_is_lent_is_copied_when_kept(void) {
     ferry_free(&lent.value);
 }
 
-static void holding_shares_a_block_and_copies_all_else(void) {
+static void holding_shares_a_block_and_copies_other_bytes(void) {
     Lent lent = {.value = 5};
     char *block = ferry_alloc(3);
     ferry_bytes held;
@@ -149,7 +150,7 @@ static void holding_shares_a_block_and_copies_all_else(void) {
     ferry_free(held.block);
 }
 
-static void a_buffer_becomes_a_block_where_it_lies(void) {
+static void a_buffer_becomes_a_block_without_a_copy(void) {
     Buffer buffer = {0};
     const void *data;
     ferry_bytes bytes;
@@ -177,7 +178,7 @@ static void only_a_sole_owner_sees_the_size(void) {
     ferry_free(block);
 }
 
-static void out_of_memory_is_said(void) {
+static void out_of_memory_is_reported(void) {
     OOM_EACH(n) {
         Lent lent = {.value = 5};
         ferry_bytes held = {NULL, 0, NULL}, wrapped = {NULL, 0, NULL};
@@ -188,7 +189,7 @@ static void out_of_memory_is_said(void) {
         if (r == 0)
             r = ferry_wrap("a", 1, NULL, NULL, &wrapped);
         OOM_STOP;
-        /* A lent block that cannot be kept may still be copied. */
+        /* If there is no memory for a kept copy of a lent block, its bytes may still be copied. */
         if (!oom_happened())
             CU_ASSERT_EQUAL(r, 0);
         CU_ASSERT(r == 0 || r == -ENOMEM);
@@ -201,17 +202,17 @@ static void out_of_memory_is_said(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_block_lives_until_its_last_owner_frees_it),
-        TEST(null_is_a_block_that_nobody_owns),
-        TEST(a_block_of_no_bytes_is_a_block),
+        TEST(null_is_accepted_as_a_block),
+        TEST(a_block_may_have_no_bytes),
         TEST(a_size_that_overflows_is_refused),
-        TEST(blocks_are_aligned_for_anything),
-        TEST(wrapped_memory_is_given_back_with_the_last_owner),
+        TEST(blocks_are_aligned_for_any_type),
+        TEST(the_last_owner_frees_wrapped_memory),
         TEST(a_block_around_another_owns_it),
-        TEST(what_is_lent_is_copied_when_kept),
-        TEST(holding_shares_a_block_and_copies_all_else),
-        TEST(a_buffer_becomes_a_block_where_it_lies),
+        TEST(keeping_a_lent_block_copies_it),
+        TEST(holding_shares_a_block_and_copies_other_bytes),
+        TEST(a_buffer_becomes_a_block_without_a_copy),
         TEST(only_a_sole_owner_sees_the_size),
-        TEST(out_of_memory_is_said),
+        TEST(out_of_memory_is_reported),
         TESTS_END,
     };
 

@@ -4,7 +4,7 @@
 #include "support/oom.h"
 #include "support/suite.h"
 
-static void it_grows_and_keeps_what_it_has(void) {
+static void a_growing_buffer_keeps_its_bytes(void) {
     CLEANUP(buffer_deinit) Buffer buffer = {0};
 
     for (unsigned i = 0; i < 100000; i++)
@@ -23,7 +23,7 @@ static void reserving_adds_nothing(void) {
     CU_ASSERT(buffer.cap >= 1000);
 }
 
-static void nothing_can_be_appended(void) {
+static void no_bytes_can_be_appended(void) {
     CLEANUP(buffer_deinit) Buffer buffer = {0};
 
     buffer_append(&buffer, NULL, 0);
@@ -57,7 +57,7 @@ static void a_size_that_overflows_fails_for_good(void) {
     CU_ASSERT_EQUAL(buffer.len, 1);
 }
 
-static void out_of_memory_sticks(void) {
+static void out_of_memory_is_kept_as_an_error(void) {
     OOM_EACH(n) {
         CLEANUP(buffer_deinit) Buffer buffer = {0};
         unsigned i;
@@ -72,12 +72,12 @@ static void out_of_memory_sticks(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(it_grows_and_keeps_what_it_has),
+        TEST(a_growing_buffer_keeps_its_bytes),
         TEST(reserving_adds_nothing),
-        TEST(nothing_can_be_appended),
+        TEST(no_bytes_can_be_appended),
         TEST(a_reset_buffer_is_empty_and_keeps_its_memory),
         TEST(a_size_that_overflows_fails_for_good),
-        TEST(out_of_memory_sticks),
+        TEST(out_of_memory_is_kept_as_an_error),
         TESTS_END,
     };
 

@@ -136,7 +136,7 @@ static void an_error_may_become_its_own_cause(void) {
     ferry_error_clear(&error);
 }
 
-static void printing_says_it_all(void) {
+static void printing_shows_all_parts(void) {
     ferry_error cause = FERRY_ERROR_INIT, error = FERRY_ERROR_INIT;
     char *text = NULL;
     size_t size;
@@ -159,7 +159,7 @@ static void printing_says_it_all(void) {
     ferry_error_clear(&cause);
 }
 
-static void out_of_memory_still_says_the_code(void) {
+static void out_of_memory_keeps_the_code(void) {
     OOM_EACH(n) {
         ferry_error cause = FERRY_ERROR_INIT, error = FERRY_ERROR_INIT, copy = FERRY_ERROR_INIT;
         int r;
@@ -190,8 +190,8 @@ int main(void) {
         TEST(an_errno_keeps_its_number_even_without_a_type),
         TEST(all_parts_are_copied_and_move),
         TEST(an_error_may_become_its_own_cause),
-        TEST(printing_says_it_all),
-        TEST(out_of_memory_still_says_the_code),
+        TEST(printing_shows_all_parts),
+        TEST(out_of_memory_keeps_the_code),
         TESTS_END,
     };
 

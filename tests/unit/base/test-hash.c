@@ -12,7 +12,7 @@ typedef struct Item {
     char name[16];
 } Item;
 
-static void what_is_added_is_found(void) {
+static void added_items_are_found(void) {
     Item *table = NULL, *item, *next;
     unsigned n = 0;
 
@@ -55,7 +55,7 @@ static void all_threads_have_one_seed(void) {
     CU_ASSERT_EQUAL(hash_seed() & 1, 1);
 }
 
-static void the_seed_changes_what_collides(void) {
+static void the_seed_changes_the_collisions(void) {
     uint64_t before;
 
     hash_seed_value = 12345;
@@ -64,7 +64,7 @@ static void the_seed_changes_what_collides(void) {
     CU_ASSERT_NOT_EQUAL(hash_bytes("name", 4), before);
 }
 
-static void out_of_memory_is_seen_and_the_table_stays_whole(void) {
+static void out_of_memory_is_reported_and_the_table_stays_valid(void) {
     OOM_EACH(n) {
         static Item items[64];
         Item *table = NULL, *found;
@@ -91,10 +91,10 @@ static void out_of_memory_is_seen_and_the_table_stays_whole(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_is_added_is_found),
+        TEST(added_items_are_found),
         TEST(all_threads_have_one_seed),
-        TEST(the_seed_changes_what_collides),
-        TEST(out_of_memory_is_seen_and_the_table_stays_whole),
+        TEST(the_seed_changes_the_collisions),
+        TEST(out_of_memory_is_reported_and_the_table_stays_valid),
         TESTS_END,
     };
 

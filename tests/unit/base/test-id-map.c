@@ -35,7 +35,7 @@ static void zero_is_not_an_id(void) {
     id_map_deinit(&map);
 }
 
-static void an_id_is_taken_in_once(void) {
+static void an_id_is_added_once(void) {
     IdMap map = {0};
     int a, b;
 
@@ -48,7 +48,7 @@ static void an_id_is_taken_in_once(void) {
     id_map_deinit(&map);
 }
 
-static void memory_follows_the_number_of_entries_down_again(void) {
+static void memory_shrinks_with_the_number_of_entries(void) {
     IdMap map = {0};
 
     for (uint64_t id = 1; id <= 100000; id++)
@@ -77,7 +77,7 @@ static uint64_t some_id(Dice *dice) {
     }
 }
 
-static void it_agrees_with_a_naive_list(void) {
+static void the_map_agrees_with_a_naive_list(void) {
     enum { N = 1200 };
     Dice dice = dice_new(99);
     uint64_t ids[N], wrong = 0;
@@ -151,13 +151,14 @@ static uint64_t made_for_a_known_hash(uint64_t i) {
 }
 
 static void ids_that_a_peer_chose_to_collide_cost_no_more(void) {
-    /* If all ids were in one run, this would take minutes. */
+    /* If all ids were in one run, the test would take minutes. */
     CU_ASSERT(seconds_for(same_low_bits) < 1);
     CU_ASSERT(seconds_for(same_low_bits_far_apart) < 1);
     CU_ASSERT(seconds_for(made_for_a_known_hash) < 1);
 }
 
-/* The pattern of calls and pushes: `window` ids live, the oldest goes, the next comes. */
+/* The pattern of calls and pushes: the map has `window` ids; in each step the oldest id is removed
+ * and the next one added. */
 static double seconds_to_slide(uint64_t window, uint64_t n) {
     struct timespec from, to;
     IdMap map = {0};
@@ -174,11 +175,11 @@ static double seconds_to_slide(uint64_t window, uint64_t n) {
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
-static void ids_that_count_up_never_meet_themselves_again(void) {
+static void runs_of_ids_that_count_up_never_join(void) {
     static const uint64_t windows[] = {1, 100, 1000, 4000, 20000, 65536, 200000};
     uint64_t seed = hash_seed();
 
-    /* If runs joined, each step would cost a whole run: minutes. */
+    /* If runs joined, each step would move a whole run, and the test would take minutes. */
     for (int i = 0; i < 10; i++) {
         hash_seed_value = i == 0 ? 1 : i == 1 ? UINT64_MAX : random_u64() | 1;
         for (size_t k = 0; k < sizeof(windows) / sizeof(*windows); k++)
@@ -187,8 +188,9 @@ static void ids_that_count_up_never_meet_themselves_again(void) {
     hash_seed_value = seed;
 }
 
-/* Each id of one range would move behind all ids of the other: that takes hours. */
-static void ranges_of_many_lives_cost_no_more(void) {
+/* Without the scattered layout, each id of one range would move behind all ids of the other range,
+ * which takes hours. */
+static void ids_of_many_ranges_cost_no_more(void) {
     enum { N = 200000, LIVES = 5 };
     IdMap map = {0};
     size_t n = 0, pos = 0;
@@ -215,7 +217,8 @@ static void ranges_of_many_lives_cost_no_more(void) {
     id_map_deinit(&map);
 }
 
-/* With this seed two ranges meet when the table grows: moving them one by one takes minutes. */
+/* With this seed two ranges need the same slots when the table grows. Moving their ids one by one
+ * would take minutes. */
 static void ranges_that_meet_in_a_larger_table_cost_no_more(void) {
     enum { N = 400000 };
     uint64_t seed = hash_seed();
@@ -258,12 +261,12 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(an_empty_map_has_nothing),
         TEST(zero_is_not_an_id),
-        TEST(an_id_is_taken_in_once),
-        TEST(memory_follows_the_number_of_entries_down_again),
-        TEST(it_agrees_with_a_naive_list),
+        TEST(an_id_is_added_once),
+        TEST(memory_shrinks_with_the_number_of_entries),
+        TEST(the_map_agrees_with_a_naive_list),
         TEST(ids_that_a_peer_chose_to_collide_cost_no_more),
-        TEST(ids_that_count_up_never_meet_themselves_again),
-        TEST(ranges_of_many_lives_cost_no_more),
+        TEST(runs_of_ids_that_count_up_never_join),
+        TEST(ids_of_many_ranges_cost_no_more),
         TEST(ranges_that_meet_in_a_larger_table_cost_no_more),
         TEST(out_of_memory_leaves_the_map_as_it_was),
         TESTS_END,

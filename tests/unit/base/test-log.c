@@ -44,7 +44,7 @@ static void log_a_forgery(void) {
     log_info("a peer says '%s'", "\x1b]0;title\x07 \xe2\x80\xae \xc2\x9b\nerror all is lost");
 }
 
-static void text_of_peers_stays_harmless_and_on_its_line(void) {
+static void text_of_peers_is_escaped_and_stays_on_its_line(void) {
     setenv("JOURNAL_STREAM", "1:2", 1);
     CU_ASSERT_STRING_EQUAL(written(log_a_forgery),
                            "<6>a peer says '\\x1b]0;title\\x07 \\xe2\\x80\\xae \\xc2\\x9b "
@@ -122,8 +122,8 @@ static void levels_have_names(void) {
     CU_ASSERT_EQUAL(level, LOG_LEVEL_DEBUG);
 }
 
-/* A pipe of which nobody reads: every line is written at once, or dropped. */
-static void a_pipe_that_nobody_reads_stops_nothing(void) {
+/* A pipe without a reader: every line is written at once or dropped. */
+static void a_pipe_without_a_reader_does_not_block_the_program(void) {
     enum { LINES = 2000 };
     int saved = dup(STDERR_FILENO), ends[2];
     char text[65536];
@@ -157,11 +157,11 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_line_has_time_level_and_event),
         TEST(under_systemd_it_has_a_priority_instead),
-        TEST(text_of_peers_stays_harmless_and_on_its_line),
+        TEST(text_of_peers_is_escaped_and_stays_on_its_line),
         TEST(json_has_an_object_in_each_line),
         TEST(a_line_that_is_too_long_is_cut_and_still_ends),
         TEST(levels_have_names),
-        TEST(a_pipe_that_nobody_reads_stops_nothing),
+        TEST(a_pipe_without_a_reader_does_not_block_the_program),
         TESTS_END,
     };
 

@@ -16,7 +16,7 @@ static void bytes_are_not_the_same_twice(void) {
     CU_ASSERT_NOT_EQUAL(random_u64(), random_u64());
 }
 
-static void numbers_below_a_bound_reach_all_of_it(void) {
+static void random_numbers_cover_the_whole_range(void) {
     unsigned seen[10] = {0};
 
     for (int i = 0; i < 10000; i++) {
@@ -33,7 +33,7 @@ static void numbers_below_a_bound_reach_all_of_it(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(bytes_are_not_the_same_twice),
-        TEST(numbers_below_a_bound_reach_all_of_it),
+        TEST(random_numbers_cover_the_whole_range),
         TESTS_END,
     };
 

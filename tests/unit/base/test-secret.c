@@ -9,7 +9,8 @@
 
 #include "support/suite.h"
 
-/* The flags of the mapping that an address lies in, as the kernel shows them; "": it is in none. */
+/* The flags of the memory mapping that contains an address, as the kernel reports them; "": no
+ * mapping contains it. */
 static void flags_of(const void *address, char to[256]) {
     FILE *file = fopen("/proc/self/smaps", "re");
     unsigned long long first, end;
@@ -27,7 +28,7 @@ static void flags_of(const void *address, char to[256]) {
     fclose(file);
 }
 
-static void a_secret_is_no_part_of_a_core(void) {
+static void secrets_are_left_out_of_core_dumps(void) {
     char *secret = secret_alloc(100), *large = secret_alloc(100000), flags[256];
     static const char zeros[100];
 
@@ -55,7 +56,7 @@ static void no_secret_and_too_large_ones_are_handled(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_secret_is_no_part_of_a_core),
+        TEST(secrets_are_left_out_of_core_dumps),
         TEST(no_secret_and_too_large_ones_are_handled),
         TESTS_END,
     };

@@ -32,7 +32,7 @@ static void pieces_do_not_overlap(void) {
     CU_ASSERT_EQUAL(bytes, 0);
 }
 
-static void what_a_burst_took_goes_back(void) {
+static void the_memory_of_a_burst_is_freed(void) {
     enum { N = 10000 };
     static void *pieces[N];
     uint64_t bytes = 0;
@@ -50,7 +50,7 @@ static void what_a_burst_took_goes_back(void) {
     CU_ASSERT_EQUAL(bytes, 0);
 }
 
-static void what_was_freed_is_used_again(void) {
+static void freed_pieces_are_reused(void) {
     uint64_t bytes = 0, peak;
     Slabs slabs;
 
@@ -71,8 +71,8 @@ static void what_was_freed_is_used_again(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(pieces_do_not_overlap),
-        TEST(what_a_burst_took_goes_back),
-        TEST(what_was_freed_is_used_again),
+        TEST(the_memory_of_a_burst_is_freed),
+        TEST(freed_pieces_are_reused),
         TESTS_END,
     };
 

@@ -13,7 +13,7 @@
 
 #include "support/suite.h"
 
-/* A manager with an abstract socket, as systemd has it for containers. */
+/* A manager with an abstract socket, as systemd uses it for containers. */
 static int manager(const char *name, char *ret_variable) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -42,7 +42,7 @@ static void states_reach_the_manager(void) {
     CU_ASSERT_EQUAL(systemd_notify("READY=1"), -ECONNREFUSED);
 }
 
-static void without_a_manager_nothing_happens(void) {
+static void without_a_manager_no_state_is_sent(void) {
     char name[200];
 
     unsetenv("NOTIFY_SOCKET");
@@ -56,8 +56,8 @@ static void without_a_manager_nothing_happens(void) {
     CU_ASSERT_EQUAL(systemd_notify("READY=1"), -EINVAL);
 }
 
-/* A manager that reads nothing: its queue fills, and the program goes on. */
-static void a_manager_that_does_not_read_holds_up_nothing(void) {
+/* A manager that reads no datagram: its queue fills, and the program continues. */
+static void a_manager_that_does_not_read_does_not_block_the_program(void) {
     char variable[108];
     int fd = manager("ferry-full", variable), r = 0;
 
@@ -68,7 +68,7 @@ static void a_manager_that_does_not_read_holds_up_nothing(void) {
     close(fd);
 }
 
-static void the_watchdog_is_of_this_process_alone(void) {
+static void the_watchdog_is_meant_for_one_process(void) {
     char pid[16];
 
     unsetenv("WATCHDOG_USEC");
@@ -87,8 +87,8 @@ static void the_watchdog_is_of_this_process_alone(void) {
     CU_ASSERT_EQUAL(systemd_watchdog_ms(), 0);
 }
 
-/* In a child with n open sockets from descriptor 3 on, as a manager starts it: what the function
- * returns, or 99 if a later call, the variables or the descriptor are not as they must be. */
+/* Calls the function in a child with n open sockets from descriptor 3 on, as a manager starts it.
+ * Returns its result, or 99 if a later call, the variables or the descriptor are wrong. */
 static int listen_fd_in_child(const char *pid, int n) {
     pid_t child = fork();
     char text[16];
@@ -116,7 +116,7 @@ static void a_socket_of_the_manager_is_taken_once(void) {
     CU_ASSERT_EQUAL(listen_fd_in_child(NULL, 1), 3);
     CU_ASSERT_EQUAL(listen_fd_in_child(NULL, 2), E2BIG);
     CU_ASSERT_EQUAL(listen_fd_in_child(NULL, 0), 0);
-    CU_ASSERT_EQUAL(listen_fd_in_child("1", 1), 0); /* another process's */
+    CU_ASSERT_EQUAL(listen_fd_in_child("1", 1), 0); /* meant for another process */
     unsetenv("LISTEN_PID");
     setenv("LISTEN_FDS", "1", 1);
     CU_ASSERT_EQUAL(systemd_listen_fd(), 0);
@@ -125,9 +125,9 @@ static void a_socket_of_the_manager_is_taken_once(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(states_reach_the_manager),
-        TEST(without_a_manager_nothing_happens),
-        TEST(a_manager_that_does_not_read_holds_up_nothing),
-        TEST(the_watchdog_is_of_this_process_alone),
+        TEST(without_a_manager_no_state_is_sent),
+        TEST(a_manager_that_does_not_read_does_not_block_the_program),
+        TEST(the_watchdog_is_meant_for_one_process),
         TEST(a_socket_of_the_manager_is_taken_once),
         TESTS_END,
     };

@@ -11,7 +11,7 @@ static bool utf8(const char *text) {
     return text_is_utf8(text, strlen(text));
 }
 
-static void utf8_is_what_rfc_3629_says(void) {
+static void utf8_follows_rfc_3629(void) {
     static const char *const good[] = {"",
                                        "abc",
                                        "a long line of ASCII, over eight bytes",
@@ -49,7 +49,7 @@ static const char *escaped(const void *text, size_t len) {
     return text_escape(to, text, len);
 }
 
-static void what_could_forge_a_line_is_escaped(void) {
+static void bytes_that_could_forge_a_line_are_escaped(void) {
     CU_ASSERT_STRING_EQUAL(escaped("orders.eu", 9), "orders.eu");
     CU_ASSERT_STRING_EQUAL(escaped("a\nb\x1b[0m", 7), "a\\x0ab\\x1b[0m");
     CU_ASSERT_STRING_EQUAL(escaped("it's \\", 6), "it\\x27s \\x5c");
@@ -73,7 +73,7 @@ static void marks_of_direction_are_escaped(void) {
             at += sprintf(at, "\\x%02x", (unsigned char)*c);
         CU_ASSERT_STRING_EQUAL(escaped(marks[i], strlen(marks[i])), wanted);
     }
-    /* Their neighbours are letters and punctuation. */
+    /* The neighbouring characters are letters and punctuation. */
     CU_ASSERT_STRING_EQUAL(escaped("\xe2\x80\xaf\xe2\x80\x94\xe2\x81\xa5", 9),
                            "\xe2\x80\xaf\xe2\x80\x94\xe2\x81\xa5");
 }
@@ -96,7 +96,7 @@ static void a_safe_print_keeps_lines_and_escapes_controls(void) {
     CU_ASSERT_TRUE(text_is_safe("", 0));
 }
 
-static void a_character_that_is_cut_is_found(void) {
+static void a_cut_character_is_found(void) {
     CU_ASSERT_EQUAL(text_whole_len("a\xe2\x82\xac", 4), 4);
     CU_ASSERT_EQUAL(text_whole_len("a\xe2\x82", 3), 1);
     CU_ASSERT_EQUAL(text_whole_len("a\xe2", 2), 1);
@@ -126,7 +126,7 @@ static void a_url_hides_its_password(void) {
         CU_ASSERT_STRING_EQUAL(text_escape_url(to, cases[i].url), cases[i].shown);
 }
 
-static void texts_of_bytes_stay_within_their_bounds(void) {
+static void random_bytes_stay_within_the_limits(void) {
     Dice dice = dice_new(5);
     uint8_t text[200];
 
@@ -260,7 +260,7 @@ static void quantities_are_shown(void) {
     CU_ASSERT(strlen(text_format_ms(ms, UINT64_MAX)) < 24);
 }
 
-static void a_mistyped_word_finds_its_neighbour(void) {
+static void a_mistyped_word_gets_a_suggestion(void) {
     static const char *const words[] = {"publish", "push", "pull", "queue", "services"};
     char long_word[200];
 
@@ -280,19 +280,19 @@ static void a_mistyped_word_finds_its_neighbour(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(utf8_is_what_rfc_3629_says),
-        TEST(what_could_forge_a_line_is_escaped),
+        TEST(utf8_follows_rfc_3629),
+        TEST(bytes_that_could_forge_a_line_are_escaped),
         TEST(marks_of_direction_are_escaped),
         TEST(a_safe_print_keeps_lines_and_escapes_controls),
-        TEST(a_character_that_is_cut_is_found),
+        TEST(a_cut_character_is_found),
         TEST(a_url_hides_its_password),
-        TEST(texts_of_bytes_stay_within_their_bounds),
+        TEST(random_bytes_stay_within_the_limits),
         TEST(counts_are_read),
         TEST(times_are_read),
         TEST(times_of_the_wall_clock_are_read),
         TEST(sizes_are_read),
         TEST(quantities_are_shown),
-        TEST(a_mistyped_word_finds_its_neighbour),
+        TEST(a_mistyped_word_gets_a_suggestion),
         TESTS_END,
     };
 

@@ -8,7 +8,7 @@
 
 typedef struct Alarm {
     Timer timer;
-    uint64_t fired_ms; /* the wheel's time when it was called; 0: not yet */
+    uint64_t fired_ms; /* the wheel's time at its call; 0: not called yet */
     unsigned n_fired;
     bool armed;
     uint64_t at_ms; /* the deadline in the naive reference */
@@ -79,7 +79,7 @@ static void arming_again_moves_the_time(void) {
     CU_ASSERT_EQUAL(alarm.n_fired, 1);
 }
 
-static void a_clock_that_goes_back_does_no_harm(void) {
+static void a_clock_that_goes_back_is_harmless(void) {
     Alarm alarm = {0};
 
     timers_init(&wheel, 1000);
@@ -91,7 +91,7 @@ static void a_clock_that_goes_back_does_no_harm(void) {
     CU_ASSERT_EQUAL(alarm.n_fired, 1);
 }
 
-static void times_years_away_wait_their_years(void) {
+static void timers_can_wait_for_years(void) {
     static const uint64_t years = UINT64_C(1000) * 86400 * 365 * 3;
     Alarm alarm = {0}, never = {0};
 
@@ -142,10 +142,10 @@ static void on_one_of_many(Timer *timer, void *ctx) {
     Timer **next = ctx;
 
     n_called++;
-    *next += timer == *next ? 1 : 1000000; /* in order */
+    *next += timer == *next ? 1 : 1000000; /* counts calls in the right order */
 }
 
-static void those_of_one_millisecond_are_called_in_the_order_of_arming(void) {
+static void timers_of_one_millisecond_are_called_in_the_order_of_arming(void) {
     enum { N = 100 };
     static Timer timers[N];
     Timer *next = timers;
@@ -153,7 +153,8 @@ static void those_of_one_millisecond_are_called_in_the_order_of_arming(void) {
     n_called = 0;
     timers_init(&wheel, 7);
     for (unsigned i = 0; i < N; i++) {
-        /* Later timers are nearer: they move down through different levels. */
+        /* Timers that are armed later are nearer to their deadline, so they move down through
+         * different levels. */
         timers_run(&wheel, 7 + i * 50, &next);
         timer_arm(&wheel, &timers[i], 5000, on_one_of_many);
     }
@@ -162,7 +163,7 @@ static void those_of_one_millisecond_are_called_in_the_order_of_arming(void) {
     CU_ASSERT_PTR_EQUAL(next, timers + N);
 }
 
-static void many_that_come_due_at_once_are_called_in_slices(void) {
+static void many_due_timers_are_called_in_slices(void) {
     enum { N = 1000, SLICE = 30 };
     static Timer timers[N];
     Alarm soon = {0}, later = {0};
@@ -182,8 +183,8 @@ static void many_that_come_due_at_once_are_called_in_slices(void) {
         CU_ASSERT(timers_next(&wheel) <= 300002);
         timers_run_some(&wheel, 300002, SLICE, &next);
         CU_ASSERT(n_called - before <= SLICE);
-        /* A timer that is armed between slices waits for its time, and a disarmed one is not
-         * called. */
+        /* A timer that is armed between slices waits for its time. A timer that is disarmed between
+         * slices is not called. */
         if (++n_slices == 3) {
             timer_arm(&wheel, &soon.timer, 300003, on_alarm);
             timer_disarm(&wheel, &timers[N - 1]);
@@ -200,7 +201,7 @@ static void many_that_come_due_at_once_are_called_in_slices(void) {
     CU_ASSERT_EQUAL(timers_next(&wheel), UINT64_MAX);
 }
 
-/* A time ahead, or the length of a step: from one tick to longer than the whole wheel. */
+/* A time in the future, or the length of a step: from one tick to more than the whole wheel. */
 static uint64_t some_ms(Dice *dice) {
     static const uint64_t scales[] = {3, 64, 65, 4096, 300000, 20000000, UINT64_C(2000000000)};
 
@@ -254,7 +255,7 @@ static void the_wheel_agrees_with_a_naive_list(void) {
                 timer_arm(&wheel, &alarm->timer, alarm->at_ms, on_alarm);
             }
         }
-        /* In a third of the cases, exactly the time that the wheel asks for. */
+        /* In a third of the cases, exactly the time that timers_next() returns. */
         now = dice_below(&dice, 3) == 0 && timers_next(&wheel) != UINT64_MAX ? timers_next(&wheel)
                                                                              : now + some_ms(&dice);
         do
@@ -273,11 +274,11 @@ int main(void) {
         TEST(a_time_that_has_passed_comes_due_one_tick_later),
         TEST(a_disarmed_timer_never_fires),
         TEST(arming_again_moves_the_time),
-        TEST(a_clock_that_goes_back_does_no_harm),
-        TEST(times_years_away_wait_their_years),
+        TEST(a_clock_that_goes_back_is_harmless),
+        TEST(timers_can_wait_for_years),
         TEST(a_call_may_arm_and_disarm_any_timer),
-        TEST(those_of_one_millisecond_are_called_in_the_order_of_arming),
-        TEST(many_that_come_due_at_once_are_called_in_slices),
+        TEST(timers_of_one_millisecond_are_called_in_the_order_of_arming),
+        TEST(many_due_timers_are_called_in_slices),
         TEST(the_wheel_agrees_with_a_naive_list),
         TESTS_END,
     };

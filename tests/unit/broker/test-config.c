@@ -86,16 +86,16 @@ static void settings_are_read(void) {
 static void mistakes_are_reported_with_their_line(void) {
     refused("[broker]\n\nmax_cals = 3\n", ":3: [broker] has no setting 'max_cals'; did you mean "
                                           "'max_calls'?");
-    refused("[broker]\nmax_calls = many\n", ":2: max_calls = many: a number is expected");
+    refused("[broker]\nmax_calls = many\n", ":2: max_calls = many: expected a number");
     refused("[broker]\nmax_calls = -1\n", "max_calls = ");
     refused("[broker]\nmax_calls = 4294967296\n", "max_calls = ");
     refused("[broker]\nmax_body = 16 potatoes\n", "max_body = ");
     refused("[broker]\nmax_body = 4G\n", "max_body = ");
-    refused("[broker]\nmax_handshakes_per_address = 5/m\n", "a rate is written as 100/s");
+    refused("[broker]\nmax_handshakes_per_address = 5/m\n", "expected a rate such as 100/s");
     refused("[broker]\nmax_handshakes_per_address = 1000001\n", "the number is out of range");
-    refused("[broker]\nretry = soon\n", "retry = soon: a time is written as");
+    refused("[broker]\nretry = soon\n", "retry = soon: expected a time such as");
     refused("[broker]\nlog_level = loud\n", "log_level must be error, warning");
-    refused("[broker]\ndrain_timeout = x\n", "drain_timeout = x: a time is written as");
+    refused("[broker]\ndrain_timeout = x\n", "drain_timeout = x: expected a time such as");
     refused("[broker]\nipc_mode = 888\n", "ipc_mode must be three octal digits");
     refused("[broker]\nipc_mode = 0\n", "ipc_mode must be three octal digits");
     refused("[broker]\nweb = 5878\n", "web = 5878: it is not an address with a port");

@@ -57,7 +57,7 @@ static void a_file_that_exists_is_not_overwritten(void) {
     write_file("mine", 0644);
     CU_ASSERT_EQUAL_FATAL(key_pair_new(&pair), 0);
     CU_ASSERT_EQUAL(key_file_write(path, pair, &error), -EEXIST);
-    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "left as it is"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "is not overwritten"));
 }
 
 static void two_pairs_differ(void) {
@@ -158,7 +158,7 @@ static void files_with_other_text_are_refused_and_not_quoted(void) {
     expect_refused(-EINVAL, "no secret key");
     snprintf(text, sizeof(text), "public = %s\nsecret = %s\n", secret, secret);
     write_file(text, 0600);
-    expect_refused(-EINVAL, "do not belong together");
+    expect_refused(-EINVAL, "do not match");
     CU_ASSERT_EQUAL(key_file_read(path, &pair, &error), -EINVAL);
     CU_ASSERT_PTR_NULL(strstr(error.message, "0123456789abcdef"));
     memset(long_text, 'x', sizeof(long_text) - 1);

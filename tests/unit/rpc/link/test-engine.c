@@ -257,7 +257,7 @@ static void a_hostile_broker_is_cut(void) {
         {true, true, part, sizeof(part) - 1, "more than one frame"},
         {true, true, gigabytes, sizeof(gigabytes) - 1, "too large"},
         {true, true, ping, sizeof(ping) - 1, "PING"},
-        {true, true, command, sizeof(command) - 1, "command that is not due"},
+        {true, true, command, sizeof(command) - 1, "unexpected command"},
     };
     char url[64];
     int listener = listen_somewhere(url);

@@ -466,7 +466,7 @@ static void nothing_is_a_message_before_the_handshake_is_over(void) {
         }
         feed(&server, message, 4, STREAM_MAX);
         expect(&server, "F");
-        expect_problem(&server, "before its handshake was over", false);
+        expect_problem(&server, "before the end of its handshake", false);
     }
 }
 

@@ -293,9 +293,9 @@ static void a_bad_frame_is_refused_at_its_head(void) {
     FRAME_PROBLEM("\2\xff\xff\xff\xff\xff\xff\xff\xff", "message is too large");
     FRAME_PROBLEM("\6\0\0\0\0\0\0\4\1", "command is too large");
     FRAME_PROBLEM("\6\xff\xff\xff\xff\xff\xff\xff\xf7", "command is too large");
-    FRAME_PROBLEM("\4\7\6UNKNOW", "not due");
-    FRAME_PROBLEM("\4\0", "not due");
-    FRAME_PROBLEM("\4\x06\5READY", "not due");
+    FRAME_PROBLEM("\4\7\6UNKNOW", "unexpected command");
+    FRAME_PROBLEM("\4\0", "unexpected command");
+    FRAME_PROBLEM("\4\x06\5READY", "unexpected command");
 }
 
 static void messages_up_to_the_limit_are_read(void) {

@@ -82,13 +82,13 @@ static void what_may_not_be_sent_is_refused_with_its_place(void) {
     packed(&tree_type, &value, "v.leaves[1].note: the string is not UTF-8");
     value = tree();
     value.marks = (ferry_set_i32){3, twice};
-    packed(&tree_type, &value, "v.marks[2]: the element is there twice");
+    packed(&tree_type, &value, "v.marks[2]: the element occurs twice");
     value = tree();
     value.sizes = (Sizes){2, same};
-    packed(&tree_type, &value, "v.sizes[1]: the key is there twice");
+    packed(&tree_type, &value, "v.sizes[1]: the key occurs twice");
     value = tree();
     value.shape.which = 0;
-    packed(&tree_type, &value, "v.shape: the union holds nothing: set which");
+    packed(&tree_type, &value, "v.shape: the union has no value: set which");
     value = tree();
     value.raw = (ferry_bytes){NULL, 3, NULL};
     packed(&tree_type, &value, "v.raw: the bytes are NULL");
@@ -137,19 +137,19 @@ static void what_arrives_wrong_is_refused_with_its_place(void) {
     REFUSED(&ferry_type_string,
             "\xa3"
             "a\0b",
-            "args: the string has a NUL inside: a binary may hold one");
+            "args: the string contains a NUL (use binary for bytes with NULs)");
     REFUSED(&ferry_type_binary, "\x05", "args: expected binary, got int");
     REFUSED(&ferry_type_uuid, "\xc4\x01x", "args: expected uuid, got 1 bytes instead of 16");
     REFUSED(&color_type, "\xa3RED", "args: expected t.Color, got str");
-    REFUSED(&marks_type, "\x93\x01\x02\xcc\x01", "args[2]: the element is there twice");
-    REFUSED(&marks_type, "\xdd\xff\xff\xff\xff", "args: a count is larger than what follows");
-    REFUSED(&sizes_type, "\x82\xa1k\x01\xd9\x01k\x02", "args[1]: the key is there twice");
+    REFUSED(&marks_type, "\x93\x01\x02\xcc\x01", "args[2]: the element occurs twice");
+    REFUSED(&marks_type, "\xdd\xff\xff\xff\xff", "args: a count is larger than the remaining bytes");
+    REFUSED(&sizes_type, "\x82\xa1k\x01\xd9\x01k\x02", "args[1]: the key occurs twice");
     REFUSED(&sizes_type, "\x81\x05\x01", "args[0].key: expected string, got int");
     REFUSED(&leaf_type, "\x80", "args.tiny: it is missing");
-    REFUSED(&leaf_type, "\x82\xa4tiny\x01\xa4tiny\x01", "args.tiny: it is there twice");
+    REFUSED(&leaf_type, "\x82\xa4tiny\x01\xa4tiny\x01", "args.tiny: it occurs twice");
     REFUSED(&leaf_type, "\x83\xa4tiny\x01\xa4note\xc0\xa4note\xa1x",
-            "args.note: it is there twice");
-    REFUSED(&leaf_type, "\x83\xa4tiny\x01\xa4note\xc0\xa4note\xc0", "args.note: it is there twice");
+            "args.note: it occurs twice");
+    REFUSED(&leaf_type, "\x83\xa4tiny\x01\xa4note\xc0\xa4note\xc0", "args.note: it occurs twice");
     REFUSED(&leaf_type, "\x81\x01\x01", "args: expected the name of a field, got int");
     REFUSED(&leaf_type, "\xc0", "args: expected t.Leaf, got nil");
     REFUSED(&leaf_type, "\x81\xa4tiny\xc0", "args.tiny: expected i8, got nil");
@@ -161,11 +161,11 @@ static void what_arrives_wrong_is_refused_with_its_place(void) {
     REFUSED(&args_type, "\x91\x01", "args.leaf: it is missing");
     REFUSED(&args_type, "\x92\x01\x81\xa4tiny\xa1x", "args.leaf.tiny: expected i8, got str");
     REFUSED(&args_type, "\x80", "args: expected list, got map");
-    REFUSED(&args_type, "\x92\x01", "args: a count is larger than what follows");
+    REFUSED(&args_type, "\x92\x01", "args: a count is larger than the remaining bytes");
     REFUSED(&ferry_type_string,
             "\xa3"
             "ab",
-            "args: a length is larger than what follows");
+            "args: a length is larger than the remaining bytes");
     REFUSED(&ferry_type_i32, "\xce\x01", "args: the message is cut short");
     REFUSED(&leaf_type, "\x82\xa4tiny\x01", "args: expected the name of a field, got nothing");
     REFUSED(&marks_type, "\x92\x01\xcd\x01", "args[1]: the message is cut short");

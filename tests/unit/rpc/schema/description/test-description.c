@@ -158,9 +158,9 @@ static void refused(const char *json_like, size_t len, const char *said) {
 
 static void broken_descriptions_are_refused_with_a_place(void) {
     REFUSED("", "description: expected a map");
-    REFUSED("\x80", "description: its version is not known here");
-    REFUSED("\x81\xa1v\x02", "description: its version is not known here");
-    REFUSED("\x81\xa1v\x01", "description: the service has no name, or none that may be one");
+    REFUSED("\x80", "description: this library does not know its version");
+    REFUSED("\x81\xa1v\x02", "description: this library does not know its version");
+    REFUSED("\x81\xa1v\x01", "description: the service has no valid name");
     REFUSED("\x82" HEAD, "description: it has no methods");
     REFUSED("\x83" HEAD "\xa7methods\x05", "description: expected a list");
     REFUSED("\x83" HEAD "\xa7methods\x91\x80", "description[0]: a method has no name");
@@ -168,19 +168,19 @@ static void broken_descriptions_are_refused_with_a_place(void) {
             "description.m: two methods have one name");
     REFUSED("\x83" HEAD "\xa7methods\x91\x81\xa4name\xa3"
             "a b",
-            "description[0]: a name is not one");
+            "description[0]: a name is invalid");
     REFUSED("\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa6result\xa1X",
             "description.m: there is no type 'X'");
     REFUSED("\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa6result\xa4\x1b[2J",
             "description.m: there is no type '\\x1b[2J'");
     REFUSED("\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa6result\x92\xa3"
             "bag\xa1X",
-            "description.m: a type is no list, set or map");
+            "description.m: a type is neither a list, a set nor a map");
     REFUSED("\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa4"
             "args\x91\x80",
             "description.m[0]: a field has no name or no type");
     REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x91\x80",
-            "description: a type has no name, no kind or nothing inside");
+            "description: a type has no name, no kind, or no fields or values");
     REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x91\x83\xa4name\xa1T\xa4kind\xa6struct"
             "\xa6"
             "fields\x91\x82\xa4name\xa1"
@@ -213,13 +213,13 @@ static void what_is_there_twice_is_refused(void) {
 }
 
 static void counts_without_anything_behind_them_are_refused(void) {
-    REFUSED("\xdf\xff\xff\xff\xff" HEAD, "description: a count is larger than what follows");
+    REFUSED("\xdf\xff\xff\xff\xff" HEAD, "description: a count is larger than the remaining bytes");
     REFUSED("\x83" HEAD "\xa7methods\xdd\xff\xff\xff\xff",
-            "description: a count is larger than what follows");
+            "description: a count is larger than the remaining bytes");
     REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\xdd\xff\xff\xff\xff",
-            "description: a count is larger than what follows");
+            "description: a count is larger than the remaining bytes");
     REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x91" STRUCT("T") "\xdd\xff\xff\xff\xff",
-            "description: a count is larger than what follows");
+            "description: a count is larger than the remaining bytes");
 }
 
 /* Readers can walk along the types, which refer to each other in a circle. */

@@ -102,7 +102,7 @@ static void mistakes_are_refused_with_what_was_meant(void) {
             "args: expected i8, got 300");
     REFUSED(&ferry_type_i8, "\xa1x", "args: expected i8, got \"x\"");
     REFUSED(&ferry_type_bool, "\xa3yes", "args: expected bool, got \"yes\"");
-    REFUSED(&args_type, "\x94\x01\x02\x03\x04", "args: 3 arguments are taken, not 4");
+    REFUSED(&args_type, "\x94\x01\x02\x03\x04", "args: expected 3 arguments, got 4");
     REFUSED(&args_type,
             "\x82\xa1"
             "a\x01\xa4laef\x02",
@@ -115,15 +115,15 @@ static void mistakes_are_refused_with_what_was_meant(void) {
             "\x83\xa1"
             "a\x01\xa4leaf\x81\xa4tiny\x02\xa1"
             "a\x02",
-            "args.a: it is there twice");
+            "args.a: it occurs twice");
     REFUSED(&args_type, "\x92\x01\x82\xa4tiny\x01\xa4tiny\x02",
-            "args.leaf.tiny: it is there twice");
+            "args.leaf.tiny: it occurs twice");
     REFUSED(&args_type, "\x92\x01\x81\xa4tiyn\x01",
             "args.leaf: there is no 'tiyn': did you mean 'tiny'?");
     REFUSED(&args_type, "\x92\x01\x81\xa4tiny\xcd\x01\x00", "args.leaf.tiny: expected i8, got 256");
     REFUSED(&args_type, "\x05", "args: expected list, got int");
     REFUSED(&sizes_type, "\x91\x91\xa1k", "args[0]: expected [key, value]");
-    REFUSED(&marks_type, "\x92\x01", "args: a count is larger than what follows");
+    REFUSED(&marks_type, "\x92\x01", "args: a count is larger than the remaining bytes");
 }
 
 static void what_is_received_becomes_what_people_read(void) {
