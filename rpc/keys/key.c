@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Key pairs, their text and their files. See key.h. */
+/* Key pairs, as text and in files. See key.h. */
 
 #include "rpc/keys/key.h"
 
@@ -115,7 +115,7 @@ static bool is_name(ferry_bytes bytes, const char *name) {
     return bytes.len == strlen(name) && memcmp(bytes.data, name, bytes.len) == 0;
 }
 
-/* NULL: the text is a key file; else the problem. It never quotes the text. */
+/* Reads the text of a key file. Returns NULL, or the problem, which never quotes the text. */
 static const char *parse_file(const char *text, KeyPair *pair) {
     ferry_bytes name, value;
     bool has_public = false, has_secret = false;
@@ -146,13 +146,13 @@ static const char *parse_file(const char *text, KeyPair *pair) {
         return has_public ? "it has no secret key" : "it is not the text of a key file";
     crypto_scalarmult_base(derived, pair->secret_key);
     if (has_public && memcmp(derived, pair->public_key, KEY_SIZE) != 0)
-        return "its public and its secret key do not belong together";
+        return "its public key and its secret key do not match";
     memcpy(pair->public_key, derived, KEY_SIZE);
     return NULL;
 }
 
-/* Service managers pass secrets in a folder that only the service can enter; access lists show up
- * as the group's permissions there. */
+/* Service managers pass secrets in a folder that only the service can enter. There, access lists
+ * appear as permissions of the group. */
 static bool is_credential(const char *path) {
     const char *folder = getenv("CREDENTIALS_DIRECTORY");
     size_t len = folder ? strlen(folder) : 0;
@@ -169,7 +169,8 @@ static const char *mode_problem(const struct stat *status, const char *path) {
     if (is_credential(path))
         open_to &= 037;
     if (open_to & 044)
-        return "other users can read it (chmod 600 mends this, but the key may be known)";
+        return "other users can read it (chmod 600 prevents this, but the key may already be "
+               "known)";
     if (open_to & 022)
         return "other users can change it (chmod 600)";
     return NULL;
@@ -222,7 +223,7 @@ int key_file_read(const char *path, KeyPair **ret, ferry_error *reterr) {
     return 0;
 }
 
-/* ---- writing one ---- */
+/* ---- writing a file ---- */
 
 static int write_all(int fd, const char *text, size_t len) {
     while (len > 0) {
@@ -260,7 +261,9 @@ int key_file_write(const char *path, const KeyPair *pair, ferry_error *reterr) {
             unlink(path);
     }
     if (r == -EEXIST)
-        return error_set_code(reterr, r, "%s exists, and is left as it is", path);
+        return error_set_code(
+            reterr, r, "%s exists and is not overwritten: move it away, or choose another file",
+            path);
     return r < 0 ? error_set_code(reterr, r, "cannot write the key file %s: %s", path, strerror(-r))
                  : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wire's error map. See remote-error.h. */
+/* Reads and writes error maps. See remote-error.h. */
 
 #include "rpc/schema/remote-error.h"
 
@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "rpc/wire/writer.h"
 
-/* Parts of an error that are written: the first choice that fits in the limit. */
+/* The parts of an error that are written: the first choice that fits into the limit. */
 typedef enum Detail {
     DETAIL_ALL,
     DETAIL_BARE_CAUSES,
@@ -29,7 +29,8 @@ static size_t cut(const char *text, size_t len, size_t max) {
     return max;
 }
 
-/* A message may quote anything: bytes that no receiver would accept become '?'. */
+/* Writes a text. Bytes that receivers would refuse become '?', because a message may quote any
+ * bytes. */
 static void write_clean(Buffer *to, const char *text, size_t max) {
     size_t len = cut(text, strlen(text), max);
     size_t start;
@@ -112,9 +113,9 @@ typedef struct Level {
 
 typedef struct Chain {
     size_t n;
-    char *texts; /* where the next text goes */
+    char *texts; /* place for the next text */
     Level levels[REMOTE_ERROR_DEPTH_MAX];
-    char store[]; /* each text with its NUL fits in the size of its bytes in the message */
+    char store[]; /* a text with its NUL needs at most its bytes in the message */
 } Chain;
 
 static const char *read_text(Reader *reader, Chain *chain) {
@@ -194,7 +195,8 @@ static void read_value(Reader *reader, Chain *chain, Level *level, int key, Span
     }
 }
 
-/* Reads one map; *cause receives the bytes of the next one. Returns the problem, or NULL. */
+/* Reads one error map. *cause receives the bytes of the cause's map. Returns the problem, or
+ * NULL. */
 static const char *read_level(Span bytes, Chain *chain, Span *cause) {
     Reader reader = reader_of(bytes.data, bytes.len);
     Level *level = &chain->levels[chain->n];
@@ -207,7 +209,7 @@ static const char *read_level(Span bytes, Chain *chain, Span *cause) {
         int key = key_of(reader_str(&reader));
 
         if (key < N_KEYS && (seen & 1u << key))
-            reader_fail(&reader, "a key is there twice");
+            reader_fail(&reader, "a key occurs twice");
         seen |= 1u << key;
         if (!reader.problem)
             read_value(&reader, chain, level, key, cause);
@@ -234,7 +236,7 @@ static const char *read_chain(Span bytes, Chain *chain) {
     return problem;
 }
 
-/* From the root cause outwards, since building copies the cause. */
+/* Builds the chain from the root cause outwards, because error_build() copies the cause. */
 static int build(Chain *chain, ferry_error *reterr) {
     ferry_error error = FERRY_ERROR_INIT;
     int code = -EPROTO;
@@ -256,16 +258,17 @@ int remote_error_read(Span bytes, ferry_error *reterr) {
     int code;
 
     if (bytes.len > WIRE_ERROR_BYTES)
-        return error_set(reterr, "ferry.Protocol", "an error arrived that is larger than %d bytes",
+        return error_set(reterr, "ferry.Protocol", "the peer sent an error larger than %d bytes",
                          WIRE_ERROR_BYTES);
     chain = malloc(sizeof(*chain) + bytes.len + 1);
     if (!chain)
-        return error_set(reterr, "ferry.OutOfMemory", "out of memory while an error was read");
+        return error_set(reterr, "ferry.OutOfMemory", "out of memory while reading an error");
     chain->n = 0;
     chain->texts = chain->store;
     problem = read_chain(bytes, chain);
-    code = problem ? error_set(reterr, "ferry.Protocol", "a malformed error arrived: %s", problem)
-                   : build(chain, reterr);
+    code = problem
+               ? error_set(reterr, "ferry.Protocol", "the peer sent a malformed error: %s", problem)
+               : build(chain, reterr);
     free(chain);
     return code;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The error map of the wire: {"type", "message", "data", "origin", "trace", "cause", "retry"}, to
- * and from a ferry_error.
+ * Converts between a ferry_error and the error map in messages: {"type", "message", "data",
+ * "origin", "trace", "cause", "retry"}.
  *
  * type is mandatory. data is a MessagePack value in bin (the fields of a
  * declared exception), trace a list of strings, cause an error map again, retry milliseconds.
@@ -30,7 +30,8 @@ enum {
 int remote_error_write(Buffer *to, const ferry_error *error);
 
 /*
- * Fills reterr from the map and returns its code, which is never 0. Anything malformed (or longer
- * than WIRE_ERROR_BYTES, or with more causes than REMOTE_ERROR_DEPTH_MAX) becomes ferry.Protocol.
+ * Fills reterr from the map and returns its code, which is never 0. If the map is malformed, longer
+ * than WIRE_ERROR_BYTES, or has more causes than REMOTE_ERROR_DEPTH_MAX, the error becomes
+ * ferry.Protocol.
  */
 int remote_error_read(Span bytes, ferry_error *reterr);

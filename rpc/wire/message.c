@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The table of messages, and the reader and the writer that follow it. See message.h. */
+/* The table of messages, and the reader and writer that use it. See message.h. */
 
 #include "rpc/wire/message.h"
 
@@ -23,7 +23,7 @@ typedef enum FieldType {
     FIELD_BODY,    /* bin, or the number of a transfer, or nil */
     FIELD_HEADERS, /* a map of strings, or nil */
     FIELD_OPTIONS, /* a map from strings, or nil */
-    FIELD_VALUE,   /* any one value */
+    FIELD_VALUE,   /* one value of any type */
 } FieldType;
 
 typedef struct OpField {
@@ -39,8 +39,9 @@ typedef struct OpInfo {
     uint16_t part, part_size; /* offset and size of the op's part in Message; size 0: no part */
     uint8_t n;                /* fields */
     uint8_t n_min;            /* fields that must be present */
-    uint8_t passed_from;      /* the fields of `passed` begin here… */
-    uint8_t passed_to;        /* …and end before here; equal: the op has no `passed` */
+    uint8_t passed_from;      /* index of the first field of `passed`… */
+    /* …and of the field after the last one; if both are equal, the op has no `passed`. */
+    uint8_t passed_to;
     OpField fields[FIELDS_MAX];
 } OpInfo;
 
@@ -277,7 +278,7 @@ Span header_find(Span headers, const char *name) {
     return (Span){NULL, 0};
 }
 
-/* A map whose keys are strings, and whose values are strings too when they are headers. */
+/* Reads a map whose keys are strings. The values of headers are strings too. */
 static Span read_pairs(Reader *reader, bool headers) {
     const uint8_t *start = reader->at;
     uint32_t n = reader_map(reader), left = n;
@@ -302,10 +303,10 @@ static Span read_pairs(Reader *reader, bool headers) {
 
 static void read_inline_body(Reader *reader, Message *message) {
     message->body = reader_bin(reader);
-    /* A larger one, forwarded behind longer fields, could make a batch exceed the limit. */
+    /* If a larger body were forwarded behind longer fields, the batch could exceed the limit. */
     if (message->body.len > WIRE_INLINE_MAX) {
         message->body = (Span){NULL, 0};
-        reader_fail(reader, "a body over 128 KiB must go ahead in PARTs");
+        reader_fail(reader, "a body over 128 KiB must be sent in PARTs before the message");
     }
 }
 
@@ -381,7 +382,8 @@ ALWAYS_INLINE bool has_whole_part(const OpInfo *info) {
 }
 
 /* Sets the fields of the head and of the op's part that the op's row does not have. If the row is a
- * constant, the compiler makes all decisions here; else it is cheaper to set all fields. */
+ * constant, the compiler evaluates all conditions here. Otherwise it is cheaper to set all
+ * fields. */
 ALWAYS_INLINE void set_other_fields(Message *message, const OpInfo *info, bool is_constant) {
     message->passed = (Span){NULL, 0};
     if (!is_constant || !has_field(info, offsetof(Message, id)))
@@ -429,14 +431,14 @@ static void read_fields_of(Reader *reader, Message *message, const OpInfo *info,
     }
 }
 
-/* Is the first field a number that tells to which message the refusal belongs? */
+/* True: the first field is a number that identifies the refused message. */
 static bool has_number(const OpInfo *info) {
     return info->n > 0 && info->fields[0].type == FIELD_UINT &&
            (info->fields[0].offset == offsetof(Message, id) || info == &ops[OP_ANSWER]);
 }
 
-/* A field was wrong. If the message is MessagePack with a number in front, the reader goes on
- * behind the message. start: behind its op; n: its fields. */
+/* Handles a message with a wrong field. If it is MessagePack and begins with a number, the reader
+ * continues after the message. start is the position after the op; n is the number of fields. */
 static int refuse(Reader *reader, Message *message, const OpInfo *info, Reader start, uint32_t n) {
     const char *problem = reader->problem;
     uint64_t op = message->op;
@@ -508,7 +510,7 @@ ALWAYS_INLINE bool is_default(const Message *message, const OpField *field) {
     }
 }
 
-/* How many fields to write: those at the end that have their default are left out. */
+/* The number of fields to write: trailing fields with their default values are left out. */
 ALWAYS_INLINE unsigned n_fields(const Message *message, const OpInfo *info) {
     unsigned n = info->n, n_min = info->n_min;
 
@@ -615,7 +617,7 @@ int batch_open(Reader *reader, const void *data, size_t len) {
     if (len < WIRE_HEAD || p[0] != WIRE_MAGIC)
         reader_fail(reader, "not a batch of ferry messages: its first byte is not F7");
     else if (p[1] != WIRE_PROTOCOL)
-        reader_fail(reader, "unknown protocol: the second byte of a batch is 1");
+        reader_fail(reader, "unknown protocol version: the second byte of a batch must be 1");
     else if (len > WIRE_BATCH_MAX)
         reader_fail(reader, "the batch is larger than 640 KiB");
     else

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The messages of the protocol (docs/PROTOCOL.md): each is one array [op, field, …]. The table in
- * message.c lists the fields of each op; the reader and the writer both follow it.
+ * The messages of the protocol (docs/PROTOCOL.md): each message is one array [op, field, …]. The
+ * table in message.c lists the fields of each op, for both the reader and the writer.
  */
 
 #include "rpc/wire/limits.h"
@@ -45,7 +45,8 @@ typedef enum Op {
     OP_EXTEND,
     OP_FORWARD,
     OP_LOST,
-    OP_SKIPPED_FROM = 128, /* unknown ops from here on are skipped, others are a FAULT */
+    /* Unknown ops from 128 on are skipped; other unknown ops cause a FAULT. */
+    OP_SKIPPED_FROM = 128,
     OP_WATCH = 129,
     OP_SERVER,
     OP_TICKET,
@@ -53,33 +54,35 @@ typedef enum Op {
 
 /* Bits of flags. */
 enum {
-    CALL_IDEMPOTENT = 1, /* if its server is lost, the broker may send it to another server */
+    CALL_IDEMPOTENT = 1, /* if the server is lost, the broker may send the call to another server */
     CALL_STREAM_IN = 2,  /* the caller will send ITEMs, then END */
     CALL_STREAM_OUT = 4, /* the server may send ITEMs before its OK */
     CALL_FRESH = 8,      /* skip the cached result: compute it, and cache the new one */
-    CALL_ONEWAY = 16,    /* OK when the broker has taken the call, which outlives its caller */
+    /* The broker answers OK as soon as it has accepted the call, which continues even if the
+     * caller is lost. */
+    CALL_ONEWAY = 16,
     CALL_WAIT = 32,      /* if no server offers the service, the call waits for one */
     CALL_AGAIN = 64,     /* another attempt of a call whose server was lost */
     CALL_BLOCKS = 128,   /* the caller's session begins no request until it has the answer */
-    SERVE_NOT_READY = 1, /* it gets no calls until the next SERVE */
-    TICKET_UNUSED = 1,   /* withdrawn, unless a connection uses it */
-    TICKET_CUT = 2,      /* withdrawn, and its connection is to be closed */
-    PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
+    SERVE_NOT_READY = 1, /* the server gets no calls until the next SERVE */
+    TICKET_UNUSED = 1,   /* the ticket is withdrawn, unless a connection uses it */
+    TICKET_CUT = 2,      /* the ticket is withdrawn, and its connection must be closed */
+    PUBLISH_RETAIN = 1,  /* the message becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
 };
 
 /* The outcome of a PUSH, in its OK. */
 enum {
     PUSH_STORED = 0,
-    PUSH_STORED_BEFORE = 1, /* the same push was stored when it was sent before */
+    PUSH_STORED_BEFORE = 1, /* an earlier attempt of this push has already stored the job */
     PUSH_DUPLICATE = 2,     /* the queue remembers another job with this key */
 };
 
 /* How safe a confirmed push is, in its OK. */
 enum {
-    DURABILITY_UNKNOWN = 0, /* the broker does not say */
+    DURABILITY_UNKNOWN = 0, /* the broker does not report it */
     DURABILITY_MEMORY = 1,
-    DURABILITY_INTERVAL = 2, /* on the disk a little later */
+    DURABILITY_INTERVAL = 2, /* on the disk after a short interval */
     DURABILITY_DISK = 3,
 };
 
@@ -87,16 +90,17 @@ enum {
 enum {
     LOST_TIME_LIMIT = 0,
     LOST_CANCELLED = 1,
-    LOST_MOVED = 2, /* to another queue */
+    LOST_MOVED = 2, /* moved to another queue */
 };
 
 #define GAP_UNKNOWN UINT64_MAX
 
 /*
- * A message that was read, or that will be written: a head that every message has, and one part for
- * the op. The part is named after the op in lower case; the ops that settle a job share `settle`.
+ * A message that was read or will be written. It has a head, which is the same for all messages,
+ * and one part for the op. The part has the name of the op in lower case; the ops that settle a job
+ * share the part `settle`.
  *
- * Two ways make a message, and neither leaves a field unset:
+ * There are two ways to make a message, and both set all fields:
  *  - an initialiser, (Message){.op = OP_MORE, .id = id, .more = {.bytes = n}}: the rest is zero;
  *  - message_read(): it sets the whole head and the whole part of the op.
  *
@@ -118,10 +122,11 @@ typedef struct Message {
     uint64_t body_transfer; /* nonzero: the number of the PARTs that carry the body */
     Span name;              /* service, topic, pattern or queue */
     Span headers;           /* MessagePack: a map of strings; empty: no headers */
-    Span body;              /* bytes; data NULL: no body, or body_transfer names it */
-    /* The fields that the broker forwards without decoding them, as MessagePack (the table in
-     * message.c says which). message_read() sets it. If it is set, message_write() copies it in
-     * place of these fields. */
+    /* Bytes; if data is NULL, there is no body, or it is in the transfer body_transfer. */
+    Span body;
+    /* MessagePack: the fields that the broker forwards without decoding them. The table in
+     * message.c defines them. message_read() sets `passed`. If it is set, message_write() copies it
+     * in place of these fields. */
     Span passed;
     MESSAGE_PARTS {
         struct {
@@ -134,14 +139,14 @@ typedef struct Message {
             uint64_t version, epoch, bytes;
             Span broker;
             Span limits; /* MessagePack: a map */
-            Span held;   /* MessagePack: the accepted ones of HELLO's list */
+            Span held;   /* MessagePack: the jobs of HELLO's list that the broker accepts */
         } welcome;
         struct {
             uint64_t bytes;
         } credit;
         struct {
             uint64_t transfer;
-            uint64_t size; /* of the whole body, in its first PART; 0: not said */
+            uint64_t size; /* size of the whole body, in the first PART; 0: unknown */
         } part;
         struct {
             Span text; /* the reason */
@@ -151,26 +156,29 @@ typedef struct Message {
         } fault, error;
         struct {
             uint64_t seq, outcome;
-            uint64_t durability; /* of the queue, to a PUSH */
+            uint64_t durability; /* in the answer to a PUSH: durability of the queue */
         } ok;
         struct {
             uint64_t slots;
             Span instance;
             uint64_t flags; /* SERVE_NOT_READY */
-            Span endpoint;  /* of direct calls; empty: the server takes none */
-            Span key;       /* the public key of that endpoint; empty: it has no key */
+            /* Endpoint for direct calls; empty: the server accepts no direct calls. */
+            Span endpoint;
+            Span key; /* public key of the endpoint; empty: the endpoint has no key */
         } serve;
         struct {
             uint64_t timeout_ms, flags, parent;
             Span method, instance;
             Span text; /* the name of the caller, for people */
-            Span user; /* the caller's user, which the broker alone sets; empty: it has no users */
+            /* The caller's user, which only the broker sets; empty: the broker has no users. */
+            Span user;
         } call;
         struct {
             uint64_t bytes;
         } more;
         struct {
-            Span options; /* MessagePack: a map; empty: no options. So are the others. */
+            /* MessagePack: a map; empty: no options. The same holds for all `options`. */
+            Span options;
         } subscribe;
         struct {
             uint64_t sub;
@@ -183,8 +191,9 @@ typedef struct Message {
         } message;
         struct {
             uint64_t reply;
-            uint64_t session; /* of the client that answered; the broker alone sets both */
-            Span text;        /* its name, for people */
+            /* Session of the client that answered; only the broker sets session and text. */
+            uint64_t session;
+            Span text; /* name of the client, for people */
         } answer;
         struct {
             uint64_t sub;
@@ -207,8 +216,8 @@ typedef struct Message {
             uint64_t job, attempt, reason;
         } lost;
         struct {
-            uint64_t server; /* a number of the broker's */
-            Span endpoint;   /* empty: the server takes no direct calls any more */
+            uint64_t server; /* a number that the broker chooses */
+            Span endpoint;   /* empty: the server no longer accepts direct calls */
             Span instance, ticket, key;
         } server;
         struct {
@@ -218,7 +227,7 @@ typedef struct Message {
             Span user; /* the caller's user; empty: the broker has no users */
         } ticket;
         struct {
-            const char *problem; /* of a message that message_read() refused: a static text */
+            const char *problem; /* why message_read() refused the message: a static text */
         } refused;
         struct { /* ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD */
             uint64_t job, attempt;
@@ -230,13 +239,11 @@ typedef struct Message {
 } Message;
 
 /*
- * Reads the next message, skipping unknown ops from 128 up. Returns
- *   1: *message is set;
- *   0: the batch has ended;
- *   MESSAGE_REFUSED: a field after the message's first number is wrong. Only these are set: op; id,
- *     the first number; body_transfer, if the message names one; refused.problem. The reader stands
- *     behind the message, and goes on;
- *   -EPROTO: the bytes are not messages, reader->problem is the cause.
+ * Reads the next message, skipping unknown ops from 128 up. Returns 1: *message is set; 0: the
+ *   batch has ended; MESSAGE_REFUSED: a field after the message's first number is wrong. Only these
+ *   fields are set: op; id, which is the first number; body_transfer, if the message has one;
+ *   refused.problem. The reader is at the next message and can continue;
+ *   -EPROTO: the bytes are not messages; reader->problem has the cause.
  */
 enum { MESSAGE_REFUSED = 2 };
 int message_read(Reader *reader, Message *message);
@@ -247,8 +254,8 @@ size_t message_size(const Message *message);
 /* Writes the message to memory of at least message_size() bytes; returns the end. */
 uint8_t *message_write(uint8_t *to, const Message *message);
 
-/* A message that forwards the name, the headers and the body of another message: in the encoded
- * form, if the other message has it. The part is zero; the caller sets it. */
+/* A message that forwards the name, the headers and the body of another message, in encoded form if
+ * the other message has it. The part is zero, and the caller fills it in. */
 static inline Message message_forward(Op op, uint64_t id, const Message *from) {
     if (from->passed.data)
         return (Message){.op = (uint8_t)op, .id = id, .passed = from->passed};
@@ -260,8 +267,8 @@ static inline Message message_forward(Op op, uint64_t id, const Message *from) {
                      .body_transfer = from->body_transfer};
 }
 
-/* As message_forward(), in place, without touching the part: for the hot path, where clearing a
- * whole Message costs more than forwarding it. The caller sets each field of the part. */
+/* Like message_forward(), but sets only the head. For the hot path, where clearing a whole Message
+ * costs more than forwarding it. The caller sets each field of the part. */
 static inline void message_forward_head(Message *out, Op op, uint64_t id, const Message *from) {
     static const Span none = {NULL, 0};
     bool is_encoded = from->passed.data != NULL;
@@ -275,14 +282,14 @@ static inline void message_forward_head(Message *out, Op op, uint64_t id, const 
     out->passed = from->passed;
 }
 
-/* The body, also of a message that forwards its fields in encoded form: the last of them. Empty:
- * the message has no body. */
+/* The body of a message. If the message forwards its fields in encoded form, the body is the last
+ * of these fields. Empty: the message has no body. */
 Span message_body(const Message *message);
 
 /* "CALL", for example; NULL: the op is unknown. */
 const char *op_name(unsigned op);
 
-/* Does the sender of this op choose its id, and get an answer to it? */
+/* True: the sender of this op chooses its id, and gets an answer with this id. */
 static inline bool op_asks(unsigned op) {
     return op >= OP_SERVE && op != OP_ITEM && op != OP_END && op != OP_MORE && op != OP_CANCEL &&
            op != OP_RETURN && op != OP_ANSWER && op != OP_SERVER && op != OP_TICKET;
@@ -291,7 +298,7 @@ static inline bool op_asks(unsigned op) {
 /* Prints the fields as docs/PROTOCOL.md lists them, "id timeout_ms …"; a test compares the two. */
 void op_fields(unsigned op, char *to, size_t size);
 
-/* Reads the head of a batch. 0, or -EPROTO: reader->problem is the cause. */
+/* Reads the head of a batch. 0, or -EPROTO: reader->problem has the cause. */
 int batch_open(Reader *reader, const void *data, size_t len);
 
 /* Iterate over headers or options: pairs_next() reads the next key, and returns false at the end.

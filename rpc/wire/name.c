@@ -24,7 +24,7 @@ static const char *problem(const uint8_t *text, size_t len, bool wild_ok) {
                 return "'>' may only stand at the end";
             start = i + 1;
         } else if (text[i] <= ' ' || text[i] == 0x7F) {
-            return "it holds a space or a control character";
+            return "it contains a space or a control character";
         } else if (text[i] == '*' || text[i] == '>') {
             bool alone = i == start && (i + 1 == len || text[i + 1] == '.');
 

@@ -4,9 +4,9 @@
 /*
  * Names of services, methods, topics and queues, and the patterns that match topics.
  *
- * A name is 1 to 255 bytes of UTF-8 in tokens parted by dots; a token is not empty and holds no
- * control character, space, '*' or '>'. In a pattern a token may be '*' (one token, whatever it
- * is), and the last may be '>' (one or more tokens).
+ * A name has 1 to 255 bytes of UTF-8, in tokens separated by dots. A token has at least one byte,
+ * and contains no control character, space, '*' or '>'. In a pattern a token may be '*' (any single
+ * token), and the last token may be '>' (one or more tokens).
  */
 
 #include <stdbool.h>
@@ -17,14 +17,14 @@ enum { NAME_MAX_LEN = 255 };
 bool name_is_valid(const void *name, size_t len);
 bool pattern_is_valid(const void *pattern, size_t len);
 
-/* Both must be valid. */
+/* True: the name matches the pattern. Both must be valid. */
 bool pattern_matches(const void *pattern, size_t pattern_len, const void *name, size_t name_len);
 
-/* Has it a '*' or '>' token? If not, it matches itself alone. */
+/* True: the pattern has a '*' or '>' token. Otherwise it matches only itself. */
 bool pattern_is_wild(const void *pattern, size_t len);
 
 /* The problem of an invalid name or pattern, for messages. A static text. */
 const char *name_problem(const void *name, size_t len);
 
-/* Does it begin with "ferry."? These names belong to the broker. */
+/* True: the name begins with "ferry.", so it is reserved for the broker. */
 bool name_is_reserved(const void *name, size_t len);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The public packer: writes values to its own buffer, and counts the values still missing. */
+/* The public packer: writes values to its own buffer, and counts the values that its containers
+ * still need. */
 
 #include <ferry/pack.h>
 
@@ -10,7 +11,7 @@
 
 struct ferry_packer {
     Buffer bytes;
-    int problem;    /* negative errno; 0: none */
+    int problem;    /* negative errno; 0: no error */
     uint64_t n;     /* values outside of any container */
     uint32_t depth; /* containers that are not complete */
     uint64_t left[WIRE_DEPTH_MAX];

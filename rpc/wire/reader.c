@@ -59,7 +59,7 @@ static uint64_t operand(Reader *reader, size_t n) {
     return value;
 }
 
-/* A signed or unsigned integer; *negative tells how to read it. */
+/* A signed or unsigned integer. If *negative is set, the result is to be read as int64_t. */
 static uint64_t integer(Reader *reader, bool *negative) {
     uint64_t value;
     uint8_t byte;
@@ -151,12 +151,12 @@ bool reader_bool(Reader *reader) {
     return false;
 }
 
-/* len bytes from here, which a header has just announced. */
+/* The next len bytes; len comes from a header that was just read. */
 static Span bytes(Reader *reader, uint64_t len) {
     Span span = {reader->at, (size_t)len};
 
     if (len > reader_left(reader)) {
-        reader_fail(reader, "a length is larger than what follows");
+        reader_fail(reader, "a length is larger than the remaining bytes");
         return (Span){NULL, 0};
     }
     if (reader->problem)
@@ -212,7 +212,7 @@ Span reader_ext(Reader *reader, int8_t *type) {
 /* Each element takes at least one byte: refuse a larger count. */
 static uint32_t count(Reader *reader, uint64_t n, size_t bytes_each) {
     if (n > reader_left(reader) / bytes_each) {
-        reader_fail(reader, "a count is larger than what follows");
+        reader_fail(reader, "a count is larger than the remaining bytes");
         return 0;
     }
     return (uint32_t)n;
@@ -246,7 +246,7 @@ uint32_t reader_map(Reader *reader) {
 
 Span reader_value(Reader *reader) {
     const uint8_t *start = reader->at;
-    uint64_t left[WIRE_DEPTH_MAX + 1]; /* values still to come on each level */
+    uint64_t left[WIRE_DEPTH_MAX + 1]; /* number of remaining values on each level */
     int depth = 0;
     int8_t type;
     bool negative;

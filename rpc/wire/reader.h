@@ -3,8 +3,8 @@
 
 /*
  * A cursor over MessagePack bytes from outside. It checks every length against the remaining bytes
- * before it uses it, never allocates, never recurses. It keeps the first error: read all values,
- * then check once.
+ * before using it, and never allocates or recurses. It keeps the first error: read all values, then
+ * check once.
  */
 
 #include <stdbool.h>
@@ -67,10 +67,11 @@ Span reader_ext(Reader *reader, int8_t *type);
 uint32_t reader_array(Reader *reader);
 uint32_t reader_map(Reader *reader);
 
-/* One whole value of any type, checked: depth, lengths, no byte 0xc1. */
+/* Reads one whole value of any type, and checks its depth, its lengths, and that it has no byte
+ * 0xc1. */
 Span reader_value(Reader *reader);
 
-/* Checks that data is exactly one well-formed value. NULL: it is; else the problem. */
+/* Checks that data is exactly one well-formed value. Returns NULL, or the problem. */
 const char *wire_check(const void *data, size_t len);
 
 /* ---- the short forms, which nearly all fields have ---- */
@@ -82,7 +83,7 @@ static inline uint64_t reader_uint(Reader *reader) {
         reader->at++;
         return *at;
     }
-    /* Fast path for ids and times: two bytes or four. */
+    /* Fast path for ids and times, which take two or four bytes. */
     if (reader_left(reader) >= 5 && *at == 0xCE) {
         uint32_t value;
 

@@ -9,8 +9,8 @@
 
 #include "base/block.h"
 
-/* Is the body stored beside the message? If it has no block: only if it is too large for a message.
- */
+/* True: the body is stored beside the message. A body without a block is only stored there if it is
+ * too large for a message. */
 static bool keeps_body(const Message *message, const void *block) {
     return message->body.len > (size_t)(block ? STORED_COPY_MAX : WIRE_INLINE_MAX);
 }
@@ -24,8 +24,8 @@ static Message without_body(const Message *message) {
 
 enum { ENCODED_MAX = 8192 };
 
-/* Encodes the fields of a small message that has come without `passed`, to ENCODED_MAX bytes. data
- * NULL: the message stays as it is. */
+/* Encodes the fields of a small message without `passed` into ENCODED_MAX bytes. If data is NULL,
+ * the message stays unencoded. */
 static Span encode_fields(const Message *message, const void *block, uint8_t *to) {
     Reader reader;
     Message encoded;
@@ -36,7 +36,7 @@ static Span encode_fields(const Message *message, const void *block, uint8_t *to
     return message_read(&reader, &encoded) == 1 ? encoded.passed : (Span){NULL, 0};
 }
 
-/* The fields to keep, in encoded form; data NULL: the whole message is kept. */
+/* The fields to store, in encoded form. If data is NULL, the whole message is stored. */
 static Span fields_of(const Message *message, const void *block, StoredForm form, uint8_t *space) {
     if (form != STORE_FIELDS)
         return (Span){NULL, 0};

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * MessagePack into a Buffer, each value in its shortest form. Running out of memory sticks in the
- * buffer: write on, check buffer->failed once.
+ * Writes MessagePack into a Buffer, each value in its shortest form. After a failed allocation the
+ * buffer ignores further values: write all values, then check buffer->failed once.
  */
 
 #include <stdbool.h>
@@ -22,9 +22,9 @@ void write_bin(Buffer *to, const void *data, size_t len);
 void write_ext(Buffer *to, int8_t type, const void *data, size_t len);
 void write_array(Buffer *to, uint32_t n);
 void write_map(Buffer *to, uint32_t n);
-void write_raw(Buffer *to, Span value); /* MessagePack already */
+void write_raw(Buffer *to, Span value); /* bytes that already are MessagePack */
 
-/* A key of a map, and its value. */
+/* Writes a key of a map, and its value. */
 static inline void write_pair(Buffer *to, const char *key, uint64_t value) {
     write_text(to, key);
     write_uint(to, value);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CURVE: the handshake HELLO, WELCOME, INITIATE, READY, and boxes of messages. See curve.h.
+ * CURVE: the handshake of HELLO, WELCOME, INITIATE and READY, and encrypted boxes for messages. See
+ * curve.h.
  *
  * Names as in RFC 26: C and c are the client's long-term public and secret key, S and s the
  * server's; C', c', S' and s' are the short-term keys of this connection.
@@ -16,8 +17,8 @@
 enum {
     NONCE = crypto_box_NONCEBYTES,
     MAC = crypto_box_MACBYTES,
-    LONG_NONCE = 16, /* random; the rest of the nonce is a fixed text */
-    SHORT_NONCE = 8, /* a counter; likewise */
+    LONG_NONCE = 16, /* random bytes; the rest of the nonce is a fixed text */
+    SHORT_NONCE = 8, /* a counter; the rest of the nonce is a fixed text */
     HELLO_SIZE = 6 + 2 + 72 + KEY_SIZE + SHORT_NONCE + MAC + 64,
     WELCOME_SIZE = 8 + LONG_NONCE + MAC + KEY_SIZE + CURVE_COOKIE,
     VOUCH = LONG_NONCE + MAC + 2 * KEY_SIZE,
@@ -25,7 +26,7 @@ enum {
     INITIATE_MIN = INITIATE_HEAD + KEY_SIZE + VOUCH,
     READY_HEAD = 6 + SHORT_NONCE + MAC,
     MESSAGE_HEAD = 8 + SHORT_NONCE + MAC,
-    METADATA_MAX = 64, /* ours: see zmtp_metadata_put() */
+    METADATA_MAX = 64, /* bytes of this end's metadata: see zmtp_metadata_put() */
 };
 
 /* The flags in a message's box. */
@@ -35,7 +36,8 @@ _Static_assert(CURVE_BOX_KEY == crypto_box_BEFORENMBYTES, "the size of a box's k
 _Static_assert(KEY_SIZE == crypto_box_PUBLICKEYBYTES && KEY_SIZE == crypto_box_SECRETKEYBYTES &&
                    KEY_SIZE == crypto_secretbox_KEYBYTES,
                "the size of a key");
-_Static_assert((int)MESSAGE_HEAD + 1 == (int)ZMTP_SEAL_SIZE, "what a seal adds to a message");
+_Static_assert((int)MESSAGE_HEAD + 1 == (int)ZMTP_SEAL_SIZE,
+               "the bytes that a seal adds to a message");
 _Static_assert((int)ZMTP_SEAL_SIZE + 9 <= (int)ZMTP_ROOM, "a frame's head and its seal have room");
 
 /* The next step of this end. */
@@ -56,7 +58,7 @@ void curve_init(Curve *curve, const CurveKeys *keys, Zmtp *zmtp) {
     zmtp->state = curve;
     zmtp->is_server = keys->is_server;
     if (sodium_init() < 0)
-        zmtp_fail(zmtp, "libsodium cannot be used");
+        zmtp_fail(zmtp, "libsodium does not work");
 }
 
 void curve_deinit(Curve *curve) {
@@ -78,7 +80,7 @@ static uint64_t uint64_at(const uint8_t *at) {
     return value;
 }
 
-/* A fixed text, and the bytes of a counter or of a random number behind it. */
+/* Writes a nonce: a fixed text, then the bytes of a counter or of a random number. */
 static void put_nonce(uint8_t to[NONCE], const char *text, const uint8_t *rest) {
     size_t len = strlen(text);
 
@@ -86,12 +88,13 @@ static void put_nonce(uint8_t to[NONCE], const char *text, const uint8_t *rest) 
     memcpy(to + len, rest, NONCE - len);
 }
 
-/* Our next short nonce. */
+/* The next short nonce of this end. */
 static void next_nonce(Curve *curve, uint8_t to[SHORT_NONCE]) {
     put_uint64(to, ++curve->nonce);
 }
 
-/* A nonce of the peer must be larger than all before it: a repeated frame has an old one. */
+/* Each nonce of the peer must be larger than all earlier ones. A repeated frame has an old
+ * nonce. */
 static bool take_nonce(Curve *curve, const uint8_t *at) {
     uint64_t nonce = uint64_at(at);
 
@@ -101,7 +104,7 @@ static bool take_nonce(Curve *curve, const uint8_t *at) {
     return true;
 }
 
-/* ---- the client's half ---- */
+/* ---- the client's part ---- */
 
 static size_t say_hello(Curve *curve, uint8_t *to) {
     static const uint8_t zeros[64];
@@ -110,7 +113,8 @@ static size_t say_hello(Curve *curve, uint8_t *to) {
 
     crypto_box_keypair(curve->own_short_public, curve->own_short_secret);
     if (crypto_box_beforenm(curve->box_key, curve->keys->server_key, curve->own_short_secret) < 0)
-        sodium_memzero(curve->box_key, sizeof(curve->box_key)); /* not a key: no WELCOME fits */
+        /* The shared key is invalid: no WELCOME can be opened. */
+        sodium_memzero(curve->box_key, sizeof(curve->box_key));
     memset(at, 0, 2 + 72);
     at[0] = 1; /* the version: 1.0 */
     at += 2 + 72;
@@ -142,7 +146,7 @@ static int hear_welcome(Zmtp *zmtp, const uint8_t *command, size_t len) {
     return 0;
 }
 
-/* The client's long-term key vouches for its short-term key, towards this server alone. */
+/* The client's long-term key vouches for its short-term key, for this server only. */
 static void put_vouch(const Curve *curve, uint8_t to[VOUCH]) {
     uint8_t nonce[NONCE], plain[2 * KEY_SIZE];
 
@@ -191,9 +195,9 @@ static int hear_ready(Zmtp *zmtp, const uint8_t *command, size_t len) {
     return r < 0 ? r : 1;
 }
 
-/* ---- the server's half ---- */
+/* ---- the server's part ---- */
 
-/* Finds the server key that the client means by trying each. */
+/* Finds the server key that the client used, by trying each of them. */
 static bool find_server_key(Curve *curve, const uint8_t *box, const uint8_t nonce[NONCE]) {
     const CurveKeys *keys = curve->keys;
     uint8_t plain[64];
@@ -231,8 +235,8 @@ static int hear_hello(Zmtp *zmtp, const uint8_t *command, size_t len) {
     return 0;
 }
 
-/* The server's short-term secret key travels in the cookie, which it alone can open: between
- * WELCOME and INITIATE it is not in the server's memory. */
+/* The cookie contains the server's short-term secret key, and only the server can open it. So
+ * between WELCOME and INITIATE the server does not store that key. */
 static void put_cookie(Curve *curve, uint8_t to[CURVE_COOKIE]) {
     uint8_t nonce[NONCE], plain[2 * KEY_SIZE];
 
@@ -275,7 +279,7 @@ static bool open_cookie(Curve *curve, const uint8_t *cookie) {
     return is_ours;
 }
 
-/* Does the long-term key vouch for this short-term key, towards the key that we have? */
+/* True: the client's long-term key vouches for this short-term key, for this server's key. */
 static bool is_vouched_for(const Curve *curve, const uint8_t *client_key, const uint8_t *vouch) {
     uint8_t nonce[NONCE], plain[2 * KEY_SIZE];
 
@@ -360,7 +364,7 @@ static int hear(Zmtp *zmtp, const uint8_t *command, size_t len) {
     case HEAR_INITIATE:
         return hear_initiate(zmtp, command, len);
     default:
-        return zmtp_fail(zmtp, "it sent a command that is not due");
+        return zmtp_fail(zmtp, "it sent an unexpected command");
     }
 }
 
@@ -383,17 +387,17 @@ static int open_box(Zmtp *zmtp, uint8_t **data, size_t *len) {
     uint8_t nonce[NONCE], *box = *data + MESSAGE_HEAD;
 
     if (!body || *len < ZMTP_SEAL_SIZE)
-        return zmtp_fail(zmtp, "it sent a frame that is not sealed");
+        return zmtp_fail(zmtp, "it sent an unencrypted frame");
     if (!take_nonce(curve, body))
-        return zmtp_fail(zmtp, "it sent a sealed frame again");
+        return zmtp_fail(zmtp, "it repeated an encrypted frame");
     put_nonce(nonce, curve->keys->is_server ? "CurveZMQMESSAGEC" : "CurveZMQMESSAGES", body);
     if (crypto_box_open_detached_afternm(box, box, box - MAC, *len - MESSAGE_HEAD, nonce,
                                          curve->box_key) < 0)
-        return zmtp_fail(zmtp, "it sent a sealed frame that is not authentic");
+        return zmtp_fail(zmtp, "it sent an encrypted frame that is not authentic");
     if (*box & BOX_MORE)
         return zmtp_fail(zmtp, "a message of more than one frame");
     if (*box & ~BOX_COMMAND)
-        return zmtp_fail(zmtp, "a frame has flags that are not defined");
+        return zmtp_fail(zmtp, "a frame has undefined flags");
     *data = box + 1;
     *len -= ZMTP_SEAL_SIZE;
     return *box & BOX_COMMAND ? 1 : 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The NULL mechanism: each side sends READY with its metadata, and that is all. See zmtp.h. */
+/* The NULL mechanism: the handshake consists of one READY with metadata from each end. See
+ * zmtp.h. */
 
 #include <errno.h>
 
@@ -8,7 +9,7 @@
 static size_t say(Zmtp *zmtp, uint8_t *to) {
     size_t len;
 
-    /* The state is a mark: READY is said once. */
+    /* The state marks that READY was sent. */
     if (zmtp->state)
         return 0;
     zmtp->state = (void *)(uintptr_t)&zmtp_null;

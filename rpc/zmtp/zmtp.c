@@ -32,7 +32,7 @@ void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_ty
 }
 
 int zmtp_fail(Zmtp *zmtp, const char *problem) {
-    /* Only a peer in its handshake expects an ERROR, and only after a valid greeting of ours. */
+    /* A peer expects an ERROR only during the handshake, after this end's greeting. */
     if (zmtp->stage == ZMTP_HANDSHAKE)
         zmtp->owes = (uint8_t)((zmtp->owes & OWES_GREETING) | OWES_ERROR);
     else
@@ -66,7 +66,7 @@ static const char *greeting_problem(const uint8_t *greeting, size_t len) {
     return NULL;
 }
 
-/* The peer's greeting names another mechanism than ours. */
+/* Handles a greeting whose mechanism differs from this end's mechanism. */
 static void refuse_mechanism(Zmtp *zmtp, const uint8_t *theirs) {
     bool has_keys = zmtp->mechanism->seal != NULL;
 
@@ -74,7 +74,7 @@ static void refuse_mechanism(Zmtp *zmtp, const uint8_t *theirs) {
         zmtp_deny(zmtp, "it has no key", NULL);
     else if (!has_keys && memcmp(theirs, "CURVE", sizeof("CURVE")) == 0)
         zmtp_deny(zmtp,
-                  zmtp->is_server ? "it has a key, and this endpoint has none"
+                  zmtp->is_server ? "it has a key, and this endpoint has no keys"
                                   : "it takes only clients with a key",
                   NULL);
     else
@@ -156,7 +156,7 @@ static ZmtpEvent hear_ping(Zmtp *zmtp, const uint8_t *body, size_t len) {
         zmtp_fail(zmtp, "it sent a PING of the wrong size");
         return ZMTP_EVENT_FAILED;
     }
-    /* The last context is enough for a peer that sends PINGs faster than it reads PONGs. */
+    /* If a peer sends PINGs faster than it reads PONGs, only the last context is answered. */
     zmtp->context_len = (uint8_t)(len - 2);
     memcpy(zmtp->context, body + 2, len - 2);
     zmtp->owes |= OWES_PONG;
@@ -184,7 +184,7 @@ static ZmtpEvent hear_command(Zmtp *zmtp, ZmtpInput *input, const uint8_t *comma
         return hear_ping(zmtp, body, len - (size_t)(body - command));
     if (zmtp_command_body("PONG", command, len))
         return ZMTP_EVENT_PONG;
-    zmtp_fail(zmtp, "it sent a command that is not due");
+    zmtp_fail(zmtp, "it sent an unexpected command");
     return ZMTP_EVENT_FAILED;
 }
 
@@ -210,7 +210,7 @@ static size_t put_error(const Zmtp *zmtp, uint8_t *to) {
     return put_command(to, command, len + reason_len);
 }
 
-/* Writes the frame of a command after the handshake, sealed if messages are. */
+/* Writes the frame of a command after the handshake. It is sealed if messages are sealed. */
 static size_t put_sealed(Zmtp *zmtp, uint8_t *to, const uint8_t *command, size_t len) {
     uint8_t room[ZMTP_SEAL_SIZE + ZMTP_CONTEXT_MAX + 8], *at = room + ZMTP_SEAL_SIZE;
 
@@ -218,7 +218,7 @@ static size_t put_sealed(Zmtp *zmtp, uint8_t *to, const uint8_t *command, size_t
         return put_command(to, command, len);
     memcpy(at, command, len);
     zmtp->mechanism->seal(zmtp, true, &at, &len);
-    to[0] = 0; /* as libzmq does, a sealed frame is not marked as a command */
+    to[0] = 0; /* like libzmq, do not mark a sealed frame as a command */
     to[1] = (uint8_t)len;
     memcpy(to + HEAD_SHORT, at, len);
     return HEAD_SHORT + len;
@@ -318,11 +318,11 @@ int zmtp_metadata_check(Zmtp *zmtp, const uint8_t *at, size_t len) {
 
 static const char *head_problem(const Zmtp *zmtp, uint8_t flags) {
     if (flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND))
-        return "a frame has flags that are not defined";
+        return "a frame has undefined flags";
     if (flags & FLAG_MORE)
         return "a message of more than one frame";
     if (!(flags & FLAG_COMMAND) && zmtp->stage == ZMTP_HANDSHAKE)
-        return "it sent a message before its handshake was over";
+        return "it sent a message before the end of its handshake";
     return NULL;
 }
 
@@ -353,7 +353,7 @@ static int read_head(Zmtp *zmtp, const ZmtpInput *input, size_t *ret_head, uint6
     return 1;
 }
 
-/* The command that data and len are. */
+/* Handles the command in data and len. */
 static ZmtpEvent read_command(Zmtp *zmtp, ZmtpInput *input) {
     const uint8_t *command = input->data;
     size_t len = input->len;
@@ -363,8 +363,8 @@ static ZmtpEvent read_command(Zmtp *zmtp, ZmtpInput *input) {
     return hear_command(zmtp, input, command, len);
 }
 
-/* A sealed frame contains a message or a command; libzmq marks none of them as a command outside.
- */
+/* A sealed frame contains a message or a command. libzmq does not mark sealed commands in the
+ * frame's head. */
 static ZmtpEvent read_sealed(Zmtp *zmtp, ZmtpInput *input) {
     int r = zmtp->mechanism->open(zmtp, &input->data, &input->len);
 

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * ZMTP 3.1, ZeroMQ's wire protocol (RFC 23 and RFC 37), without I/O: bytes in, events out. The
- * caller reads a connection into a buffer of its own; zmtp_read() takes whole frames from it, where
- * they lie. The codec copies no message, allocates nothing and holds at most ZMTP_CONTEXT_MAX bytes
- * that a peer sent.
+ * ZMTP 3.1, ZeroMQ's wire protocol (RFC 23 and RFC 37), without I/O: it turns bytes into events.
+ * The caller reads a connection into its own buffer, and zmtp_read() returns whole frames inside
+ * that buffer. The codec copies no message, allocates no memory, and stores at most
+ * ZMTP_CONTEXT_MAX bytes of a peer.
  */
 
 #include <stdbool.h>
@@ -16,32 +16,31 @@ typedef struct Zmtp Zmtp;
 
 enum {
     ZMTP_GREETING_SIZE = 64,
-    ZMTP_COMMAND_MAX = 1024,    /* bytes of a command: name, metadata and all */
+    ZMTP_COMMAND_MAX = 1024,    /* bytes of a whole command, with name and metadata */
     ZMTP_METADATA_PAIRS = 16,   /* properties in a peer's metadata */
     ZMTP_CONTEXT_MAX = 16,      /* bytes of a PING that its PONG repeats */
-    ZMTP_SEAL_SIZE = 33,        /* bytes that sealing adds to a message, at most */
-    ZMTP_PING_MAX = 64,         /* bytes of our PING, with its frame */
+    ZMTP_SEAL_SIZE = 33,        /* most bytes that sealing adds to a message */
+    ZMTP_PING_MAX = 64,         /* most bytes of the frame of a PING that this end sends */
     ZMTP_ROOM = 48,             /* bytes in front of a message that zmtp_seal() may fill */
-    ZMTP_OUTPUT_MAX = 64 + 1600 /* bytes that zmtp_output() writes at most */
+    ZMTP_OUTPUT_MAX = 64 + 1600 /* most bytes that zmtp_output() writes */
 };
 
 /*
- * How a connection is secured. zmtp_null does not secure it. Another mechanism has a handshake of
- * more steps, and seals messages, PINGs and PONGs: after its handshake no frame is accepted that is
- * not sealed.
+ * The security of a connection. zmtp_null does not secure it. Other mechanisms have a handshake of
+ * more steps, and seal messages, PINGs and PONGs: after the handshake, unsealed frames are refused.
  */
 typedef struct ZmtpMechanism {
     const char *name; /* as in the greeting: at most 20 bytes */
     /* Writes the handshake command that is due, and returns its length, at most ZMTP_COMMAND_MAX;
-     * 0: the peer is to speak first. */
+     * 0: the next command comes from the peer. */
     size_t (*say)(Zmtp *zmtp, uint8_t *to);
-    /* Handles a handshake command. 1: this was the peer's last one. 0: more follow. A negative
-     * errno: zmtp->problem says why. */
+    /* Handles a handshake command. 1: this was the peer's last handshake command. 0: more commands
+     * follow. A negative errno: zmtp->problem has the reason. */
     int (*hear)(Zmtp *zmtp, const uint8_t *command, size_t len);
-    /* Both NULL: messages travel as they are. seal() uses ZMTP_SEAL_SIZE bytes in front of the
-     * message, open() works in place; both move *data and *len. open() returns 0: a message; 1: a
-     * command; or a negative errno, and then zmtp->problem says why. One thread may seal while
-     * another one opens. */
+    /* If both are NULL, messages are sent unsealed. seal() uses ZMTP_SEAL_SIZE bytes in front of
+     * the message, open() works in place; both change *data and *len. open() returns 0 for a
+     * message, 1 for a command, or a negative errno, and then zmtp->problem has the reason. One
+     * thread may call seal() while another one calls open(). */
     void (*seal)(Zmtp *zmtp, bool is_command, uint8_t **data, size_t *len);
     int (*open)(Zmtp *zmtp, uint8_t **data, size_t *len);
 } ZmtpMechanism;
@@ -53,16 +52,16 @@ typedef enum ZmtpStage { ZMTP_GREETING, ZMTP_HANDSHAKE, ZMTP_OPEN, ZMTP_FAILED }
 /* One end of one connection. Read the fields freely; only the codec and the mechanism write. */
 struct Zmtp {
     const ZmtpMechanism *mechanism;
-    void *state;             /* of the mechanism; the caller of zmtp_init() owns it */
-    const char *socket_type; /* ours, and… */
+    void *state;             /* state of the mechanism; owned by the caller of zmtp_init() */
+    const char *socket_type; /* of this end, and… */
     const char *peer_type;   /* …the one that the peer must have */
     size_t max_message;      /* bytes of a message */
     const char *problem;     /* why the stage is ZMTP_FAILED */
-    const char *reason;      /* what the peer is told; NULL: the problem */
+    const char *reason;      /* the reason in the ERROR to the peer; NULL: the problem */
     ZmtpStage stage;
-    bool is_server; /* as the greeting says; only mechanisms with keys have a server */
-    bool is_denied; /* ZMTP_FAILED: the two ends have no keys that fit */
-    uint8_t minor;  /* of the peer's version 3: PING and PONG came with 3.1 */
+    bool is_server; /* in the greeting; only mechanisms with keys distinguish a server */
+    bool is_denied; /* ZMTP_FAILED, because the keys of the two ends do not match */
+    uint8_t minor;  /* minor part of the peer's version: PING and PONG need 3.1 */
     uint8_t owes;   /* the output that zmtp_output() will write */
     uint8_t context_len, context[ZMTP_CONTEXT_MAX];
 };
@@ -73,33 +72,33 @@ typedef enum ZmtpEvent {
     ZMTP_EVENT_MESSAGE, /* see data and len */
     ZMTP_EVENT_PING,    /* zmtp_output() writes the PONG */
     ZMTP_EVENT_PONG,
-    ZMTP_EVENT_FAILED, /* see zmtp->problem; data and len: the reason that the peer gave, if any */
+    ZMTP_EVENT_FAILED, /* see zmtp->problem; if the peer gave a reason, it is in data and len */
 } ZmtpEvent;
 
-/* A part of the stream. The codec moves `at`; bytes that it leaves are to be there again, with more
- * behind them, in the next call. */
+/* A part of the stream. The codec moves `at`. In the next call the input must begin with the bytes
+ * that the codec has left, followed by newer bytes. */
 typedef struct ZmtpInput {
     uint8_t *at, *end;
-    /* With an event: lies in the input. With ZMTP_EVENT_MORE: the message that has begun to arrive,
-     * with all bytes that it will have, if it is not sealed. */
+    /* The data of an event, inside the input. With ZMTP_EVENT_MORE: the start of the incomplete
+     * message and its full length, if it is not sealed. */
     uint8_t *data;
     size_t len;
-    size_t wanted; /* with ZMTP_EVENT_MORE: bytes from `at` that make the next step */
+    size_t wanted; /* with ZMTP_EVENT_MORE: bytes from `at` that the next step needs */
 } ZmtpInput;
 
 /* socket_type, peer_type: "ROUTER" and "DEALER", or the reverse; they must outlive zmtp. */
 void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_type,
                const char *peer_type, size_t max_message);
 
-/* The next event. After ZMTP_EVENT_FAILED every further call says the same. A frame that is too
- * large, or one of several of a message, fails at its head. */
+/* The next event. After ZMTP_EVENT_FAILED every further call returns it again. If a frame is too
+ * large, or one of several frames of a message, its head already causes the failure. */
 ZmtpEvent zmtp_read(Zmtp *zmtp, ZmtpInput *input);
 
-/* After ZMTP_EVENT_MORE: makes the message that has begun to arrive len bytes long. The caller
- * takes the other ones out of the stream. It had more than 255 bytes. */
+/* For use after ZMTP_EVENT_MORE: sets the length of the incomplete message, which was longer than
+ * 255 bytes, to len. The caller removes its remaining bytes from the stream. */
 void zmtp_shorten(ZmtpInput *input, size_t len);
 
-/* Is there something for zmtp_output() to write? */
+/* True: zmtp_output() has bytes to write. */
 static inline bool zmtp_has_output(const Zmtp *zmtp) {
     return zmtp->owes != 0;
 }
@@ -108,12 +107,13 @@ static inline bool zmtp_has_output(const Zmtp *zmtp) {
  * bytes between two frames, before any message that it seals afterwards. */
 size_t zmtp_output(Zmtp *zmtp, uint8_t to[ZMTP_OUTPUT_MAX]);
 
-/* Makes a frame of a message that has ZMTP_ROOM free bytes in front of it: *data and *len are then
- * the frame. Only while the stage is ZMTP_OPEN; frames go out in the order of the calls. */
+/* Turns a message with ZMTP_ROOM free bytes in front of it into a frame, and sets *data and *len to
+ * the frame. Call it only while the stage is ZMTP_OPEN, and send frames in the order of the
+ * calls. */
 void zmtp_seal(Zmtp *zmtp, uint8_t **data, size_t *len);
 
 /* Makes zmtp_output() write a PING. False: the peer speaks ZMTP 3.0, which has no PING, or the
- * handshake is not over. */
+ * handshake has not ended. */
 bool zmtp_ping(Zmtp *zmtp);
 
 /* Writes the frame of a PING, and returns its length; 0: the peer has no PING. Another thread may
@@ -122,13 +122,15 @@ size_t zmtp_ping_put(Zmtp *zmtp, uint8_t to[ZMTP_PING_MAX]);
 
 /* ---- for mechanisms ---- */
 
-/* Fails, and has the peer told why by an ERROR. problem must be static. Returns -EPROTO. */
+/* Fails the connection, and sends the peer an ERROR with the problem, a static text. Returns
+ * -EPROTO. */
 int zmtp_fail(Zmtp *zmtp, const char *problem);
 
-/* The same, because of a key. reason: what the ERROR says; NULL: the problem. Returns -EACCES. */
+/* Fails the connection because of a key. reason is the text of the ERROR; NULL: the problem.
+ * Returns -EACCES. */
 int zmtp_deny(Zmtp *zmtp, const char *problem, const char *reason);
 
-/* Writes our metadata; returns how many bytes, at most 64. */
+/* Writes the metadata of this end. Returns the number of bytes, at most 64. */
 size_t zmtp_metadata_put(const Zmtp *zmtp, uint8_t *to);
 
 /* Checks the peer's metadata. 0, or -EPROTO and zmtp->problem. */

@@ -306,7 +306,7 @@ static void deep_and_wide_values_are_refused(void) {
     CU_ASSERT_EQUAL(
         ferry_call(client, "typed.Typed.meet", ferry_bytes_of(wide.data, wide.len), &reply, &error),
         -EINVAL);
-    CU_ASSERT_STRING_EQUAL(error.message, "args.user: far more keys than fields");
+    CU_ASSERT_STRING_EQUAL(error.message, "args.user: there are far more keys than fields");
     ferry_error_clear(&error);
     CU_ASSERT_EQUAL(n_met, 0);
     accepted(fine, sizeof(fine) - 1, 1);

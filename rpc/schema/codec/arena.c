@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A block that takes pieces. See arena.h. */
+/* A block that is divided into pieces. See arena.h. */
 
 #include "rpc/schema/codec/arena.h"
 

@@ -16,19 +16,19 @@ typedef struct Arena {
 /* Allocates no memory before the first piece. */
 void arena_init(Arena *arena, size_t max);
 
-/* The same with a first chunk from arena_recycle(). */
+/* Like arena_init(), but with a first chunk from arena_recycle(). */
 void arena_init_with(Arena *arena, size_t max, void *block);
 
 /* Frees a block, except its largest chunk, which it returns for another arena. Returns NULL if the
  * block has another owner or the chunk is larger than max; the block is then released. */
 void *arena_recycle(const void *block, size_t max);
 
-/* The memory of a block with a single owner, all chunks of it. */
+/* The memory of all chunks of a block with a single owner. */
 size_t arena_memory(const void *block);
 
 void *arena_grow(Arena *arena, size_t size);
 
-/* A piece at a multiple of 8. NULL: out of memory, or over max. */
+/* Takes a piece, aligned to 8 bytes. NULL: out of memory, or max is exceeded. */
 static inline void *arena_take(Arena *arena, size_t size) {
     size_t whole = (size + 7) & ~(size_t)7;
 

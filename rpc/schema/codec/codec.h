@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Values in C to MessagePack and back, along the tables of ferry/schema.h. Structs are maps by
- * field name, arguments a list, unions a map of one, enums integers, uuids 16 bytes of bin.
+ * Converts values in C to MessagePack and back, by the tables of ferry/schema.h. Structs are maps
+ * by field name, arguments are a list, unions a map with one key, enums integers, uuids a bin of 16
+ * bytes.
  *
  * The codec checks ranges, UTF-8, NULs, missing and repeated keys, equal elements of sets, depth,
  * and the memory of a value. It skips unknown keys. A missing field gets its default, or is absent
@@ -22,8 +23,7 @@
 int schema_pack(const ferry_type *type, const void *value, const char *root, Buffer *to,
                 ferry_error *reterr);
 
-/* As ferry_value_unpack(): a scalar goes into *ret, anything else into a block that *ret receives.
- */
+/* Like ferry_value_unpack(): *ret receives a scalar, or a block with any other value. */
 int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *ret,
                   ferry_error *reterr);
 
@@ -32,15 +32,16 @@ int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, vo
                         ferry_error *reterr);
 
 /*
- * The same with reused memory: *spare comes from schema_spare() or is NULL. It is NULL afterwards.
+ * Like schema_unpack(), but reuses the memory in *spare, which comes from schema_spare() or is
+ * NULL. *spare is NULL afterwards.
  */
 int schema_unpack_in(void **spare, const ferry_type *type, Span bytes, const char *root, void *ret,
                      ferry_error *reterr);
 int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, const char *root,
                            void **ret, ferry_error *reterr);
 
-/* Frees a block from these functions, or keeps it in *spare for the next one: if *spare is NULL,
- * the block is small, and it has no other owner. */
+/* Frees a block of these functions. If *spare is NULL, and the block is small and has no other
+ * owner, keeps it in *spare for reuse instead. */
 void schema_spare(void **spare, const void *block);
 
 /* Unpacks into a piece of an arena that has a first piece. arena->max limits it. */

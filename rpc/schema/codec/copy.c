@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values in C to copies of their own. See ferry_value_copy(). */
+/* Copies values in C. See ferry_value_copy(). */
 
 #include "base/error.h"
 #include "rpc/schema/codec/arena.h"
@@ -9,7 +9,7 @@
 typedef struct Copier {
     Arena arena;
     int depth;
-    int code; /* of the first failure */
+    int code; /* code of the first failure */
 } Copier;
 
 static bool copy_value(Copier *c, const ferry_type *type, const void *from, void *to);
@@ -51,7 +51,7 @@ static bool copy_items(Copier *c, const ferry_type *type, const ValueList *from,
     if (!out)
         return from->n == 0;
     for (size_t i = 0; i < from->n && good; i++, in += size, out += size) {
-        memcpy(out, in, size); /* the bytes between key and value too */
+        memcpy(out, in, size); /* also copies the padding between key and value */
         if (map)
             good = copy_value(c, type->key, in, out) &&
                    copy_value(c, type->item, in + type->value_offset, out + type->value_offset);
@@ -138,7 +138,7 @@ int ferry_value_copy(const ferry_type *type, const void *value, void *ret, ferry
 
     *(void **)ret = NULL;
     arena_init(&c.arena, SIZE_MAX / 4);
-    /* The first piece is where the block begins. */
+    /* The block starts with the first piece. */
     copy = take(&c, 1, type->size);
     if (copy && copy_value(&c, type, value, copy)) {
         *(void **)ret = copy;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values in C to MessagePack. See codec.h. */
+/* Packs values in C as MessagePack. See codec.h. */
 
 #include <assert.h>
 
@@ -12,7 +12,7 @@
 
 typedef struct Packer {
     Buffer *to;
-    uint8_t *end; /* of the room in the buffer */
+    uint8_t *end; /* end of the reserved room in the buffer */
     int depth;
     ValueError error;
 } Packer;
@@ -20,7 +20,7 @@ typedef struct Packer {
 /* Bytes that the longest value of a fixed size needs: a uuid. */
 enum { LEAF_ROOM = 2 + sizeof(ferry_uuid) + PUT_HEAD_MAX };
 
-/* Free bytes for a generated function, which does not make the buffer larger. */
+/* Free bytes for a generated function, which cannot enlarge the buffer. */
 enum { USUAL_ROOM = 512 };
 
 static uint8_t *pack_container(Packer *packer, uint8_t *at, const ferry_type *type,
@@ -103,8 +103,8 @@ static uint8_t *pack_binary(Packer *packer, uint8_t *at, const ferry_bytes *byte
     return at ? copy_bytes(put_bin_head(at, bytes->len), bytes->data, bytes->len) : NULL;
 }
 
-/* Packs a value into LEAF_ROOM bytes of room; values that need more make their own. Inline, because
- * nearly all of a body is numbers and texts. */
+/* Packs a value into LEAF_ROOM bytes of room; larger values reserve their own room. Inline, because
+ * most values of a body are numbers and texts. */
 static inline __attribute__((always_inline)) uint8_t *pack_inside(Packer *packer, uint8_t *at,
                                                                   const ferry_type *type,
                                                                   const void *value) {
@@ -149,7 +149,7 @@ static uint8_t *pack_value(Packer *packer, uint8_t *at, const ferry_type *type, 
     return at ? pack_inside(packer, at, type, value) : NULL;
 }
 
-/* Enters a container. A tree that leads back to itself ends here too. */
+/* Enters a container. The limit of the depth also ends a tree with a cycle. */
 static bool descend(Packer *packer) {
     if (packer->depth < WIRE_DEPTH_MAX) {
         packer->depth++;
@@ -168,7 +168,7 @@ static bool is_unique(Packer *packer, const ferry_type *type, const ValueList *l
     if (i == VALUES_NO_MEMORY) {
         value_error_set(&packer->error, "ferry.OutOfMemory", "out of memory");
     } else {
-        value_error_set(&packer->error, NULL, "%s is there twice", what);
+        value_error_set(&packer->error, NULL, "%s occurs twice", what);
         value_error_in_item(&packer->error, (size_t)i);
     }
     return false;
@@ -259,7 +259,7 @@ static size_t count_present(const ferry_type *type, const void *value) {
 
 static uint8_t *pack_struct(Packer *packer, uint8_t *at, const ferry_type *type,
                             const void *value) {
-    size_t head = (size_t)(at - packer->to->data); /* of the count; the buffer may move */
+    size_t head = (size_t)(at - packer->to->data); /* position of the count; the buffer may move */
     size_t absent = 0;
 
     if (!descend(packer))
@@ -316,7 +316,7 @@ static uint8_t *pack_union(Packer *packer, uint8_t *at, const ferry_type *type, 
     const ferry_field *field;
 
     if (which <= 0 || (uint32_t)which > type->n)
-        return refuse(packer, "the union holds nothing: set which");
+        return refuse(packer, "the union has no value: set which");
     if (!descend(packer))
         return NULL;
     field = &type->fields[which - 1];
@@ -350,7 +350,7 @@ static uint8_t *pack_container(Packer *packer, uint8_t *at, const ferry_type *ty
     }
 }
 
-/* The usual value, by the generated function. NULL: the table decides. */
+/* Packs a usual value with the generated function. NULL: use the table. */
 static uint8_t *pack_usual(const ferry_type *type, const void *value, Buffer *to) {
     uint8_t *at = type->put ? buffer_reserve(to, USUAL_ROOM) : NULL;
 

@@ -60,7 +60,7 @@ static inline bool bytes_equal(const void *a, const void *b, size_t len) {
     return memcmp(p, q, len) == 0;
 }
 
-/* Copies a text, and tells whether it is ASCII without a NUL. Other texts need the full check. */
+/* Copies a text. True: it is ASCII without a NUL. Other texts need the full check. */
 static inline bool copy_plain_text(uint8_t *to, const uint8_t *p, size_t len) {
     const uint64_t high = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
     uint64_t word, bad = 0;
@@ -76,7 +76,7 @@ static inline bool copy_plain_text(uint8_t *to, const uint8_t *p, size_t len) {
     for (; i + 8 < len; i += 8) {
         memcpy(&word, p + i, 8);
         memcpy(to + i, &word, 8);
-        /* A byte of zero borrows its high bit from the subtraction. */
+        /* The subtraction sets the high bit of a zero byte. */
         bad |= word | (word - ones);
     }
     memcpy(&word, p + len - 8, 8);

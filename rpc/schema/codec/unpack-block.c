@@ -9,7 +9,7 @@
 #include "rpc/schema/codec/values.h"
 
 /*
- * The memory limit of a body. A list of empty maps has one byte for each struct, which can be
+ * The memory limit of a body. In a list of empty maps each struct takes one byte, but may take
  * hundreds of bytes in C.
  */
 enum { MEMORY_MIN = 1024 * 1024, MEMORY_PER_BYTE = 64 };
@@ -28,8 +28,7 @@ static void start(Unpacker *u, Span bytes, size_t size, void **spare) {
         arena_init_with(&u->arena, max, *spare);
     else
         arena_init(&u->arena, max);
-    /* A text needs about as many bytes as in the body; small integers and alignment need a little
-     * more. */
+    /* A text needs about as many bytes as in the body. Small integers and alignment need more. */
     u->arena.first = size + bytes.len + more + 32;
     *spare = NULL;
     value_error_init(&u->error);
@@ -51,8 +50,8 @@ static int finish(Unpacker *u, const uint8_t *at, const char *root, ferry_error 
     return value_error_report(&u->error, root, reterr);
 }
 
-/* The usual value, by the generated function, into the memory that the arena has. NULL: the table
- * decides. If it gives up, its pieces are free again. */
+/* Unpacks a usual value with the generated function, into memory that the arena already has. NULL:
+ * use the table; the pieces are free again. */
 static const uint8_t *unpack_usual(Unpacker *u, const ferry_type *type, Span bytes, void *to) {
     ferry_source source = {u->end, u->arena.at, u->arena.end};
     const uint8_t *at = type->get ? type->get(&source, bytes.data, to) : NULL;
@@ -126,7 +125,7 @@ static int unpack_text(void **spare, const ferry_type *type, Span bytes, const c
 
 static int unpack_scalar(const ferry_type *type, Span bytes, const char *root, void *ret,
                          ferry_error *reterr) {
-    int64_t largest[2]; /* room for a uuid, aligned for the others */
+    int64_t largest[2]; /* room for a uuid, aligned for all scalars */
     Unpacker u;
     int r;
 
@@ -149,7 +148,7 @@ int schema_unpack_in(void **spare, const ferry_type *type, Span bytes, const cha
     r = schema_unpack_block_in(spare, type, bytes, root, &block, reterr);
     if (r != 0)
         return r;
-    /* A block that is bytes alone can be sent on without a copy. */
+    /* A block that contains only bytes can be forwarded without a copy. */
     if (type->kind == FERRY_KIND_BINARY)
         ((ferry_bytes *)block)->block = block;
     *(void **)ret = block;

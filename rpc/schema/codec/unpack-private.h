@@ -15,7 +15,7 @@ typedef struct Unpacker {
     ValueError error;
 } Unpacker;
 
-/* Unpacks any value into the C value at to. */
+/* Unpacks a value of any type into the C value at `to`. */
 const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type, void *to);
 
 /* Reports that the arena has no piece of this size. Returns NULL. */

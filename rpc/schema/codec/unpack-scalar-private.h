@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Numbers, texts and bytes: inline, because nearly all of a body is made of them. */
+/* Unpacks numbers, texts and bytes. The functions are inline, because most values of a body are of
+ * these types. */
 
 #include <assert.h>
 #include <inttypes.h>
@@ -79,7 +80,7 @@ static const uint8_t *read_long_number(Unpacker *u, const uint8_t *at, const fer
     return after;
 }
 
-/* An integer that fits into 64 bits with its sign; most are below 128, and take one byte. */
+/* Reads an integer that fits into int64_t. Most integers are below 128 and take one byte. */
 static inline const uint8_t *read_number(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                          int64_t *value) {
     if (__builtin_expect(at < u->end && *at < 0x80, 1)) {
@@ -97,7 +98,7 @@ static inline const uint8_t *unpack_bool(Unpacker *u, const uint8_t *at, const f
     return at + 1;
 }
 
-/* Accepts integers too: other languages write 3.0 as 3. */
+/* Accepts integers too, because other languages write 3.0 as 3. */
 static inline const uint8_t *unpack_double(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                            double *to) {
     Reader reader = reader_of(at, (size_t)(u->end - at));
@@ -142,7 +143,7 @@ static inline const uint8_t *unpack_chars(Unpacker *u, const uint8_t *at, size_t
         return NULL;
     if (__builtin_expect(!copy_plain_text((uint8_t *)text, at, len), 0)) {
         if (memchr(at, 0, len))
-            return refuse(u, "the string has a NUL inside: a binary may hold one");
+            return refuse(u, "the string contains a NUL (use binary for bytes with NULs)");
         if (!text_is_utf8(at, len))
             return refuse(u, "the string is not UTF-8");
     }
@@ -168,7 +169,7 @@ static const uint8_t *unpack_long_string(Unpacker *u, const uint8_t *at, const f
                           : unpack_chars(u, span.data, span.len, to);
 }
 
-/* Accepts a str too: old MessagePack libraries have no bin. */
+/* Accepts a str too, because old MessagePack libraries have no bin. */
 static inline const uint8_t *unpack_binary(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                            ferry_bytes *to) {
     Reader reader = reader_of(at, (size_t)(u->end - at));

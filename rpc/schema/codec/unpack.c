@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MessagePack to values in C. See codec.h. */
+/* Unpacks MessagePack to values in C. See codec.h. */
 
 #include "rpc/schema/codec/unpack-private.h"
 #include "rpc/schema/codec/unpack-scalar-private.h"
@@ -47,7 +47,7 @@ static bool descend(Unpacker *u) {
 static const uint8_t *unpack_container(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                        void *to);
 
-/* Inline where values follow each other, because nearly all of them are numbers and texts. */
+/* Inline in the loops over values, because most values are numbers and texts. */
 static inline __attribute__((always_inline)) const uint8_t *unpack_inside(Unpacker *u,
                                                                           const uint8_t *at,
                                                                           const ferry_type *type,
@@ -101,7 +101,7 @@ static bool is_unique(Unpacker *u, const ferry_type *type, const ValueList *list
     if (i == VALUES_NO_MEMORY) {
         value_error_set(&u->error, "ferry.OutOfMemory", "out of memory");
     } else {
-        value_error_set(&u->error, NULL, "%s is there twice", what);
+        value_error_set(&u->error, NULL, "%s occurs twice", what);
         value_error_in_item(&u->error, (size_t)i);
     }
     return false;
@@ -237,8 +237,8 @@ static inline size_t find_field(const ferry_type *type, size_t next, Span key) {
     return SIZE_MAX;
 }
 
-/* True if the key at this place is the name of the field, as from senders that write fields in the
- * order of the table. */
+/* True: the key at this place is the name of the field. This is so if the sender writes fields in
+ * the order of the table. */
 static inline bool is_next_key(const Unpacker *u, const uint8_t *at, const ferry_field *field) {
     size_t len = field->name_len;
 
@@ -280,7 +280,7 @@ static const uint8_t *read_key(Unpacker *u, const uint8_t *at, Span *key) {
 }
 
 static const uint8_t *twice(Unpacker *u, const ferry_field *field) {
-    refuse(u, "it is there twice");
+    refuse(u, "it occurs twice");
     value_error_in_field(&u->error, field->name);
     return NULL;
 }
@@ -343,7 +343,7 @@ static const uint8_t *unpack_struct(Unpacker *u, const uint8_t *at, const ferry_
         return NULL;
     /* Looking up an unknown key takes time in proportion to the fields. */
     if (n > 4 * (size_t)type->n + 64)
-        return refuse(u, "far more keys than fields");
+        return refuse(u, "there are far more keys than fields");
     for (; n > 0 && field < end && is_next_key(u, at, field); field++, n--) {
         at = unpack_present(u, at + 1 + field->name_len, field, to);
         if (__builtin_expect(!at, 0))
@@ -355,8 +355,8 @@ static const uint8_t *unpack_struct(Unpacker *u, const uint8_t *at, const ferry_
     return at;
 }
 
-/* An older caller sends fewer arguments: the others get their defaults. A newer caller sends more:
- * the extra ones are skipped. */
+/* An older caller sends fewer arguments: the missing ones get their defaults. A newer caller sends
+ * more arguments: the extra ones are skipped. */
 static const uint8_t *unpack_args(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                   void *to) {
     Reader reader = reader_of(at, (size_t)(u->end - at));

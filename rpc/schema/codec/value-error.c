@@ -21,7 +21,7 @@ void value_error_set(ValueError *error, const char *type, const char *format, ..
 static void prepend(ValueError *error, const char *step, size_t len) {
     static const char more[] = "...";
 
-    /* The end of the path matters most. The mark "..." replaces the rest. */
+    /* The end of the path matters most, so "..." replaces its beginning. */
     if (error->start < len + 2 * sizeof(more)) {
         if (strncmp(error->path + error->start, more, 3) != 0) {
             error->start -= sizeof(more) - 1;

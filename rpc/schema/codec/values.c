@@ -34,8 +34,8 @@ static bool lists_equal(const ferry_type *type, const ValueList *a, const ValueL
     return true;
 }
 
-/* Comparing each element with each would be too slow for large sets. The seed of the hash is
- * random, so a peer cannot choose colliding elements. */
+/* Comparing each pair of elements would be too slow for large sets, so hashes are compared first.
+ * The seed of the hash is random, so a peer cannot choose colliding elements. */
 static bool same_hash(const ferry_type *type, const void *a, const void *b) {
     return value_hash(type, a) == value_hash(type, b);
 }

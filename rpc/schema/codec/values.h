@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Compares, hashes and looks up values in C along their tables. */
+/* Compares, hashes and looks up values in C by their tables. */
 
 #include <assert.h>
 #include <ferry/schema.h>
@@ -13,7 +13,7 @@ typedef struct ValueList {
 } ValueList;
 
 enum {
-    VALUE_FIELDS_MAX = 1024, /* of one struct */
+    VALUE_FIELDS_MAX = 1024, /* fields of one struct */
     VALUE_ALIGN = 8,
 };
 
@@ -21,7 +21,7 @@ static inline bool type_is_scalar(const ferry_type *type) {
     return type->kind <= FERRY_KIND_ENUM;
 }
 
-/* True if the field's value is behind a pointer. A string is its own pointer. */
+/* True: the field has a pointer to its value. A string is a pointer itself. */
 static inline bool field_is_pointer(const ferry_field *field) {
     return (field->flags & (FERRY_OPTIONAL | FERRY_POINTER)) != 0 &&
            field->type->kind != FERRY_KIND_STRING;

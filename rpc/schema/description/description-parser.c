@@ -27,7 +27,7 @@ void *parser_take(DescriptionParser *p, size_t size) {
 }
 
 void *parser_take_array(DescriptionParser *p, size_t n, size_t size) {
-    return parser_take(p, n * size); /* n is bounded by the bytes of the description */
+    return parser_take(p, n * size); /* the bytes of the description limit n */
 }
 
 /* Turns an error of the reader into one of the parser. Returns false after an error. */
@@ -75,7 +75,7 @@ const char *parser_name(DescriptionParser *p, Reader *reader, bool dots) {
     const char *text = parser_text(p, reader);
 
     if (text && !is_identifier(text, dots)) {
-        parser_refuse(p, "a name is not one");
+        parser_refuse(p, "a name is invalid");
         return NULL;
     }
     return text;

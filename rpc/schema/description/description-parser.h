@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Reads a description from an untrusted peer into tables in an arena. The first error stays; after
- * it each function fails.
+ * Reads a description from an untrusted peer into tables in an arena. After the first error, which
+ * is kept, each function fails.
  */
 
 #include <ferry/schema.h>
@@ -12,7 +12,7 @@
 #include "rpc/schema/codec/value-error.h"
 #include "rpc/wire/reader.h"
 
-/* A field's default, which is read when all types are complete. */
+/* The default of a field. It is read when all types are complete. */
 typedef struct PendingDefault {
     struct PendingDefault *next;
     ferry_field *field;
@@ -33,7 +33,7 @@ typedef struct DescriptionParser {
 bool parser_refuse(DescriptionParser *p, const char *text);
 bool parser_no_memory(DescriptionParser *p);
 
-/* Zeroed memory. NULL if memory ran out; the error is set. */
+/* Returns zeroed memory. NULL: out of memory, and the error is set. */
 void *parser_take(DescriptionParser *p, size_t size);
 void *parser_take_array(DescriptionParser *p, size_t n, size_t size);
 
@@ -61,7 +61,8 @@ bool parser_note(DescriptionParser *p, Span key, Reader *reader, const ferry_not
 
 /* ---- description-types.c ---- */
 
-/* First the names of all types, then their contents, which refer to each other. */
+/* Call parser_declare_types() first: it reads the names of all types. Then parser_complete_types()
+ * reads their contents, which refer to these names. */
 bool parser_declare_types(DescriptionParser *p, Span list);
 bool parser_complete_types(DescriptionParser *p);
 void parser_forget_types(DescriptionParser *p); /* frees their names; the tables stay */

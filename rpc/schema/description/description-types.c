@@ -13,7 +13,7 @@
 typedef struct Named {
     UT_hash_handle hh;
     ferry_type *type;
-    Span fields; /* its "fields" or "values", read when all names are known */
+    Span fields; /* its "fields" or "values", which are read when all names are known */
     bool is_enum;
 } Named;
 
@@ -71,7 +71,7 @@ static const ferry_type *read_container(DescriptionParser *p, Reader *reader, in
         return NULL;
     }
     if (n != (map ? 3u : 2u) || (!map && !span_is(word, "list") && !span_is(word, "set"))) {
-        parser_refuse(p, "a type is no list, set or map");
+        parser_refuse(p, "a type is neither a list, a set nor a map");
         return NULL;
     }
     type = parser_take(p, sizeof(*type));
@@ -93,7 +93,7 @@ static const ferry_type *read_type(DescriptionParser *p, Reader *reader, int dep
     return name ? named_type(p, name) : NULL;
 }
 
-/* An entry needs the sizes of structs, which are known last. */
+/* The layout of an entry needs the sizes of structs, which are computed last. */
 static void lay_out_map(ferry_type *type) {
     type->value_offset = aligned(type->key->size);
     type->entry_size = type->value_offset + aligned(type->item->size);
@@ -134,7 +134,7 @@ static void read_field_key(DescriptionParser *p, ferry_field *field, Span key, R
     } else if (span_is(key, "id")) {
         id = reader_int(reader);
         if (parser_good(p, reader) && (id < INT16_MIN || id > INT16_MAX))
-            parser_refuse(p, "an id has 16 bits");
+            parser_refuse(p, "an id does not fit into 16 bits");
         field->id = (int16_t)id;
     } else if (span_is(key, "type")) {
         field->type = read_type(p, reader, 0);
@@ -154,7 +154,7 @@ static void read_field_key(DescriptionParser *p, ferry_field *field, Span key, R
     }
 }
 
-/* All structs are behind pointers, so that no struct's size depends on another's. */
+/* Structs are stored behind pointers, so the size of a struct does not depend on other structs. */
 static uint32_t slot_size(ferry_field *field) {
     bool has_fields = field->type->kind >= FERRY_KIND_STRUCT;
 
@@ -168,7 +168,7 @@ static int compare_names(const void *a, const void *b) {
 }
 
 /* Refuses equal names. The first of n names is at `first`, the next one stride bytes later. Sorting
- * bounds the time, since the broker does this in its loop. */
+ * limits the time, which matters because the broker calls this in its loop. */
 static bool names_differ(DescriptionParser *p, const char *const *first, uint32_t n, size_t stride,
                          const char *problem) {
     const char **names = n > 1 ? calloc(n, sizeof(*names)) : NULL;
@@ -219,7 +219,8 @@ ferry_field *parser_fields(DescriptionParser *p, Reader *reader, uint32_t *ret_n
     return fields;
 }
 
-/* Sets the offsets: one field after the other. A union's fields share the place behind which. */
+/* Sets the offsets, one field after another. The fields of a union share the place behind
+ * `which`. */
 void parser_lay_out(ferry_type *type, ferry_field *fields, uint32_t n) {
     bool is_union = type->kind == FERRY_KIND_UNION;
     uint32_t at = is_union ? VALUE_ALIGN : 0, size = at;
@@ -304,7 +305,7 @@ static bool add_named(DescriptionParser *p, Named *named) {
     Named *before;
 
     if (!name || named->type->kind == 0 || !named->fields.data)
-        return parser_refuse(p, "a type has no name, no kind or nothing inside");
+        return parser_refuse(p, "a type has no name, no kind, or no fields or values");
     HASH_FIND_STR(p->names, name, before);
     if (before || base_type(name))
         return parser_refuse(p, "two types have one name");

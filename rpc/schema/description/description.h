@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The description of a service: sent with SERVE, kept by the broker, and read by clients that ask
- * for it. docs/description.md has the format. Reading it makes tables as generated code has them,
- * so one codec works with both.
+ * The description of a service. Servers send it with SERVE, the broker stores it, and clients can
+ * request it. docs/description.md has the format. Reading it makes the same tables as in generated
+ * code, so one codec works with both.
  */
 
 #include <ferry/schema.h>
@@ -15,9 +15,10 @@
 enum {
     DESCRIPTION_VERSION = 1,
     DESCRIPTION_BYTES_MAX = 1024 * 1024,
-    DESCRIPTION_TYPE_DEPTH = 16, /* of list<list<…>> */
+    DESCRIPTION_TYPE_DEPTH = 16, /* nesting of list<list<…>> */
     DESCRIPTION_NAMES_MAX = 255, /* bytes of a name */
-    DESCRIPTION_TABLES = 8,      /* times its length: the memory of most descriptions' tables */
+    /* Tables of most descriptions take this many times the bytes of the description. */
+    DESCRIPTION_TABLES = 8,
 };
 
 /* Appends the description. -ENOMEM, -EMSGSIZE. */

@@ -121,7 +121,7 @@ static bool read_methods(DescriptionParser *p, Span list) {
     return !p->error.type;
 }
 
-/* ---- the whole ---- */
+/* ---- the whole description ---- */
 
 /* Reads the defaults into the arena of the description. All types are complete. */
 static bool read_defaults(DescriptionParser *p) {
@@ -166,9 +166,9 @@ static bool read_service(DescriptionParser *p, Span bytes) {
     if (walk.reader.at != walk.reader.end)
         return parser_refuse(p, "there are bytes after it");
     if (version != DESCRIPTION_VERSION)
-        return parser_refuse(p, "its version is not known here");
+        return parser_refuse(p, "this library does not know its version");
     if (!p->service->name || !name_is_valid(p->service->name, strlen(p->service->name)))
-        return parser_refuse(p, "the service has no name, or none that may be one");
+        return parser_refuse(p, "the service has no valid name");
     if (!methods.data)
         return parser_refuse(p, "it has no methods");
     if (types.data && !parser_declare_types(p, types))
@@ -182,11 +182,11 @@ int description_read(Span bytes, ferry_service **ret, ferry_error *reterr) {
     int r;
 
     if (bytes.len > DESCRIPTION_BYTES_MAX)
-        return error_set(reterr, "ferry.TooBig", "a description has %d bytes at most",
+        return error_set(reterr, "ferry.TooBig", "a description has at most %d bytes",
                          DESCRIPTION_BYTES_MAX);
     value_error_init(&parser.error);
     arena_init(&arena, (64 << 10) + 64 * bytes.len);
-    /* The first piece is where the block begins. */
+    /* The block starts with the first piece. */
     arena.first = DESCRIPTION_TABLES * bytes.len;
     parser.service = arena_take(&arena, sizeof(ferry_service));
     if (!parser.service)

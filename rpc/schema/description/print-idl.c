@@ -31,7 +31,7 @@ static void put(IdlPrinter *p, const char *format, ...) {
     buffer_append(p->to, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
 }
 
-/* ---- texts from strangers ---- */
+/* ---- texts of peers ---- */
 
 /* Control characters can harm a terminal, and a comment must not end early. */
 static void put_doc_line(IdlPrinter *p, const char *line, size_t len) {
@@ -110,8 +110,8 @@ static bool is_identifier(const char *text) {
     return len > 0 && !text[len] && (*text < '0' || *text > '9');
 }
 
-/* Descriptions come from others: a name that is no identifier, or that an argument has, is not
- * used. */
+/* Descriptions come from peers: a name is not used if it is not an identifier, or if an argument
+ * has the same name. */
 static const char *stream_name(const ferry_method *method) {
     const ferry_notes *notes = method->notes;
     const char *name = NULL;
@@ -134,7 +134,7 @@ static bool is_annotated(const ferry_notes *notes, const char *name) {
     return false;
 }
 
-/* Hand-made tables have numbers where an interface file has annotations. */
+/* Hand-made tables have numbers in place of the annotations of an interface file. */
 static void put_ms(IdlPrinter *p, const ferry_notes *notes, const char *name, uint64_t ms,
                    size_t *n) {
     char text[32];
@@ -216,7 +216,7 @@ static void put_double(IdlPrinter *p, double number) {
     char text[40];
 
     if (!isfinite(number))
-        number = 0; /* it cannot be written */
+        number = 0; /* an interface file cannot contain it */
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, number);
         if (strtod(text, NULL) == number)
@@ -452,7 +452,7 @@ int description_print(const ferry_service *service, Buffer *to) {
     if (r == 0) {
         if (p.ns_len > 0)
             put(&p, "namespace * %.*s\n", (int)p.ns_len, p.ns);
-        /* C names that begin with ferry_ alone belong to the library. */
+        /* C names that begin with ferry_ belong to the library. */
         if (p.ns_len == 5 && memcmp(p.ns, "ferry", 5) == 0)
             put(&p, "namespace c ferry_service\n");
         for (size_t i = 0; i < p.types.n; i++)

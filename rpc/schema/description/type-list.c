@@ -37,7 +37,7 @@ static int append(TypeList *list, const ferry_type *type) {
 }
 
 /* Adds the named types in a type. Lists and maps are only a few levels deep. The fields of a struct
- * are visited later, since a chain of structs can be long. */
+ * are visited later, because a chain of structs can be long. */
 static int add(TypeList *list, const ferry_type *type) {
     TypeEntry *entry;
     int r = 0;

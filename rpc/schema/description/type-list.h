@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The named types of a service, each once. */
+/* The named types of a service. Each type is listed once. */
 
 #include <ferry/schema.h>
 

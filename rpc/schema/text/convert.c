@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Converts values that people write to values for the wire. See text.h. */
+/* Converts values that people write to MessagePack values of a type. See text.h. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static char *text_at(Converter *c, Span span) {
     char *text = NULL;
 
     if (memchr(span.data, 0, span.len)) {
-        refuse(c, "there is a NUL in the text");
+        refuse(c, "the text contains a NUL");
         return NULL;
     }
     text = malloc(span.len + 1);
@@ -261,7 +261,7 @@ static bool convert_args_in_order(Converter *c, const ferry_type *type, Reader *
     if (broken(c, in))
         return false;
     if (n > type->n) {
-        value_error_set(&c->error, NULL, "%u arguments are taken, not %u", type->n, n);
+        value_error_set(&c->error, NULL, "expected %u arguments, got %u", type->n, n);
         return false;
     }
     write_array(c->to, n);
@@ -282,7 +282,7 @@ static Span value_of(Converter *c, Reader map, uint32_t n, const ferry_field *fi
         if (!span_is(key, field->name))
             continue;
         if (found.data) {
-            refuse(c, "it is there twice");
+            refuse(c, "it occurs twice");
             value_error_in_field(&c->error, field->name);
             return (Span){NULL, 0};
         }
@@ -291,7 +291,7 @@ static Span value_of(Converter *c, Reader map, uint32_t n, const ferry_field *fi
     return found;
 }
 
-/* Writes the default of an argument in the middle: the wire cannot leave it out. */
+/* Writes the default of an argument that later arguments follow: a message cannot leave it out. */
 static bool write_missing(Converter *c, const ferry_field *field) {
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -391,7 +391,7 @@ static bool convert(Converter *c, const ferry_type *type, Reader *in) {
     return good;
 }
 
-/* Unpacks the value, so that the codec refuses it here and not at the receiver. */
+/* Unpacks the value, so that the codec refuses it here instead of at the receiver. */
 static int check(const ferry_type *type, Span bytes, const char *root, ferry_error *reterr) {
     void *value;
     int r = schema_unpack_block(type, bytes, root, &value, reterr);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Formats values from the wire for people, and makes examples. See text.h. */
+/* Formats MessagePack values for people, and makes examples. See text.h. */
 
 #include <inttypes.h>
 
@@ -10,7 +10,7 @@
 #include "rpc/schema/text/text.h"
 #include "rpc/wire/writer.h"
 
-/* ---- values: from the C form, which the codec has checked ---- */
+/* ---- values in C, which the codec has checked ---- */
 
 static void format_value(const ferry_type *type, const void *value, Buffer *to);
 
@@ -27,7 +27,7 @@ static int64_t integer(const ferry_type *type, const void *value) {
     }
 }
 
-/* Keys become text, as JSON needs. */
+/* Keys become text, because JSON requires it. */
 static void format_key(const ferry_type *type, const void *value, Buffer *to) {
     char text[32];
 
@@ -92,7 +92,7 @@ static void format_union(const ferry_type *type, const void *value, Buffer *to) 
     int32_t which = *(const int32_t *)value;
 
     if (which <= 0 || (uint32_t)which > type->n) {
-        write_nil(to); /* a member that the interface does not know */
+        write_nil(to); /* a member that the interface does not have */
         return;
     }
     write_map(to, 1);

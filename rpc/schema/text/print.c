@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values in C as JSON for logs. See ferry_value_print(). */
+/* Prints values in C as JSON for logs. See ferry_value_print(). */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +25,8 @@ static void put(JsonPrinter *p, const char *text) {
 
 /* ---- texts ---- */
 
-/* The bytes of the UTF-8 character at p, which *ret receives; 0: a byte that is not UTF-8. */
+/* Reads the UTF-8 character at p into *ret. Returns its number of bytes; 0: the byte is not
+ * UTF-8. */
 static size_t read_char(const uint8_t *p, size_t left, uint32_t *ret) {
     size_t len = *p < 0x80 ? 1 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : 4;
 
@@ -58,7 +59,7 @@ static void put_char(JsonPrinter *p, const uint8_t *at, size_t len, uint32_t c) 
     }
 }
 
-/* Bytes that are not UTF-8 become the characters of their numbers. */
+/* A byte that is not UTF-8 becomes the character with the number of the byte. */
 static void print_text(JsonPrinter *p, const void *data, size_t len) {
     const uint8_t *at = data, *end = len > 0 ? at + len : at;
 
@@ -150,7 +151,7 @@ static void print_list(JsonPrinter *p, const ferry_type *type, const ValueList *
     put(p, "]");
 }
 
-/* Keys of an object are texts, so numbers get quotes. */
+/* Keys of a JSON object are texts, so numbers get quotes. */
 static void print_key(JsonPrinter *p, const ferry_type *type, const void *key) {
     bool quoted = type->kind == FERRY_KIND_STRING || type->kind == FERRY_KIND_BINARY ||
                   type->kind == FERRY_KIND_UUID ||
@@ -256,7 +257,7 @@ static void print_value(JsonPrinter *p, const ferry_type *type, const void *valu
     } else if (type->kind == FERRY_KIND_BINARY) {
         print_text(p, bytes->data, bytes->data ? bytes->len : 0);
     } else if (p->depth == WIRE_DEPTH_MAX) {
-        p->too_deep = true; /* a tree that leads back to itself ends here too */
+        p->too_deep = true; /* this also ends a tree with a cycle */
     } else {
         p->depth++;
         print_inside(p, type, value);

@@ -2,18 +2,18 @@
 #pragma once
 
 /*
- * Values as people write them and values as the wire has them, for tools that know an interface
- * only from its description. A value that a person wrote comes as MessagePack, made from JSON or
- * from words of a command line. It differs from a value on the wire:
+ * Converts between values that people write and values in messages, for tools that know an
+ * interface only from its description. A value that a person wrote is MessagePack made from JSON or
+ * from words of a command line. It may differ from a value in a message:
  *
  *     enum      a name, "ADD" or "Op.ADD", as well as the number
  *     uuid      text: "123e4567-e89b-12d3-a456-426614174000"
  *     binary    text: its UTF-8
  *     numbers, bool   text too: "42", "true"; doubles also "nan", "inf", "-inf"
- *     map       its keys are text, whatever their type; or a list of [key, value]
+ *     map       its keys are texts for any key type; or a list of [key, value]
  *     arguments in order, as a list, or by name, as a map
  *
- * Unlike a receiver, a converter refuses unknown names: they are typing mistakes.
+ * Unlike a receiver, a converter refuses unknown names, because they are typing mistakes.
  */
 
 #include <ferry/schema.h>
@@ -21,7 +21,8 @@
 #include "base/buffer.h"
 #include "rpc/wire/reader.h"
 
-/* Appends the checked value for the wire. Errors have a place and, for names, a suggestion.
+/* Appends the checked value in the form for messages. Errors have a place and, for names, a
+ * suggestion.
  * -EINVAL, -EMSGSIZE, -ENOMEM: the buffer is unchanged. */
 int schema_convert(const ferry_type *type, Span loose, const char *root, Buffer *to,
                    ferry_error *reterr);

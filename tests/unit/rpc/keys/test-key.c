@@ -100,7 +100,7 @@ static void text_that_is_not_a_key_is_refused(void) {
         text[at] = 'g';
         CU_ASSERT_EQUAL(key_parse(text, key), -EINVAL);
     }
-    memset(text, '#', 40); /* the largest digit: more than four bytes */
+    memset(text, '#', 40); /* the largest digit: the number needs more than four bytes */
     text[40] = '\0';
     CU_ASSERT_EQUAL(key_parse(text, key), -EINVAL);
     text[7] = '"';
@@ -128,7 +128,7 @@ static void a_file_that_others_can_read_is_refused(void) {
     write_file(text, 0400);
     CU_ASSERT_EQUAL(key_file_read(path, &pair, NULL), 0);
     pair = key_pair_free(pair);
-    /* The folder of a service manager's credentials protects them. */
+    /* The folder of a service manager protects its credentials, so their mode may be wider. */
     write_file(text, 0440);
     setenv("CREDENTIALS_DIRECTORY", folder, 1);
     CU_ASSERT_EQUAL(key_file_read(path, &pair, NULL), 0);
@@ -168,13 +168,13 @@ static void files_with_other_text_are_refused_and_not_quoted(void) {
     mkdir(path, 0700);
     expect_refused(-EINVAL, "not a file");
     rmdir(path);
-    snprintf(text, sizeof(text), "secret = %s\n", secret); /* the public part follows from it */
+    snprintf(text, sizeof(text), "secret = %s\n", secret); /* the public key is computed from it */
     write_file(text, 0600);
     CU_ASSERT_EQUAL(key_file_read(path, &pair, NULL), 0);
     key_pair_free(pair);
 }
 
-/* The kernel's list of this process's memory marks the pair's as left out of a core. */
+/* The kernel's list of memory mappings marks the memory of the pair as left out of core dumps. */
 static void a_secret_key_is_not_part_of_a_core(void) {
     CLEANUP(key_pair_free) KeyPair *pair = NULL;
     FILE *file = fopen("/proc/self/smaps", "r");

@@ -14,7 +14,7 @@ static int round_trip(const ferry_error *error, ferry_error *ret) {
     return remote_error_read((Span){bytes.data, bytes.len}, ret);
 }
 
-static void everything_in_an_error_survives_the_wire(void) {
+static void all_parts_of_an_error_are_sent_and_received(void) {
     static const char *const trace[] = {"div at calc.c:12", "serve at calc.c:90"};
     ferry_error root = FERRY_ERROR_INIT, error = FERRY_ERROR_INIT, got = FERRY_ERROR_INIT;
     ErrorParts parts;
@@ -57,7 +57,7 @@ static void a_standard_type_gives_its_errno(void) {
     ferry_error_clear(&got);
 }
 
-static void bytes_that_are_not_utf8_do_not_travel(void) {
+static void bytes_that_are_not_utf8_are_not_sent(void) {
     ferry_error error = FERRY_ERROR_INIT, got = FERRY_ERROR_INIT;
 
     error_set(&error, "shop.Bad", "got '%s'",
@@ -106,7 +106,7 @@ static void more_causes_than_the_limit_are_left_out(void) {
     ferry_error_clear(&got);
 }
 
-static void what_does_not_fit_is_left_out_of_the_causes_first(void) {
+static void parts_of_the_causes_are_left_out_first(void) {
     ferry_error error = FERRY_ERROR_INIT, got = FERRY_ERROR_INIT;
 
     chain(&error, 4, 20000);
@@ -191,7 +191,7 @@ static void a_chain_longer_than_the_limit_is_refused(void) {
     ferry_error_clear(&got);
 }
 
-static void a_null_reterr_is_fine(void) {
+static void a_null_reterr_is_accepted(void) {
     Span bytes = {(const uint8_t *)"\x81\xa4type\xa3"
                                    "a.B",
                   10};
@@ -202,16 +202,16 @@ static void a_null_reterr_is_fine(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(everything_in_an_error_survives_the_wire),
+        TEST(all_parts_of_an_error_are_sent_and_received),
         TEST(a_standard_type_gives_its_errno),
-        TEST(bytes_that_are_not_utf8_do_not_travel),
+        TEST(bytes_that_are_not_utf8_are_not_sent),
         TEST(more_causes_than_the_limit_are_left_out),
-        TEST(what_does_not_fit_is_left_out_of_the_causes_first),
+        TEST(parts_of_the_causes_are_left_out_first),
         TEST(a_huge_message_is_cut_between_characters),
         TEST(malformed_maps_become_protocol_errors),
         TEST(unknown_keys_are_skipped),
         TEST(a_chain_longer_than_the_limit_is_refused),
-        TEST(a_null_reterr_is_fine),
+        TEST(a_null_reterr_is_accepted),
         TESTS_END,
     };
 

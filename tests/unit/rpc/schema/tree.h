@@ -3,15 +3,14 @@
 
 #include <ferry/schema.h>
 
-/* A type of every shape, by hand: what ferry-idl would make of
+/* Hand-made tables with a type of every kind, as ferry-idl would write them for
  *
  *     enum Color { RED = 1, BLUE = -2 }
  *     struct Leaf { 1: i8 tiny, 2: optional string note, 3: i32 n = 7, 4: optional i32 m = 9 }
  *     union Shape { 1: i32 side, 2: Leaf leaf }
  *     struct Tree { 1: string name, 2: list<Leaf> leaves, 3: set<i32> marks, 4: map<string, i64>
  * sizes, 5: Shape shape, 6: optional Tree next, 7: Color color, 8: binary raw, 9: uuid id, 10: bool
- * on, 11: double weight, 12: i16 small }
- */
+ * on, 11: double weight, 12: i16 small } */
 typedef struct Leaf {
     int8_t tiny;
     const char *note;
@@ -140,7 +139,7 @@ static const ferry_type bad_type = {.kind = FERRY_KIND_EXCEPTION,
                                     .n = 1,
                                     .fields = bad_fields};
 static const ferry_field plant_throws[] = {{"bad", 3, 0, 1, 0, 0, 0, &bad_type, NULL, NULL}};
-/* A stream's name, which is not an argument. */
+/* The name of the stream, which is not an argument. */
 static const ferry_annotation of_stream[] = {{"stream.in", "leaves"}, {"x.z", "1"}};
 static const ferry_notes talk_notes = {NULL, 2, of_stream};
 static const ferry_method tree_methods[] = {

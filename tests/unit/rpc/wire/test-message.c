@@ -179,7 +179,7 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
     }
 }
 
-/* A message of this op with random fields. The buffer holds the maps; it must not move, so the
+/* A message of this op with random fields. The buffer contains the maps. It must not move, so the
  * caller reserves 64 KiB. */
 static Message some_message_of(Op op, Dice *dice, Buffer *buffer) {
     Message m = {.op = (uint8_t)op, .id = some_number(dice), .name = some_span(dice)};
@@ -196,7 +196,7 @@ static Message some_message(Dice *dice, Buffer *buffer) {
     return some_message_of((Op)ops[dice_below(dice, N_OPS)], dice, buffer);
 }
 
-/* Writing a message that was read gives the same bytes. */
+/* Checks that writing a message that was read produces the same bytes. */
 static void written_again(const Message *message, const uint8_t *bytes, size_t len) {
     uint8_t again[8192];
 
@@ -205,7 +205,7 @@ static void written_again(const Message *message, const uint8_t *bytes, size_t l
     CU_ASSERT_EQUAL(memcmp(again, bytes, len), 0);
 }
 
-static void what_is_written_is_read_the_same_for_every_op(void) {
+static void reading_returns_the_written_message_for_every_op(void) {
     Dice dice = dice_new(31);
     Buffer buffer = {0};
     unsigned seen[256] = {0};
@@ -220,7 +220,7 @@ static void what_is_written_is_read_the_same_for_every_op(void) {
         buffer_reset(&buffer);
         m = some_message(&dice, &buffer);
         size = message_size(&m);
-        /* Exactly this size, so that valgrind reports a write past it. */
+        /* The allocation has exactly this size, so that valgrind reports a write past its end. */
         bytes = malloc(size);
         len = (size_t)(message_write(bytes, &m) - bytes);
         CU_ASSERT(len <= size);
@@ -241,7 +241,7 @@ static void what_is_written_is_read_the_same_for_every_op(void) {
     buffer_deinit(&buffer);
 }
 
-/* Code that handles all ops alike reads the head of each. */
+/* Code that handles all ops in the same way reads the head of each op. */
 static void reading_sets_the_whole_head_of_every_op(void) {
     Dice dice = dice_new(5);
     Buffer buffer = {0};
@@ -273,7 +273,7 @@ static void reading_sets_the_whole_head_of_every_op(void) {
     buffer_deinit(&buffer);
 }
 
-/* ACK has two of the fields of its part: the others have their defaults. */
+/* ACK contains two fields of its part. The other fields have their defaults. */
 static void reading_sets_the_whole_part_of_the_op(void) {
     Reader reader = reader_of("\x94\x34\x01\x02\x03", 5);
     Message read;
@@ -322,7 +322,7 @@ static int read_bytes(Message *message, const char *bytes, size_t len) {
 
 #define READ(message, bytes) read_bytes(message, bytes, sizeof(bytes) - 1)
 
-static void fields_left_out_read_as_nothing(void) {
+static void omitted_fields_are_read_as_empty(void) {
     Message m;
 
     memset(&m, 0x5A, sizeof(m));
@@ -398,7 +398,8 @@ static void a_field_of_another_type_is_refused(void) {
     CU_ASSERT_EQUAL(m.bye.text.len, 0);
 }
 
-/* The sender gets an ERROR instead of a FAULT: the number in front tells what is refused. */
+/* The sender gets an ERROR instead of a FAULT, because the number in front identifies the refused
+ * message. */
 static void a_refused_message_keeps_its_number_and_its_place(void) {
     Message m = {0};
     /* OK(7, transfer 5, "x"), CANCEL(9) */
@@ -418,8 +419,8 @@ static void a_refused_message_keeps_its_number_and_its_place(void) {
     CU_ASSERT_EQUAL(m.id, 1);
     CU_ASSERT_EQUAL(READ(&m, "\x93\x24\x03\xa1x"), MESSAGE_REFUSED); /* ANSWER(3, str) */
     CU_ASSERT_EQUAL(m.id, 3);
-    /* The number itself, or what comes behind, is not MessagePack; or it has no number to answer.
-     */
+    /* The number itself, or the rest of the message, is not MessagePack; or the message has no
+     * number for an answer. */
     CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\xff\xa1x"), -EPROTO);
     CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\x01\xc1"), -EPROTO);
     CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\x01\xa5x"), -EPROTO);
@@ -484,7 +485,7 @@ static void headers_are_found_by_name(void) {
     CU_ASSERT_PTR_NULL(header_find((Span){NULL, 0}, "a").data);
 }
 
-static void a_message_is_passed_on_with_what_it_carries(void) {
+static void a_message_is_forwarded_with_name_headers_and_body(void) {
     CLEANUP(buffer_deinit) Buffer buffer = {0};
     Dice dice = dice_new(8);
 
@@ -565,11 +566,11 @@ static void the_protocol_text_lists_the_same_fields(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_is_written_is_read_the_same_for_every_op),
+        TEST(reading_returns_the_written_message_for_every_op),
         TEST(reading_sets_the_whole_head_of_every_op),
         TEST(reading_sets_the_whole_part_of_the_op),
         TEST(every_cut_of_every_message_is_refused),
-        TEST(fields_left_out_read_as_nothing),
+        TEST(omitted_fields_are_read_as_empty),
         TEST(fields_after_the_last_known_are_ignored),
         TEST(ops_from_128_up_are_skipped_and_others_refused),
         TEST(a_message_with_too_few_fields_is_refused),
@@ -577,7 +578,7 @@ int main(void) {
         TEST(a_refused_message_keeps_its_number_and_its_place),
         TEST(headers_and_options_have_their_limits),
         TEST(headers_are_found_by_name),
-        TEST(a_message_is_passed_on_with_what_it_carries),
+        TEST(a_message_is_forwarded_with_name_headers_and_body),
         TEST(a_batch_has_a_head_and_a_size),
         TEST(the_protocol_text_lists_the_same_fields),
         TESTS_END,

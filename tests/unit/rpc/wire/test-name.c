@@ -26,7 +26,7 @@ static void star_covers_exactly_one_token(void) {
     CU_ASSERT_FALSE(matches("*.*", "a"));
 }
 
-static void the_rest_covers_one_token_or_more(void) {
+static void the_last_wildcard_covers_one_token_or_more(void) {
     CU_ASSERT_TRUE(matches("orders.>", "orders.eu"));
     CU_ASSERT_TRUE(matches("orders.>", "orders.eu.created"));
     CU_ASSERT_FALSE(matches("orders.>", "orders"));
@@ -36,7 +36,7 @@ static void the_rest_covers_one_token_or_more(void) {
     CU_ASSERT_FALSE(matches("*.>", "a"));
 }
 
-static void a_name_matches_itself_alone(void) {
+static void a_name_matches_only_itself(void) {
     CU_ASSERT_TRUE(matches("a.b", "a.b"));
     CU_ASSERT_FALSE(matches("a.b", "a.bb"));
     CU_ASSERT_FALSE(matches("a.b", "a"));
@@ -44,7 +44,7 @@ static void a_name_matches_itself_alone(void) {
     CU_ASSERT_FALSE(matches("a.B", "a.b"));
 }
 
-static void names_are_tokens_of_utf8_parted_by_dots(void) {
+static void names_are_tokens_of_utf8_separated_by_dots(void) {
     static const char *const good[] = {
         "a", "a.b", "calc.Calc", "a-b_c:d/e", "0.1.2", "gr\xc3\xbc.\xc3\x9f", "\xf0\x9f\x9a\xa2"};
     static const char *const bad[] = {
@@ -63,7 +63,7 @@ static void names_are_tokens_of_utf8_parted_by_dots(void) {
     CU_ASSERT_FALSE(name_is_valid(NULL, 0));
 }
 
-static void wildcards_stand_alone_and_the_rest_last(void) {
+static void a_wildcard_is_a_whole_token(void) {
     static const char *const good[] = {"*", ">", "a.*", "a.>", "*.*.>", "a.*.b"};
     static const char *const bad[] = {"a*", "*a", "a.b*", ">.a", "a.>.b",
                                       "a>", ">>", "**",   "*.",  "a.> "};
@@ -78,7 +78,7 @@ static void wildcards_stand_alone_and_the_rest_last(void) {
     CU_ASSERT_FALSE(pattern_is_wild("a.b", 3));
 }
 
-static void two_hundred_and_fifty_five_bytes_are_the_most(void) {
+static void names_have_at_most_255_bytes(void) {
     char name[257];
 
     memset(name, 'a', sizeof(name));
@@ -90,11 +90,11 @@ static void two_hundred_and_fifty_five_bytes_are_the_most(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(star_covers_exactly_one_token),
-        TEST(the_rest_covers_one_token_or_more),
-        TEST(a_name_matches_itself_alone),
-        TEST(names_are_tokens_of_utf8_parted_by_dots),
-        TEST(wildcards_stand_alone_and_the_rest_last),
-        TEST(two_hundred_and_fifty_five_bytes_are_the_most),
+        TEST(the_last_wildcard_covers_one_token_or_more),
+        TEST(a_name_matches_only_itself),
+        TEST(names_are_tokens_of_utf8_separated_by_dots),
+        TEST(a_wildcard_is_a_whole_token),
+        TEST(names_have_at_most_255_bytes),
         TESTS_END,
     };
 

@@ -28,7 +28,7 @@ static void unsigned_integers_come_in_all_widths(void) {
     CU_ASSERT_EQUAL(reader_left(&r), 0);
 }
 
-static void negative_integers_are_no_unsigned_ones(void) {
+static void negative_integers_are_refused_as_unsigned(void) {
     Reader r = READER(0xFF, 0xE0, 0xD0, 0x80, 0xD1, 0x80, 0, 0xD2, 0x80, 0, 0, 0, 0xD3, 0x80, 0, 0,
                       0, 0, 0, 0, 0);
     Reader negative = READER(0xFF);
@@ -44,7 +44,7 @@ static void negative_integers_are_no_unsigned_ones(void) {
     CU_ASSERT_STRING_EQUAL(negative.problem, "expected an integer of zero or more");
 }
 
-static void an_integer_too_large_for_a_signed_one_is_refused(void) {
+static void an_integer_too_large_for_int64_is_refused(void) {
     Reader r = READER(0xCF, 0x80, 0, 0, 0, 0, 0, 0, 0);
     Reader most = READER(0xCF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF);
 
@@ -116,7 +116,7 @@ static void lists_and_maps_come_in_all_widths(void) {
     buffer_deinit(&b);
 }
 
-static void nil_is_asked_for(void) {
+static void nil_is_recognised(void) {
     Reader r = READER(0xC0, 0x01);
 
     CU_ASSERT_TRUE(reader_nil(&r));
@@ -155,7 +155,7 @@ static void a_value_of_another_type_is_refused_by_name(void) {
     }
 }
 
-static void the_first_problem_sticks(void) {
+static void the_first_problem_is_kept(void) {
     Reader r = READER(0xA1, 'a', 0x01);
 
     CU_ASSERT_EQUAL(reader_uint(&r), 0);
@@ -190,7 +190,7 @@ static void the_end_is_a_problem_for_every_read(void) {
     CU_ASSERT_PTR_NOT_NULL(wire_check("", 0));
 }
 
-static void lengths_that_lie_are_not_believed(void) {
+static void lengths_beyond_the_end_are_refused(void) {
     static const uint8_t heads[][6] = {
         {0xA7, 'a'},
         {0xD9, 200, 'a'},
@@ -216,7 +216,7 @@ static void lengths_that_lie_are_not_believed(void) {
             CU_ASSERT_PTR_NOT_NULL(wire_check(heads[i], len));
 }
 
-static void the_byte_that_means_nothing_is_refused(void) {
+static void the_unused_byte_0xc1_is_refused(void) {
     CU_ASSERT_STRING_EQUAL(wire_check("\xc1", 1), "the byte 0xc1 is not MessagePack");
     CU_ASSERT_PTR_NOT_NULL(wire_check("\x92\x01\xc1", 3));
     CU_ASSERT_STRING_EQUAL(wire_check("\x01\x01", 2), "there are bytes after the value");
@@ -241,7 +241,7 @@ static void thirty_two_levels_are_enough(void) {
     CU_ASSERT_PTR_NULL(check_nested(31, 0x91, 0x90));
     CU_ASSERT_STRING_EQUAL(check_nested(33, 0x91, 0xC0), "nested deeper than 32 levels");
     CU_ASSERT_STRING_EQUAL(check_nested(33, 0x81, 0xC0), "nested deeper than 32 levels");
-    /* An empty list is a level as well. */
+    /* An empty list counts as a level too. */
     CU_ASSERT_STRING_EQUAL(check_nested(32, 0x91, 0x90), "nested deeper than 32 levels");
     CU_ASSERT_STRING_EQUAL(check_nested(10000, 0x91, 0xC0), "nested deeper than 32 levels");
     CU_ASSERT_STRING_EQUAL(check_nested(10000, 0x81, 0xC0), "nested deeper than 32 levels");
@@ -255,7 +255,7 @@ static void spans_compare_with_texts(void) {
     CU_ASSERT_FALSE(span_is((Span){NULL, 0}, "a"));
 }
 
-/* Mostly valid: random values, some of their bytes changed. */
+/* Random values with a few changed bytes: most of them are still valid. */
 static size_t some_value(Dice *dice, uint8_t *to, size_t size, int depth) {
     Buffer b = {0};
     size_t n = 1, len;
@@ -304,7 +304,7 @@ static size_t some_value(Dice *dice, uint8_t *to, size_t size, int depth) {
     return len;
 }
 
-static void what_it_accepts_msgpack_c_accepts_with_the_same_length(void) {
+static void msgpack_c_accepts_all_accepted_values_with_the_same_length(void) {
     Dice dice = dice_new(2024);
     uint8_t bytes[512];
     unsigned accepted = 0, refused = 0, wrong = 0;
@@ -321,7 +321,8 @@ static void what_it_accepts_msgpack_c_accepts_with_the_same_length(void) {
             bytes[dice_below(&dice, len)] = (uint8_t)dice_u64(&dice);
         r = reader_of(bytes, len);
         span = reader_value(&r);
-        /* Not for what is refused: msgpack-c believes a count and allocates by it. */
+        /* Skip values that the reader refuses: msgpack-c trusts a count and allocates memory for
+         * it. */
         if (r.problem) {
             refused++;
             continue;
@@ -338,7 +339,7 @@ static void what_it_accepts_msgpack_c_accepts_with_the_same_length(void) {
     CU_ASSERT(accepted > 1000 && refused > 1000);
 }
 
-static void every_cut_of_a_value_is_seen(void) {
+static void every_cut_of_a_value_is_refused(void) {
     Dice dice = dice_new(7);
     uint8_t bytes[512];
 
@@ -348,7 +349,7 @@ static void every_cut_of_a_value_is_seen(void) {
         if (wire_check(bytes, len))
             continue;
         for (size_t cut = 0; cut < len; cut++) {
-            /* On the heap, so that a read past the end is seen. */
+            /* The copy is on the heap, so that a sanitizer finds a read past its end. */
             uint8_t *copy = malloc(cut ? cut : 1);
 
             memcpy(copy, bytes, cut);
@@ -361,21 +362,21 @@ static void every_cut_of_a_value_is_seen(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(unsigned_integers_come_in_all_widths),
-        TEST(negative_integers_are_no_unsigned_ones),
-        TEST(an_integer_too_large_for_a_signed_one_is_refused),
+        TEST(negative_integers_are_refused_as_unsigned),
+        TEST(an_integer_too_large_for_int64_is_refused),
         TEST(doubles_may_be_written_as_floats_and_integers),
         TEST(strings_bytes_and_extensions_come_in_all_widths),
         TEST(lists_and_maps_come_in_all_widths),
-        TEST(nil_is_asked_for),
+        TEST(nil_is_recognised),
         TEST(a_value_of_another_type_is_refused_by_name),
-        TEST(the_first_problem_sticks),
+        TEST(the_first_problem_is_kept),
         TEST(the_end_is_a_problem_for_every_read),
-        TEST(lengths_that_lie_are_not_believed),
-        TEST(the_byte_that_means_nothing_is_refused),
+        TEST(lengths_beyond_the_end_are_refused),
+        TEST(the_unused_byte_0xc1_is_refused),
         TEST(thirty_two_levels_are_enough),
         TEST(spans_compare_with_texts),
-        TEST(what_it_accepts_msgpack_c_accepts_with_the_same_length),
-        TEST(every_cut_of_a_value_is_seen),
+        TEST(msgpack_c_accepts_all_accepted_values_with_the_same_length),
+        TEST(every_cut_of_a_value_is_refused),
         TESTS_END,
     };
 

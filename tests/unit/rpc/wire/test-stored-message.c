@@ -11,7 +11,7 @@
 /* {"a": "b"} */
 static const uint8_t headers[] = {0x81, 0xA1, 'a', 0xA1, 'b'};
 
-/* The bytes of a message as it would be sent. */
+/* The bytes of a message, as they would be sent. */
 static Buffer written(const Message *message) {
     Buffer to = {0};
     uint8_t *at = buffer_reserve(&to, message_size(message));
@@ -65,7 +65,7 @@ static Message some_message(unsigned op, Span body) {
     return message;
 }
 
-static void a_message_of_any_op_comes_back_as_it_was(void) {
+static void a_message_of_any_op_is_restored_unchanged(void) {
     unsigned n = 0;
 
     for (unsigned op = 0; op < OP_SKIPPED_FROM; op++) {
@@ -146,7 +146,7 @@ static void a_body_without_a_block_is_copied(void) {
     CU_ASSERT_EQUAL(back.publish.flags, PUBLISH_RETAIN);
 }
 
-/* PUBLISH is stored, MESSAGE is sent: its part is of the one who sends. */
+/* A PUBLISH is stored and a MESSAGE is sent: the sender fills in the part of the MESSAGE. */
 static void fields_are_forwarded_in_another_message(void) {
     static uint8_t large[WIRE_INLINE_MAX + 1];
     const Span bodies[] = {span_text("body"), {NULL, 0}, {large, sizeof(large)}};
@@ -203,7 +203,7 @@ static void the_size_counts_the_body_once(void) {
     ferry_free(block);
 }
 
-/* A job in the broker: one allocation, of as many bytes as have come. */
+/* A job in the broker takes one allocation, with as many bytes as were received. */
 static void encoded_fields_take_their_own_size(void) {
     Message message = some_message(OP_PUSH, span_text("body"));
     CLEANUP(buffer_deinit) Buffer bytes = written(&message);
@@ -213,7 +213,7 @@ static void encoded_fields_take_their_own_size(void) {
     CU_ASSERT_EQUAL(sizeof(StoredMessage), 8);
 }
 
-static void out_of_memory_leaves_no_message_and_no_owner(void) {
+static void out_of_memory_leaves_no_message_and_no_extra_owner(void) {
     uint8_t *block = ferry_alloc(100000);
     static uint8_t large[WIRE_INLINE_MAX + 1];
     StoredMessage *stored;
@@ -240,14 +240,14 @@ static void out_of_memory_leaves_no_message_and_no_owner(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_message_of_any_op_comes_back_as_it_was),
+        TEST(a_message_of_any_op_is_restored_unchanged),
         TEST(a_large_body_shares_its_block),
         TEST(a_small_body_does_not_keep_its_block),
         TEST(a_body_without_a_block_is_copied),
         TEST(fields_are_forwarded_in_another_message),
         TEST(the_size_counts_the_body_once),
         TEST(encoded_fields_take_their_own_size),
-        TEST(out_of_memory_leaves_no_message_and_no_owner),
+        TEST(out_of_memory_leaves_no_message_and_no_extra_owner),
         TESTS_END,
     };
 

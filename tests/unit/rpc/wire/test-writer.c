@@ -7,7 +7,7 @@
 #include "support/random.h"
 #include "support/suite.h"
 
-/* msgpack-c writes the shortest form as well: the bytes must be the same. */
+/* msgpack-c writes the shortest form too, so the bytes must be the same. */
 static void compare(const Buffer *ours, const msgpack_sbuffer *theirs) {
     CU_ASSERT_EQUAL_FATAL(ours->len, theirs->size);
     CU_ASSERT_EQUAL(memcmp(ours->data, theirs->data, ours->len), 0);

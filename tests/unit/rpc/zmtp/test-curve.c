@@ -12,7 +12,7 @@
 
 enum { MESSAGE_MAX = 4096, STREAM_MAX = 16 * 1024, WAIT_MS = 20000 };
 
-/* One end, and what it has seen. */
+/* One end, and the events that it has seen. */
 typedef struct End {
     Zmtp zmtp;
     Curve curve;
@@ -21,7 +21,7 @@ typedef struct End {
     uint8_t last[MESSAGE_MAX];
     size_t last_len;
     char reason[64];
-    uint8_t left[STREAM_MAX]; /* bytes that were received and not taken yet */
+    uint8_t left[STREAM_MAX]; /* received bytes that the codec has not read yet */
     size_t n_left;
 } End;
 
@@ -103,7 +103,7 @@ static void feed(End *end, const uint8_t *data, size_t len, size_t step) {
     }
 }
 
-/* Carries output until both ends have nothing to say. Returns the number of bytes. */
+/* Passes output to the other end until both ends have no output. Returns the number of bytes. */
 static size_t talk(End *server, End *client, size_t step) {
     uint8_t bytes[ZMTP_OUTPUT_MAX];
     size_t total = 0, n = 1, len;
@@ -161,7 +161,8 @@ static void two_ends_shake_hands_and_exchange_sealed_messages(void) {
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         begin(&server, &client);
-        /* Two greetings; HELLO, WELCOME, INITIATE and READY have the sizes of RFC 26, and heads. */
+        /* Two greetings, and HELLO, WELCOME, INITIATE and READY in the sizes of RFC 26, each with
+         * the head of its frame. */
         CU_ASSERT_EQUAL(talk(&server, &client, steps[i]),
                         2 * 64 + (2 + 200) + (2 + 168) + (9 + 257 + 22) + (2 + 30 + 22));
         expect(&server, "R");
@@ -194,7 +195,7 @@ static void the_largest_message_passes_and_a_larger_one_does_not(void) {
     expect_problem(&server, "too large", false);
 }
 
-static void a_message_is_not_in_its_frame_to_be_read(void) {
+static void the_text_of_a_message_is_not_visible_in_its_frame(void) {
     static End server, client;
     uint8_t frame[ZMTP_ROOM + MESSAGE_MAX];
     size_t len;
@@ -235,7 +236,7 @@ static void each_of_a_servers_keys_is_found(void) {
     talk(&server, &client, STREAM_MAX);
     expect(&client, "R");
     begin(&server, &client);
-    server_keys.n_pairs = 1; /* the old key is gone */
+    server_keys.n_pairs = 1; /* the old key is removed */
     talk(&server, &client, STREAM_MAX);
     expect(&client, "F");
     expect_problem(&server, "another key", true);
@@ -256,7 +257,7 @@ static void secrets_are_wiped(void) {
 
 /* ---- refusals ---- */
 
-static void a_wrong_server_key_is_told_to_both(void) {
+static void both_ends_learn_of_a_wrong_server_key(void) {
     static End server, client;
 
     begin(&server, &client);
@@ -281,7 +282,7 @@ static void a_key_without_a_user_is_refused_before_any_message(void) {
     CU_ASSERT_STRING_EQUAL(client.reason, CURVE_UNKNOWN_CLIENT);
 }
 
-/* Someone knows a user's public key, and has another secret one. */
+/* An attacker knows a user's public key, but has another secret key. */
 static void a_public_key_alone_is_not_enough(void) {
     static End server, client;
     KeyPair forged = *stranger;
@@ -309,12 +310,12 @@ static void ends_without_keys_are_refused_with_a_reason(void) {
     expect_problem(&client, "has no key", true);
 }
 
-/* The frames of a whole exchange: two greetings, four commands, a message each way. */
+/* The frames of a whole exchange: two greetings, four commands, and a message in each direction. */
 typedef struct Exchange {
     End server, client;
     unsigned changed; /* number of the frame that is changed */
     size_t at;
-    bool is_over; /* there is no such byte */
+    bool is_over; /* the frame has no byte `at` */
 } Exchange;
 
 static void deliver(Exchange *exchange, unsigned number, End *to, uint8_t *bytes, size_t len) {
@@ -355,7 +356,7 @@ static void a_changed_byte_never_makes_a_message(void) {
         unsigned number;
         size_t from;
     } frames[] = {
-        /* Of HELLO the 72 bytes of padding, and of the greetings most bytes, have no meaning. */
+        /* The 72 bytes of padding in HELLO, and most bytes of the greetings, have no meaning. */
         {2, 2 + 6 + 74}, {3, 0}, {4, 0}, {5, 0}, {10, 0}, {11, 0},
     };
     static Exchange exchange;
@@ -372,7 +373,8 @@ static void a_changed_byte_never_makes_a_message(void) {
             CU_ASSERT_TRUE(was_noticed);
         }
     CU_ASSERT_TRUE(n > 600);
-    CU_ASSERT_TRUE(exchange_one(&exchange, 99, 0) == false); /* unchanged, all arrives */
+    /* No frame is changed: all of them arrive. */
+    CU_ASSERT_TRUE(exchange_one(&exchange, 99, 0) == false);
 }
 
 static void a_repeated_frame_ends_the_connection(void) {
@@ -387,10 +389,10 @@ static void a_repeated_frame_ends_the_connection(void) {
     feed(&server, frame, len, STREAM_MAX);
     feed(&server, copy, len, STREAM_MAX);
     expect(&server, "RmF");
-    expect_problem(&server, "again", false);
+    expect_problem(&server, "repeated", false);
 }
 
-/* Bytes of one connection in another one: each has keys of its own. */
+/* Bytes of one connection are sent on another one, which has other keys. */
 static void bytes_of_another_connection_are_refused(void) {
     static End server, client, other_server, other_client;
     uint8_t hello[ZMTP_OUTPUT_MAX], initiate[ZMTP_OUTPUT_MAX], bytes[ZMTP_OUTPUT_MAX];
@@ -412,7 +414,8 @@ static void bytes_of_another_connection_are_refused(void) {
     expect(&server, "R");
     n_message = seal(&client, message, 'm', 100);
 
-    /* All of the client's bytes again: HELLO is answered, its INITIATE has another cookie. */
+    /* Sends all bytes of the client again: the server answers HELLO, but INITIATE has another
+     * cookie. */
     begin(&other_server, &other_client);
     feed(&other_server, greeting, n_greeting, STREAM_MAX);
     zmtp_output(&other_server.zmtp, bytes);
@@ -453,7 +456,7 @@ static void no_frame_is_accepted_unsealed(void) {
     }
 }
 
-static void nothing_is_a_message_before_the_handshake_is_over(void) {
+static void no_frame_is_a_message_before_the_end_of_the_handshake(void) {
     static const uint8_t message[] = "\0\2hi";
     uint8_t bytes[ZMTP_OUTPUT_MAX];
     static End server, client;
@@ -587,7 +590,7 @@ static void our_client_talks_with_a_router_of_libzmq(void) {
     CU_ASSERT_EQUAL(n, 5);
     CU_ASSERT_EQUAL(zmq_recv(router, got, sizeof(got), 0), 10);
     CU_ASSERT_EQUAL(memcmp(got, "yyyyyyyyyy", 10), 0);
-    /* Its PINGs are answered: without PONGs libzmq would close the connection. */
+    /* The client answers PINGs of libzmq, which would close the connection without PONGs. */
     CU_ASSERT_TRUE(talk_until(&client, fd, 'i', 5));
     zmq_send(router, id, (size_t)n, ZMQ_SNDMORE);
     CU_ASSERT_EQUAL(zmq_send(router, "answer", 6, 0), 6);
@@ -602,11 +605,11 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(two_ends_shake_hands_and_exchange_sealed_messages),
         TEST(the_largest_message_passes_and_a_larger_one_does_not),
-        TEST(a_message_is_not_in_its_frame_to_be_read),
+        TEST(the_text_of_a_message_is_not_visible_in_its_frame),
         TEST(pings_and_pongs_are_sealed),
         TEST(each_of_a_servers_keys_is_found),
         TEST(secrets_are_wiped),
-        TEST(a_wrong_server_key_is_told_to_both),
+        TEST(both_ends_learn_of_a_wrong_server_key),
         TEST(a_key_without_a_user_is_refused_before_any_message),
         TEST(a_public_key_alone_is_not_enough),
         TEST(ends_without_keys_are_refused_with_a_reason),
@@ -614,7 +617,7 @@ int main(void) {
         TEST(a_repeated_frame_ends_the_connection),
         TEST(bytes_of_another_connection_are_refused),
         TEST(no_frame_is_accepted_unsealed),
-        TEST(nothing_is_a_message_before_the_handshake_is_over),
+        TEST(no_frame_is_a_message_before_the_end_of_the_handshake),
         TEST(a_dealer_of_libzmq_talks_with_our_server),
         TEST(our_client_talks_with_a_router_of_libzmq),
         TESTS_END,

@@ -48,8 +48,8 @@ static void see(Seen *seen, ZmtpEvent event, const Zmtp *zmtp, const ZmtpInput *
 }
 
 /* Feeds a stream that arrives in pieces: the first piece ends after `first` bytes, the others are
- * `step` long. The bytes lie at the end of an allocation of their exact size, so that a sanitizer
- * finds a read past them. */
+ * `step` long. The bytes are in an allocation of exactly their size, so that a sanitizer finds a
+ * read past their end. */
 static Seen feed(Zmtp *zmtp, const uint8_t *stream, size_t len, size_t first, size_t step) {
     Seen seen = {.hash = 14695981039346656037u};
     size_t taken = 0, have = first < len ? first : len;
@@ -118,7 +118,7 @@ static void two_ends_shake_hands_and_exchange_messages(void) {
     CU_ASSERT_EQUAL(len, ZMTP_GREETING_SIZE);
     seen = feed(&a, bytes, len, len, 1);
     CU_ASSERT_EQUAL(seen.n, 0);
-    len = zmtp_output(&a, bytes); /* greeting and READY in one */
+    len = zmtp_output(&a, bytes); /* greeting and READY together */
     CU_ASSERT_EQUAL(a.stage, ZMTP_HANDSHAKE);
     seen = feed(&b, bytes, len, len, 1);
     CU_ASSERT_STRING_EQUAL(seen.events, "R");
@@ -138,7 +138,7 @@ static void two_ends_shake_hands_and_exchange_messages(void) {
     }
 }
 
-static void a_greeting_is_answered_before_the_peer_has_said_much(void) {
+static void a_greeting_is_answered_after_its_first_bytes(void) {
     uint8_t bytes[ZMTP_OUTPUT_MAX];
     Zmtp zmtp;
     Seen seen;
@@ -197,13 +197,13 @@ static void a_peer_of_3_0_is_served_and_gets_no_ping(void) {
     CU_ASSERT_STRING_EQUAL(seen.events, "Rm");
     CU_ASSERT_FALSE(zmtp_ping(&zmtp));
 
-    stream[10] = 4; /* and a later version speaks 3.1 with us */
+    stream[10] = 4; /* a later version speaks 3.1 with this end */
     init_router(&zmtp);
     feed(&zmtp, stream, len, len, 1);
     CU_ASSERT_TRUE(zmtp_ping(&zmtp));
 }
 
-/* Greeting, then one command frame with this body. */
+/* Sends a greeting, then one command frame with this body. */
 static void expect_handshake_problem(const void *command, size_t len, const char *problem) {
     uint8_t stream[2048];
 
@@ -217,7 +217,7 @@ static void expect_handshake_problem(const void *command, size_t len, const char
 
 #define HANDSHAKE_PROBLEM(bytes, text) expect_handshake_problem(bytes, sizeof(bytes) - 1, text)
 
-static void metadata_is_bounded_and_checked(void) {
+static void metadata_is_limited_and_checked(void) {
     static const char type[] = "\x0bSocket-Type\0\0\0\6DEALER";
     char long_one[1024] = "\5READY";
     uint8_t stream[2048];
@@ -248,7 +248,7 @@ static void metadata_is_bounded_and_checked(void) {
     CU_ASSERT_STRING_EQUAL(seen.events, "R");
 }
 
-static void a_refused_peer_is_told_why(void) {
+static void a_refused_peer_gets_the_reason(void) {
     uint8_t stream[ZMTP_OUTPUT_MAX], bytes[ZMTP_OUTPUT_MAX];
     Zmtp a, b;
     size_t len;
@@ -287,8 +287,8 @@ static void a_bad_frame_is_refused_at_its_head(void) {
     FRAME_PROBLEM("\1", "more than one frame");
     FRAME_PROBLEM("\3", "more than one frame");
     FRAME_PROBLEM("\5", "more than one frame");
-    FRAME_PROBLEM("\x08", "not defined");
-    FRAME_PROBLEM("\x80", "not defined");
+    FRAME_PROBLEM("\x08", "undefined");
+    FRAME_PROBLEM("\x80", "undefined");
     FRAME_PROBLEM("\2\0\0\0\0\0\0\x10\1", "message is too large");
     FRAME_PROBLEM("\2\xff\xff\xff\xff\xff\xff\xff\xff", "message is too large");
     FRAME_PROBLEM("\6\0\0\0\0\0\0\4\1", "command is too large");
@@ -307,7 +307,7 @@ static void messages_up_to_the_limit_are_read(void) {
     CU_ASSERT_EQUAL(seen.last_len, MESSAGE_MAX);
 }
 
-static void a_pong_repeats_what_the_ping_had_and_no_more(void) {
+static void a_pong_repeats_exactly_the_context_of_the_ping(void) {
     static const char tail[] = "\4\x09\4PING\0\x0a"
                                "ab"
                                "\4\x17\4PING\0\x0a"
@@ -328,7 +328,7 @@ static void a_pong_repeats_what_the_ping_had_and_no_more(void) {
     feed(&zmtp, stream + first + 11, 25, 25, 1);
     CU_ASSERT_EQUAL(zmtp_output(&zmtp, bytes), 23);
     CU_ASSERT_EQUAL(memcmp(bytes, "\4\x15\4PONG0123456789abcdef", 23), 0);
-    /* The shorter message that follows contains no byte of the longer one. */
+    /* The following shorter PONG contains no byte of the longer one. */
     feed(&zmtp, stream + first + 36, all - first - 36, 9, 1);
     CU_ASSERT_EQUAL(zmtp_output(&zmtp, bytes), 7);
     CU_ASSERT_EQUAL(memcmp(bytes, "\4\5\4PONG", 7), 0);
@@ -420,7 +420,7 @@ static size_t read_file(const char *name, uint8_t *to) {
     return len;
 }
 
-static void what_libzmq_and_pyzmq_send_is_understood(void) {
+static void recorded_streams_of_libzmq_and_pyzmq_are_understood(void) {
     static const struct {
         const char *name, *own, *peer;
         unsigned n_messages, n_pings;
@@ -456,7 +456,7 @@ static void what_libzmq_and_pyzmq_send_is_understood(void) {
                 continue;
             CU_ASSERT_EQUAL(zmtp.stage, ZMTP_OPEN);
             hash = hash ? hash : seen.hash;
-            CU_ASSERT_EQUAL(seen.hash, hash); /* all streams carry the same messages */
+            CU_ASSERT_EQUAL(seen.hash, hash); /* all streams contain the same messages */
         }
     }
 }
@@ -464,20 +464,20 @@ static void what_libzmq_and_pyzmq_send_is_understood(void) {
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(two_ends_shake_hands_and_exchange_messages),
-        TEST(a_greeting_is_answered_before_the_peer_has_said_much),
+        TEST(a_greeting_is_answered_after_its_first_bytes),
         TEST(older_protocols_and_others_are_refused_by_name),
         TEST(another_mechanism_is_refused),
         TEST(a_peer_of_3_0_is_served_and_gets_no_ping),
-        TEST(metadata_is_bounded_and_checked),
-        TEST(a_refused_peer_is_told_why),
+        TEST(metadata_is_limited_and_checked),
+        TEST(a_refused_peer_gets_the_reason),
         TEST(a_bad_frame_is_refused_at_its_head),
         TEST(messages_up_to_the_limit_are_read),
-        TEST(a_pong_repeats_what_the_ping_had_and_no_more),
+        TEST(a_pong_repeats_exactly_the_context_of_the_ping),
         TEST(a_ping_of_the_wrong_size_is_refused),
         TEST(many_pings_make_one_pong),
         TEST(our_ping_is_understood_and_an_error_ends_it),
         TEST(in_every_split_the_events_are_the_same),
-        TEST(what_libzmq_and_pyzmq_send_is_understood),
+        TEST(recorded_streams_of_libzmq_and_pyzmq_are_understood),
         TESTS_END,
     };
 

@@ -25,7 +25,7 @@ static Tree tree(void) {
                   .small = -300};
 }
 
-static void every_kind_of_value_comes_back(void) {
+static void every_kind_of_value_is_restored(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     Tree root = tree(), out = tree(), *in = NULL;
 
@@ -40,7 +40,7 @@ static void every_kind_of_value_comes_back(void) {
     CU_ASSERT_STRING_EQUAL(in->leaves.v[0].note, "first");
     CU_ASSERT_EQUAL(*in->leaves.v[0].m, 7);
     CU_ASSERT_PTR_NULL(in->leaves.v[1].note);
-    CU_ASSERT_EQUAL(*in->leaves.v[1].m, 9); /* absent: its default */
+    CU_ASSERT_EQUAL(*in->leaves.v[1].m, 9); /* absent, so it has its default */
     CU_ASSERT_EQUAL(in->marks.v[2], INT32_MAX);
     CU_ASSERT_STRING_EQUAL(in->sizes.v[1].key, "Grüße");
     CU_ASSERT_EQUAL(in->sizes.v[1].value, INT64_MIN);
@@ -68,7 +68,7 @@ static void packed(const ferry_type *type, const void *value, const char *said) 
     ferry_error_clear(&error);
 }
 
-static void what_may_not_be_sent_is_refused_with_its_place(void) {
+static void invalid_values_are_refused_with_their_place(void) {
     static const int32_t twice[] = {4, 5, 4};
     static const Leaf bad[] = {{0, NULL, 0, NULL}, {0, "\xff", 0, NULL}};
     static const Size same[] = {{"k", 1}, {"k", 2}};
@@ -93,7 +93,7 @@ static void what_may_not_be_sent_is_refused_with_its_place(void) {
     value.raw = (ferry_bytes){NULL, 3, NULL};
     packed(&tree_type, &value, "v.raw: the bytes are NULL");
     value = tree();
-    value.next = &value; /* a ring */
+    value.next = &value; /* a cycle */
     {
         CLEANUP(buffer_deinit) Buffer bytes = {0};
         ferry_error error = FERRY_ERROR_INIT;
@@ -118,7 +118,7 @@ static void refused(const ferry_type *type, const char *bytes, size_t len, const
 
 #define REFUSED(type, bytes, said) refused(type, bytes, sizeof(bytes) - 1, said)
 
-static void what_arrives_wrong_is_refused_with_its_place(void) {
+static void wrong_bytes_are_refused_with_their_place(void) {
     REFUSED(&ferry_type_i8, "\xcc\x80", "args: expected i8, got 128");
     REFUSED(&ferry_type_i8, "\xd1\xff\x00", "args: expected i8, got -256");
     REFUSED(&ferry_type_i16, "\xcd\x80\x00", "args: expected i16, got 32768");
@@ -142,13 +142,13 @@ static void what_arrives_wrong_is_refused_with_its_place(void) {
     REFUSED(&ferry_type_uuid, "\xc4\x01x", "args: expected uuid, got 1 bytes instead of 16");
     REFUSED(&color_type, "\xa3RED", "args: expected t.Color, got str");
     REFUSED(&marks_type, "\x93\x01\x02\xcc\x01", "args[2]: the element occurs twice");
-    REFUSED(&marks_type, "\xdd\xff\xff\xff\xff", "args: a count is larger than the remaining bytes");
+    REFUSED(&marks_type, "\xdd\xff\xff\xff\xff",
+            "args: a count is larger than the remaining bytes");
     REFUSED(&sizes_type, "\x82\xa1k\x01\xd9\x01k\x02", "args[1]: the key occurs twice");
     REFUSED(&sizes_type, "\x81\x05\x01", "args[0].key: expected string, got int");
     REFUSED(&leaf_type, "\x80", "args.tiny: it is missing");
     REFUSED(&leaf_type, "\x82\xa4tiny\x01\xa4tiny\x01", "args.tiny: it occurs twice");
-    REFUSED(&leaf_type, "\x83\xa4tiny\x01\xa4note\xc0\xa4note\xa1x",
-            "args.note: it occurs twice");
+    REFUSED(&leaf_type, "\x83\xa4tiny\x01\xa4note\xc0\xa4note\xa1x", "args.note: it occurs twice");
     REFUSED(&leaf_type, "\x83\xa4tiny\x01\xa4note\xc0\xa4note\xc0", "args.note: it occurs twice");
     REFUSED(&leaf_type, "\x81\x01\x01", "args: expected the name of a field, got int");
     REFUSED(&leaf_type, "\xc0", "args: expected t.Leaf, got nil");
@@ -173,7 +173,7 @@ static void what_arrives_wrong_is_refused_with_its_place(void) {
 
 #define SPAN(bytes) ((Span){(const uint8_t *)(bytes), sizeof(bytes) - 1})
 
-static void what_is_missing_takes_its_default(void) {
+static void missing_fields_get_their_defaults(void) {
     Leaf *leaf = NULL;
 
     CU_ASSERT_EQUAL_FATAL(schema_unpack(&leaf_type, SPAN("\x81\xa4tiny\x01"), "v", &leaf, NULL), 0);
@@ -210,7 +210,7 @@ static void unknown_keys_and_further_arguments_are_skipped(void) {
     ferry_free(args);
 }
 
-static void an_unknown_member_of_a_union_is_none(void) {
+static void an_unknown_member_of_a_union_is_read_as_unset(void) {
     Shape *shape = NULL;
 
     CU_ASSERT_EQUAL_FATAL(schema_unpack(&shape_type, SPAN("\x81\xa3new\x90"), "v", &shape, NULL),
@@ -288,7 +288,8 @@ static void every_truncation_of_a_value_is_refused(void) {
 
     CU_ASSERT_EQUAL(schema_pack(&tree_type, &value, "v", &bytes, NULL), 0);
     for (size_t len = 0; len < bytes.len; len++) {
-        uint8_t *copy = malloc(len ? len : 1); /* its end is where a sanitizer looks */
+        /* Exact size: a sanitizer finds a read past the end. */
+        uint8_t *copy = malloc(len ? len : 1);
         Tree *in;
 
         memcpy(copy, bytes.data, len);
@@ -310,7 +311,7 @@ static void doubles_take_integers_and_short_floats(void) {
     CU_ASSERT_TRUE(isnan(d));
 }
 
-static void uuids_are_read_and_written_as_people_do(void) {
+static void uuids_are_read_and_written_as_text(void) {
     static const char *const bad[] = {"",
                                       "123e4567-e89b-12d3-a456-42661417400",
                                       "123e4567e89b12d3a456426614174000",
@@ -338,20 +339,20 @@ static void names_and_keys_are_found(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(every_kind_of_value_comes_back),
-        TEST(what_may_not_be_sent_is_refused_with_its_place),
-        TEST(what_arrives_wrong_is_refused_with_its_place),
-        TEST(what_is_missing_takes_its_default),
+        TEST(every_kind_of_value_is_restored),
+        TEST(invalid_values_are_refused_with_their_place),
+        TEST(wrong_bytes_are_refused_with_their_place),
+        TEST(missing_fields_get_their_defaults),
         TEST(nil_counts_as_absent_where_a_field_is_optional),
         TEST(unknown_keys_and_further_arguments_are_skipped),
-        TEST(an_unknown_member_of_a_union_is_none),
+        TEST(an_unknown_member_of_a_union_is_read_as_unset),
         TEST(a_few_bytes_cannot_take_much_memory),
         TEST(deep_bodies_are_refused),
         TEST(large_values_live_in_one_block_too),
         TEST(a_string_is_its_own_block),
         TEST(every_truncation_of_a_value_is_refused),
         TEST(doubles_take_integers_and_short_floats),
-        TEST(uuids_are_read_and_written_as_people_do),
+        TEST(uuids_are_read_and_written_as_text),
         TEST(names_and_keys_are_found),
         TESTS_END,
     };

@@ -46,7 +46,7 @@ static void a_copy_shares_no_memory_with_the_value(void) {
     ferry_free(copy);
 }
 
-static void a_copy_keeps_what_could_not_be_sent(void) {
+static void a_copy_keeps_values_that_cannot_be_sent(void) {
     Tree tree = {.name = NULL, .shape = {0, {0}}}, *copy = NULL;
 
     CU_ASSERT_EQUAL_FATAL(ferry_value_copy(&tree_type, &tree, &copy, NULL), 0);
@@ -55,7 +55,7 @@ static void a_copy_keeps_what_could_not_be_sent(void) {
     ferry_free(copy);
 }
 
-static void a_tree_that_leads_back_to_itself_is_refused(void) {
+static void a_tree_with_a_cycle_is_refused(void) {
     Tree tree = {.name = "loop", .shape = {1, {.side = 1}}}, *copy = &tree;
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -66,7 +66,7 @@ static void a_tree_that_leads_back_to_itself_is_refused(void) {
     ferry_error_clear(&error);
 }
 
-static void freeing_after_a_failure_is_right(void) {
+static void freeing_after_a_failure_is_allowed(void) {
     Tree tree = {.name = NULL}, *unpacked = &tree;
     ferry_bytes bytes = {"x", 1, "x"};
 
@@ -84,9 +84,9 @@ static void freeing_after_a_failure_is_right(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_copy_shares_no_memory_with_the_value),
-        TEST(a_copy_keeps_what_could_not_be_sent),
-        TEST(a_tree_that_leads_back_to_itself_is_refused),
-        TEST(freeing_after_a_failure_is_right),
+        TEST(a_copy_keeps_values_that_cannot_be_sent),
+        TEST(a_tree_with_a_cycle_is_refused),
+        TEST(freeing_after_a_failure_is_allowed),
         TESTS_END,
     };
 

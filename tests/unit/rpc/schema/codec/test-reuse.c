@@ -16,7 +16,7 @@ static void fill(uint8_t *bytes, uint16_t n) {
     memset(bytes + 3, 7, n);
 }
 
-/* A list of n sevens, unpacked and given back. */
+/* Unpacks a list of n sevens and frees it. */
 static void unpack_numbers(void **spare, uint16_t n) {
     static uint8_t bytes[3 + UINT16_MAX];
     ferry_list_i32 *list = NULL;
@@ -36,7 +36,7 @@ static void the_second_value_allocates_nothing(void) {
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         void *spare = NULL;
 
-        /* Small integers take more than their bytes: the first time, further chunks. */
+        /* Small integers take more memory than bytes, so the first value needs more chunks. */
         unpack_numbers(&spare, sizes[i]);
         unpack_numbers(&spare, sizes[i]);
         oom_plan(1);
@@ -48,7 +48,7 @@ static void the_second_value_allocates_nothing(void) {
     }
 }
 
-static void what_is_kept_is_not_used_again(void) {
+static void kept_blocks_are_not_reused(void) {
     void *spare = NULL;
     char *first = NULL, *second = NULL;
 
@@ -64,7 +64,7 @@ static void what_is_kept_is_not_used_again(void) {
     ferry_free(second);
 }
 
-static void one_spare_is_enough_and_a_large_one_too_much(void) {
+static void only_one_small_spare_is_kept(void) {
     void *spare = NULL;
     char *first = NULL, *second = NULL;
 
@@ -84,7 +84,7 @@ static void one_spare_is_enough_and_a_large_one_too_much(void) {
     CU_ASSERT_PTR_NULL(spare);
 }
 
-static void what_is_refused_gives_its_memory_up(void) {
+static void a_refused_value_frees_its_memory(void) {
     void *spare = NULL;
     char *text = NULL;
 
@@ -99,11 +99,11 @@ static void what_is_refused_gives_its_memory_up(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(the_second_value_allocates_nothing),
-        TEST(what_is_kept_is_not_used_again),
-        TEST(one_spare_is_enough_and_a_large_one_too_much),
-        TEST(what_is_refused_gives_its_memory_up),
+        TEST(kept_blocks_are_not_reused),
+        TEST(only_one_small_spare_is_kept),
+        TEST(a_refused_value_frees_its_memory),
         TESTS_END,
     };
 
-    return run_suite("rpc/schema memory that is used again", tests);
+    return run_suite("rpc/schema reused memory", tests);
 }

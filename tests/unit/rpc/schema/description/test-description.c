@@ -13,7 +13,7 @@ static Span whole(const Buffer *bytes) {
     return (Span){bytes->data, bytes->len};
 }
 
-static void what_is_read_describes_itself_the_same(void) {
+static void a_description_that_was_read_is_written_the_same(void) {
     CLEANUP(buffer_deinit) Buffer first = {0}, second = {0};
     ferry_service *service = NULL;
 
@@ -45,7 +45,7 @@ static const ferry_type *type_of(const ferry_service *service, const char *name)
     return found;
 }
 
-static void bodies_are_checked_against_what_is_read(void) {
+static void bodies_are_checked_against_a_read_description(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0}, again = {0};
     ferry_service *service = NULL;
     const ferry_type *type;
@@ -194,7 +194,7 @@ static void broken_descriptions_are_refused_with_a_place(void) {
     "\x83\xa4name\xa1" name "\xa4kind\xa6struct\xa6"                                               \
     "fields"
 
-static void what_is_there_twice_is_refused(void) {
+static void duplicates_are_refused(void) {
     REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x92" STRUCT("T") "\x90" STRUCT("T") "\x90",
             "description: two types have one name");
     REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x91" STRUCT("T") "\x92" ITEM("f", "\xa3i32")
@@ -212,7 +212,7 @@ static void what_is_there_twice_is_refused(void) {
             "description.E: two values have one name");
 }
 
-static void counts_without_anything_behind_them_are_refused(void) {
+static void counts_beyond_the_end_are_refused(void) {
     REFUSED("\xdf\xff\xff\xff\xff" HEAD, "description: a count is larger than the remaining bytes");
     REFUSED("\x83" HEAD "\xa7methods\xdd\xff\xff\xff\xff",
             "description: a count is larger than the remaining bytes");
@@ -222,8 +222,8 @@ static void counts_without_anything_behind_them_are_refused(void) {
             "description: a count is larger than the remaining bytes");
 }
 
-/* Readers can walk along the types, which refer to each other in a circle. */
-static void types_may_hold_themselves(void) {
+/* The types refer to each other in a cycle, and code can follow the references. */
+static void types_may_contain_themselves(void) {
     static const char bytes[] =
         "\x84" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa4"
         "args\x91" ITEM("a", "\xa1"
@@ -251,8 +251,9 @@ static void types_may_hold_themselves(void) {
     ferry_free(service);
 }
 
-/* The largest one, of as many fields as there may be: the broker does nothing else meanwhile. */
-static void the_most_fields_are_read_quickly(void) {
+/* The largest description, with the maximum number of fields. The broker does no other work while
+ * it reads it. */
+static void the_maximum_of_fields_is_read_quickly(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     ferry_service *service = NULL;
     uint64_t start_us = clock_us();
@@ -307,7 +308,7 @@ static void bytes_that_are_nested_too_deep_are_refused(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     ferry_service *service;
 
-    /* Under an unknown key, and as a type. */
+    /* Nested values under an unknown key, and in a type. */
     for (int i = 0; i < 2; i++) {
         buffer_reset(&bytes);
         if (i == 0)
@@ -326,7 +327,8 @@ static void every_truncation_is_refused(void) {
 
     CU_ASSERT_EQUAL(description_write(&trees, &bytes), 0);
     for (size_t len = 0; len < bytes.len; len++) {
-        uint8_t *copy = malloc(len ? len : 1); /* its end is where a sanitizer looks */
+        /* Exact size: a sanitizer finds a read past the end. */
+        uint8_t *copy = malloc(len ? len : 1);
         ferry_service *service;
 
         memcpy(copy, bytes.data, len);
@@ -335,7 +337,7 @@ static void every_truncation_is_refused(void) {
     }
 }
 
-static void every_changed_byte_is_survived(void) {
+static void a_changed_byte_never_crashes_the_reader(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
 
     CU_ASSERT_EQUAL(description_write(&trees, &bytes), 0);
@@ -363,18 +365,18 @@ static void too_long_a_description_is_refused(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_is_read_describes_itself_the_same),
-        TEST(bodies_are_checked_against_what_is_read),
+        TEST(a_description_that_was_read_is_written_the_same),
+        TEST(bodies_are_checked_against_a_read_description),
         TEST(the_text_shows_everything),
         TEST(broken_descriptions_are_refused_with_a_place),
-        TEST(what_is_there_twice_is_refused),
-        TEST(counts_without_anything_behind_them_are_refused),
-        TEST(types_may_hold_themselves),
-        TEST(the_most_fields_are_read_quickly),
+        TEST(duplicates_are_refused),
+        TEST(counts_beyond_the_end_are_refused),
+        TEST(types_may_contain_themselves),
+        TEST(the_maximum_of_fields_is_read_quickly),
         TEST(a_type_that_is_nested_too_deep_is_refused),
         TEST(bytes_that_are_nested_too_deep_are_refused),
         TEST(every_truncation_is_refused),
-        TEST(every_changed_byte_is_survived),
+        TEST(a_changed_byte_never_crashes_the_reader),
         TEST(too_long_a_description_is_refused),
         TESTS_END,
     };

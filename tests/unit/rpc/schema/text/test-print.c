@@ -44,13 +44,13 @@ static void values_without_a_name_are_numbers_or_null(void) {
     printed(&shape_type, &shape, "null");
 }
 
-static void numbers_that_json_lacks_are_texts(void) {
+static void numbers_without_a_json_form_are_texts(void) {
     printed(&ferry_type_double, &(double){NAN}, "\"nan\"");
     printed(&ferry_type_double, &(double){-INFINITY}, "\"-inf\"");
     printed(&ferry_type_double, &(double){1e300}, "1e+300");
 }
 
-static void text_cannot_harm_a_terminal(void) {
+static void text_is_escaped_for_a_terminal(void) {
     const char *text = "a\n\x1b[31m\x7f\xc2\x85\u202e\u2066\u00e9\xc3";
 
     printed(&ferry_type_string, &text,
@@ -90,7 +90,7 @@ static void keys_of_maps_are_texts_or_pairs(void) {
     printed(&sets, &set_map, "[[[1], 5]]");
 }
 
-static void a_tree_that_leads_back_to_itself_is_refused(void) {
+static void a_tree_with_a_cycle_is_refused(void) {
     Tree tree = {.name = "loop", .shape = {1, {.side = 1}}};
     char text[] = "x", *ret = text;
 
@@ -103,10 +103,10 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_value_is_one_line_of_json),
         TEST(values_without_a_name_are_numbers_or_null),
-        TEST(numbers_that_json_lacks_are_texts),
-        TEST(text_cannot_harm_a_terminal),
+        TEST(numbers_without_a_json_form_are_texts),
+        TEST(text_is_escaped_for_a_terminal),
         TEST(keys_of_maps_are_texts_or_pairs),
-        TEST(a_tree_that_leads_back_to_itself_is_refused),
+        TEST(a_tree_with_a_cycle_is_refused),
         TESTS_END,
     };
 

@@ -26,7 +26,7 @@ static void converted(const ferry_type *type, const char *loose, size_t len, con
 #define CONVERTED(type, loose, strict)                                                             \
     converted(type, loose, sizeof(loose) - 1, strict, sizeof(strict) - 1)
 
-static void what_people_write_becomes_what_is_sent(void) {
+static void written_values_become_message_values(void) {
     CONVERTED(&color_type, "\xa3RED", "\x01");
     CONVERTED(&color_type,
               "\xaa"
@@ -90,7 +90,7 @@ static void refused(const ferry_type *type, const char *loose, size_t len, const
 
 #define REFUSED(type, loose, said) refused(type, loose, sizeof(loose) - 1, said)
 
-static void mistakes_are_refused_with_what_was_meant(void) {
+static void mistakes_are_refused_with_a_suggestion(void) {
     REFUSED(&color_type,
             "\xa4"
             "BLEU",
@@ -116,8 +116,7 @@ static void mistakes_are_refused_with_what_was_meant(void) {
             "a\x01\xa4leaf\x81\xa4tiny\x02\xa1"
             "a\x02",
             "args.a: it occurs twice");
-    REFUSED(&args_type, "\x92\x01\x82\xa4tiny\x01\xa4tiny\x02",
-            "args.leaf.tiny: it occurs twice");
+    REFUSED(&args_type, "\x92\x01\x82\xa4tiny\x01\xa4tiny\x02", "args.leaf.tiny: it occurs twice");
     REFUSED(&args_type, "\x92\x01\x81\xa4tiyn\x01",
             "args.leaf: there is no 'tiyn': did you mean 'tiny'?");
     REFUSED(&args_type, "\x92\x01\x81\xa4tiny\xcd\x01\x00", "args.leaf.tiny: expected i8, got 256");
@@ -126,7 +125,7 @@ static void mistakes_are_refused_with_what_was_meant(void) {
     REFUSED(&marks_type, "\x92\x01", "args: a count is larger than the remaining bytes");
 }
 
-static void what_is_received_becomes_what_people_read(void) {
+static void received_values_become_readable_values(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0}, shown = {0}, back = {0};
     static const Leaf leaf = {1, "n", 2, NULL};
     static const Size size = {"k", 5};
@@ -146,13 +145,13 @@ static void what_is_received_becomes_what_people_read(void) {
                                   "BLUE",
                                   11));
     CU_ASSERT_PTR_NOT_NULL(memmem(shown.data, shown.len, "\xa3raw\xa3raw", 8));
-    /* And it can be sent again. */
+    /* The formatted value can be converted back and sent again. */
     CU_ASSERT_EQUAL(schema_convert(&tree_type, (Span){shown.data, shown.len}, "v", &back, NULL), 0);
     CU_ASSERT_EQUAL(
         schema_format(&tree_type, (Span){(const uint8_t *)"\x80", 1}, "v", &shown, NULL), -EINVAL);
 }
 
-static void keys_that_are_no_text_become_text(void) {
+static void keys_of_other_types_become_text(void) {
     CLEANUP(buffer_deinit) Buffer shown = {0};
     typedef struct Entry {
         int32_t key;
@@ -197,11 +196,11 @@ static void the_example_of_an_empty_union_is_an_empty_map(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_people_write_becomes_what_is_sent),
+        TEST(written_values_become_message_values),
         TEST(arguments_come_in_order_or_by_name),
-        TEST(mistakes_are_refused_with_what_was_meant),
-        TEST(what_is_received_becomes_what_people_read),
-        TEST(keys_that_are_no_text_become_text),
+        TEST(mistakes_are_refused_with_a_suggestion),
+        TEST(received_values_become_readable_values),
+        TEST(keys_of_other_types_become_text),
         TEST(examples_show_every_field_and_end),
         TEST(the_example_of_an_empty_union_is_an_empty_map),
         TESTS_END,
