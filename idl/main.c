@@ -43,7 +43,8 @@ static const IdlCommand commands[] = {
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
 static int misuse(const char *problem, const char *what) {
-    fprintf(stderr, "ferry-idl: %s%s\nTry 'ferry-idl --help'.\n", problem, what);
+    complain("%s%s", problem, what);
+    fputs("Try 'ferry-idl --help'.\n", stderr);
     return 2;
 }
 
@@ -103,7 +104,7 @@ int main(int argc, char **argv) {
 
     for (int i = 1; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(usage, stdout);
+            fwrite(usage, 1, sizeof(usage) - 1, stdout);
             return 0;
         }
         if (strcmp(argv[i], "--version") == 0) {
@@ -131,7 +132,7 @@ int main(int argc, char **argv) {
     if (r == 0)
         r = command->run(&options);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "ferry-idl: cannot write: %s\n", strerror(errno));
+        complain("cannot write standard output: %s", strerror(errno));
         r = 1;
     }
     free(options.files);

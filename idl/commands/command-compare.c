@@ -16,7 +16,7 @@
 static int summary(const Program *program, const Options *options, const char *good) {
     reports_print(&program->reports, stderr, options->colour);
     if (program->reports.n_errors == 0 && good)
-        printf("%s\n", good);
+        print_line(stdout, good);
     return program->reports.n_errors > 0;
 }
 
@@ -72,7 +72,7 @@ static char *output_of(char *const argv[], size_t *ret_len) {
     if (stream)
         fclose(stream);
     if (r != 0)
-        fprintf(stderr, "ferry-idl: cannot run '%s': %s\n", argv[0], strerror(r));
+        complain("cannot run '%s': %s", argv[0], strerror(r));
     if (r != 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         free(text);
         return NULL;
@@ -121,7 +121,7 @@ int command_diff(Options *options) {
             r |= diff_service(&program, options, file, d);
         }
     if (file && !has_service) {
-        fprintf(stderr, "ferry-idl: '%s' has no service to compare\n", options->files[0]);
+        complain("'%s' has no service to compare", options->files[0]);
         r = NOT_COMPARED;
     }
     /* Breaking changes are printed in any case. */

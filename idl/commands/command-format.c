@@ -25,7 +25,7 @@ static int format(const Options *options, const char *path) {
     if (r == 0 && options->check) {
         r = text.len != file->source.len || memcmp(data, file->source.text, text.len) != 0;
         if (r)
-            fprintf(stderr, "%s: not canonical: run 'ferry-idl format -i' on it\n", path);
+            complain("%s is not canonical: run 'ferry-idl format -i' on it", path);
     } else if (r == 0 && options->in_place) {
         r = write_file(path, data, text.len);
     } else if (r == 0) {

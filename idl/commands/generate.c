@@ -65,7 +65,7 @@ int write_file(const char *path, const void *data, size_t len) {
     target = realpath(path, NULL); /* a link stays, and its target is replaced */
     good = replace(target ? target : path, data, len);
     if (!good)
-        fprintf(stderr, "ferry-idl: cannot write '%s': %s\n", path, strerror(errno));
+        complain("cannot write '%s': %s", path, strerror(errno));
     free(target);
     return good ? 0 : 1;
 }

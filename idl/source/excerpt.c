@@ -45,6 +45,13 @@ static int char_width(const char *p, size_t len) {
     return 1;
 }
 
+/* The columns of a character as print_text() prints it: each escaped byte takes 4. */
+static int shown_width(const Piece *piece, const char *p, size_t len) {
+    if (!text_is_safe(p, len))
+        return 4 * (int)len;
+    return piece->is_text ? char_width(p, len) : 1;
+}
+
 static Piece piece_of(Place place) {
     const char *text = place.source->text, *end = text + place.source->len, *at = text + place.at;
     Piece piece = {.start = at};
@@ -78,10 +85,14 @@ static Piece piece_of(Place place) {
 
 static void print_text(const Piece *piece, FILE *to) {
     fputs(piece->cut_before ? "..." : "", to);
-    for (const char *p = piece->start; p < piece->end; p++) {
-        unsigned char c = (unsigned char)*p;
+    for (const char *p = piece->start; p < piece->end;) {
+        size_t n = char_len(piece, p);
 
-        fputc((c < 0x20 && c != '\t') || c == 0x7F || (c >= 0x80 && !piece->is_text) ? '?' : c, to);
+        if (text_is_safe(p, n))
+            fwrite(p, 1, n, to);
+        else
+            text_print_escaped(to, p, n);
+        p += n;
     }
     fputs(piece->cut_behind ? "...\n" : "\n", to);
 }
@@ -95,7 +106,7 @@ static void print_caret(const Piece *piece, Place place, FILE *to) {
     while (p < at && p < piece->end) {
         size_t n = char_len(piece, p);
 
-        fprintf(to, "%*s", *p == '\t' ? 0 : piece->is_text ? char_width(p, n) : 1, "");
+        fprintf(to, "%*s", *p == '\t' ? 0 : shown_width(piece, p, n), "");
         if (*p == '\t')
             fputc('\t', to);
         p += n;
@@ -104,7 +115,7 @@ static void print_caret(const Piece *piece, Place place, FILE *to) {
     for (bool first = true; p < end && p < piece->end; first = false) {
         size_t n = char_len(piece, p);
 
-        for (int i = first; i < (piece->is_text ? char_width(p, n) : 1); i++)
+        for (int i = first; i < shown_width(piece, p, n); i++)
             fputc('~', to);
         p += n;
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "idl/source/excerpt.h"
 
 typedef struct Report {
@@ -62,6 +63,33 @@ void report_also(Reports *reports, Place place, const char *format, ...) {
     va_end(args);
 }
 
+static void print_on_line(FILE *to, const char *text) {
+    while (*text) {
+        size_t len = strcspn(text, "\n\t");
+
+        text_print_safe(to, text, len);
+        text += len;
+        if (*text)
+            text_print_escaped(to, text++, 1);
+    }
+}
+
+void print_line(FILE *to, const char *text) {
+    print_on_line(to, text);
+    fputc('\n', to);
+}
+
+void complain(const char *format, ...) {
+    char text[4096];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    fputs("ferry-idl: ", stderr);
+    print_line(stderr, text);
+}
+
 static void print_one(const Report *report, FILE *to, bool colour) {
     static const char *const names[] = {"error", "warning", "note"};
     static const char *const colours[] = {"\033[1;31m", "\033[1;35m", "\033[1;36m"};
@@ -70,15 +98,19 @@ static void print_one(const Report *report, FILE *to, bool colour) {
     unsigned line, column;
 
     if (!report->place.source) {
-        fprintf(to, "ferry-idl: %s%s:%s %s\n", on, names[report->severity], off, report->text);
+        fprintf(to, "ferry-idl: %s%s:%s ", on, names[report->severity], off);
+        print_line(to, report->text);
         return;
     }
     place_find(report->place, &line, &column);
-    fprintf(to, "%s:%u:%u: %s%s:%s %s\n", report->place.source->path, line, column, on,
-            names[report->severity], off, report->text);
+    print_on_line(to, report->place.source->path);
+    fprintf(to, ":%u:%u: %s%s:%s ", line, column, on, names[report->severity], off);
+    print_line(to, report->text);
     excerpt_print(report->place, to);
-    if (report->hint)
-        fprintf(to, "      = hint: %s\n", report->hint);
+    if (report->hint) {
+        fputs("      = hint: ", to);
+        print_line(to, report->hint);
+    }
     if (report->also)
         print_one(report->also, to, colour);
 }

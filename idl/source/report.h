@@ -34,3 +34,10 @@ void report_also(Reports *reports, Place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 void reports_print(const Reports *reports, FILE *to, bool colour);
+
+/* Prints a text and ends the line. Characters that could control a terminal, or look like another
+ * line, are escaped: names and texts come from the interface file. */
+void print_line(FILE *to, const char *text);
+
+/* Prints "ferry-idl: " and a message on standard error, as print_line() does. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -55,5 +55,27 @@ with tempfile.TemporaryDirectory() as work:
         f.write_text("enum Many {\n" + "".join(f"  V{i}\n" for i in range(n_values)) + "}\n// expect: "
                      + ("error: there are more than 8192 values" if status else "V8191") + "\n")
         check(f"an enum of {n_values} values", f, [idl, "--stdout", str(f)], status)
+# Text of an interface file, its name and words of the command line cannot control the terminal, or look like a report.
+CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffd]")
+HOSTILE = "a\x1b[2J\x9b1m\u202e\u2028"
+FILES = {"annotation": f'service A {{ void a() (timeout = "{HOSTILE}\\n/x.thrift:1:1: error: forged") }}',
+         "include": f'include "{HOSTILE}.thrift"', "expected": f'struct "{HOSTILE}"', "enum": f'enum A {{ B = "{HOSTILE}" }}',
+         "extra": f"struct A {{ }} {HOSTILE}", "line": f'struct A {{ 1: i9 a }} // {HOSTILE}', "carriage return": "struct A\r/* \r */ b",
+         "constant": f'const i32 A = "{HOSTILE}\\tb"', "not UTF-8": "struct A { 1: i9 a } // \udc9b\udcff"}
+with tempfile.TemporaryDirectory() as work:
+    name = pathlib.Path(work) / f"{HOSTILE}.thrift"
+    commands = [(what, [idl, "--stdout", str(name)], text) for what, text in FILES.items()]
+    commands += [("format", [idl, "format", "--check", str(name)], "struct  A { }"), ("no file", [idl, f"{work}/{HOSTILE}"], ""),
+                 ("an option", [idl, f"--{HOSTILE}"], ""), ("no folder", [idl, "-o", f"{work}/{HOSTILE}", str(name)], "struct A { }"),
+                 ("nothing to compare", [idl, "diff", "--live", "ipc:///x", str(name)], "struct A { }")]
+    for what, command, text in commands:
+        n += 1
+        name.write_bytes(text.encode(errors="surrogateescape"))
+        done = subprocess.run(command, capture_output=True, timeout=60)
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        found = CONTROLS.search(said) or re.search("^/x.thrift", said, re.M)
+        if found or "\\x1b" not in said and what not in ("carriage return", "not UTF-8") or done.returncode == 0:
+            failed += 1
+            print(f"{what}: {done.returncode} {found}: {said!r}")
 print(f"{n} files, {failed} failures")
 sys.exit(failed > 0 or n == 0)

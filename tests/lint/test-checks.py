@@ -150,7 +150,9 @@ for file, line in [
         ("broker/main.c", 'fprintf(stderr, "%s", name);'),
         ("broker/main.c", "puts(name);"),
         ("broker/main.c", "write(STDERR_FILENO, name, len);"),
-        ("rpc/link/hub/hub.c", 'printf("%d", n);')]:
+        ("rpc/link/hub/hub.c", 'printf("%d", n);'),
+        ("idl/commands/planted.c", 'fprintf(stderr, "%s", path);'),
+        ("idl/check/planted.c", "fputs(name, stderr);")]:
     refuse("prints", f"{file}:2: ", {file: function(line)})
 for file, line in [
         ("clients/cli/commands/pub.c", 'printf("%" PRIu64 ",\\n", n);'),
@@ -160,6 +162,9 @@ for file, line in [
         ("clients/cli/commands/pub.c", 'out_format(stdout, "%s", topic);'),
         ("clients/cli/run/exec.c", "n = write(fd, data, len);"),
         ("clients/cli/terminal/out.c", "fwrite(data, 1, len, to);"),
+        ("idl/commands/planted.c", "fwrite(data, 1, len, stdout);"),
+        ("idl/main.c", "fputs(\"ferry-idl\\n\", stdout);"),
+        ("idl/source/report.c", 'fprintf(to, "%s", on);'),
         ("broker/stores/log.c", "write(fd, data, len);"),
         ("broker/stores/log.c", 'fprintf(file, "%s", name);')]:
     accept("prints", {file: function(line)})
