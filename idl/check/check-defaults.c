@@ -4,9 +4,9 @@
 #include "idl/check/check-private.h"
 
 /*
- * A struct literal takes the defaults of the fields that it leaves out. So a default can lead back
- * to itself, through literals, constants and other structs: `struct A { 1: list<A> kids = [{}] }`.
- * Its value would be endless. This is a depth-first search over defaults, constants and structs.
+ * A struct literal takes the defaults of the fields that it leaves out. So a default can contain
+ * itself, through literals, constants and other structs: `struct A { 1: list<A> kids = [{}] }`. Its
+ * value would be endless. The check is a depth-first search over defaults, constants and structs.
  */
 typedef struct Search {
     Program *program;
@@ -15,8 +15,8 @@ typedef struct Search {
 
 static void search_default(Search *search, Field *field);
 
-/* Begins the visit of one node; false if the node needs no visit. A node that is open already is on
- * the path that led here. */
+/* Begins the visit of a node. False: the node needs no visit. If the node is already open, it is on
+ * the path that led here, and the default contains itself. */
 static bool enter(Search *search, int *state, Place place, const char *name) {
     if (*state == STATE_DONE)
         return false;

@@ -27,12 +27,12 @@ void check_c_name(Program *program, const Annotation *annotations) {
         report_error(&program->reports, own->value_place, NULL, "'%s' cannot be a name in C", name);
 }
 
-/* Compares with the fields before it. FIELDS_MAX bounds the time. */
+/* Compares the field with the fields before it. FIELDS_MAX limits the time. */
 static void check_unique(Program *program, const Field *first, const Field *field) {
     for (const Field *before = first; before != field; before = before->next) {
         if (before->id == field->id && field->has_id) {
             report_error(&program->reports, field->id_place, NULL,
-                         "the number %lld belongs to '%s' already", (long long)field->id,
+                         "the number %lld already belongs to '%s'", (long long)field->id,
                          before->name.text);
             report_also(&program->reports, before->name.place, "here");
         }
@@ -47,16 +47,15 @@ void check_fields(Program *program, const File *file, Field *first, bool are_arg
 
     for (Field *field = first; field; field = field->next, n++) {
         if (n == FIELDS_MAX) {
-            report_error(&program->reports, field->name.place,
-                         "put some into a struct of their own", "there are more than %d fields",
-                         FIELDS_MAX);
+            report_error(&program->reports, field->name.place, "put some of them into a struct",
+                         "there are more than %d fields", FIELDS_MAX);
             return;
         }
         if (!field->has_id)
             field->id = automatic--;
         else if (field->id < INT16_MIN || field->id > INT16_MAX)
             report_error(&program->reports, field->id_place, NULL,
-                         "a field's number has 16 bits: -32768 to 32767");
+                         "a field's number must fit into 16 bits: -32768 to 32767");
         else if (field->id <= 0)
             report(&program->reports, SEVERITY_WARNING, field->id_place, NULL,
                    "field numbers start at 1: the compiler gives lower ones to fields without a "

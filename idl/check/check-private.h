@@ -7,10 +7,10 @@
 
 enum { STATE_NEW, STATE_OPEN, STATE_DONE }; /* Definition.state */
 
-/* Real files stay far below these limits. They bound the time that a hostile file takes. */
+/* Limits of the time that a hostile file takes. Real files stay far below them. */
 enum {
-    FIELDS_MAX = 1024, /* of a definition; methods and includes too */
-    VALUES_MAX = 8192, /* of an enum */
+    FIELDS_MAX = 1024, /* fields of a definition; also methods and includes */
+    VALUES_MAX = 8192, /* values of an enum */
 };
 
 /* ---- check.c ---- */
@@ -26,7 +26,7 @@ void check_c_name(Program *program, const Annotation *annotations);
 
 void resolve_type(Program *program, const File *file, Type *type, bool stream_allowed);
 
-/* Refuses a typedef that leads back to itself. */
+/* Refuses a typedef that refers to itself. */
 void check_typedef(Program *program, Definition *definition);
 
 /* ---- check-fields.c ---- */

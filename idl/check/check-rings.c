@@ -52,7 +52,7 @@ typedef struct RingNode {
     bool on_stack;
 } RingNode;
 
-/* Visits the struct nodes[at]. Definition.state is a struct's index in nodes. */
+/* Visits the struct nodes[at]. Definition.state is the index of a struct in nodes. */
 static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
     RingNode *node = &nodes[at];
 
@@ -92,9 +92,10 @@ static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
     }
 }
 
-/* Turns the fields of rings of structs into pointers: the required fields, or all other fields. */
+/* Turns the fields of structs that contain each other into pointers: the required fields, or all
+ * other fields. */
 static void make_pointers(Program *program, const File *file, bool required) {
-    /* Depth is reported in the first round. */
+    /* The first round has reported a depth that is too large. */
     Rings rings = {.program = program, .too_deep = required};
     RingNode *nodes;
     int n = 0;
@@ -127,9 +128,10 @@ static void make_pointers(Program *program, const File *file, bool required) {
 }
 
 /*
- * A C struct cannot contain itself. All fields of a ring become pointers, so that the result does
- * not depend on the order of definitions. A ring of required fields alone is left for the second
- * round.
+ * A C struct cannot contain itself. All fields through which structs contain each other become
+ * pointers, so that the result does not depend on the order of definitions. The first round skips
+ * required fields; the second round handles structs that contain each other through required fields
+ * only.
  */
 void break_rings(Program *program, const File *file) {
     make_pointers(program, file, false);

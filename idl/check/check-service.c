@@ -149,7 +149,7 @@ static void check_streams(Program *program, const Function *function) {
             continue;
         if (stream)
             report_error(&program->reports, field->type->place, NULL,
-                         "a method takes one stream at most");
+                         "a method takes at most one stream");
         if (field->value || field->presence != PRESENCE_DEFAULT)
             report_error(&program->reports, field->name.place, NULL,
                          "a stream has no default and is never absent");
@@ -208,7 +208,7 @@ static void check_extends(Program *program, const File *file, Definition *servic
     /* A service must be defined before it is extended, so no service can extend itself. */
     if (service->base->state != STATE_DONE) {
         report_error(&program->reports, service->extends.place,
-                     service->base == service ? NULL : "put the extended one first",
+                     service->base == service ? NULL : "define the extended service first",
                      service->base == service ? "the service '%s' extends itself"
                                               : "the service '%s' is extended before it is defined",
                      service->base->name.text);

@@ -42,7 +42,7 @@ bool types_equal(const Type *a, const Type *b) {
     return (!a->key || types_equal(a->key, b->key)) && (!a->item || types_equal(a->item, b->item));
 }
 
-/* Names that other languages have for base types. */
+/* The ferry names of base types of other languages. */
 static const char *usual_name(const char *name) {
     static const char *const names[][2] = {
         {"int", "i32"},        {"integer", "i32"},    {"int8", "i8"},      {"int16", "i16"},
@@ -103,11 +103,12 @@ void check_typedef(Program *program, Definition *definition) {
         if (type->target->kind != DEFINITION_TYPEDEF)
             return;
         if (type->target == definition || i == PROGRAM_DEPTH_MAX) {
-            report_error(&program->reports, definition->name.place, NULL,
-                         type->target == definition
-                             ? "the typedef '%s' leads back to itself"
-                             : "the typedef '%s' leads back to itself, or through too many others",
-                         definition->name.text);
+            report_error(
+                &program->reports, definition->name.place, NULL,
+                type->target == definition
+                    ? "the typedef '%s' refers to itself"
+                    : "the typedef '%s' refers to itself, or to a chain of too many typedefs",
+                definition->name.text);
             definition->type->target = NULL;
             return;
         }

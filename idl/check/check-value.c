@@ -48,7 +48,7 @@ const Field *pair_field(const Definition *owner, const Pair *pair) {
     return NULL;
 }
 
-/* Constants that use constants can double the number of values with every line. */
+/* If constants use constants, each line can double the number of values. */
 static bool is_too_much(Checked *checked, const Value *value) {
     if (++checked->program->n_values == PROGRAM_VALUES_MAX)
         report_error(&checked->program->reports, value->place, NULL,
@@ -65,7 +65,7 @@ static EnumValue *find_enum_value(const Definition *definition, const char *name
     return NULL;
 }
 
-/* True for a constant other than the one that is being checked. */
+/* True: the definition is a constant, and is not being checked at the moment. */
 static bool is_const(const Definition *definition) {
     return definition->kind == DEFINITION_CONST && definition->state != CONSTANT_OPEN;
 }
@@ -84,7 +84,7 @@ static const char *enum_hint(Program *program, const Definition *definition, con
                    : NULL;
 }
 
-/* The enum of this name, also through typedefs; NULL if there is no such enum. */
+/* The enum with this name, also through typedefs; NULL: no enum has this name. */
 static const Definition *find_enum(const File *file, const char *name) {
     const Definition *found = program_find(file, name);
 
@@ -93,8 +93,9 @@ static const Definition *find_enum(const File *file, const char *name) {
     return found && found->kind == DEFINITION_ENUM ? found : NULL;
 }
 
-/* Where an enum is wanted, the last part of the name decides, as in Apache Thrift. The part before
- * it names the enum, its file or both, or it is a mistake that other compilers overlook. */
+/* If the type is an enum, the last part of the name selects the value, as in Apache Thrift. The
+ * part before it is the name of the enum, of its file, or of both. Otherwise it is a mistake that
+ * other compilers overlook. */
 static void resolve_in_enum(Checked *checked, const Definition *wanted, const char *prefix,
                             const char *last, Value *value) {
     const Definition *named = prefix ? find_enum(checked->file, prefix) : NULL;
@@ -106,7 +107,8 @@ static void resolve_in_enum(Checked *checked, const Definition *wanted, const ch
                value->text, named->name.text, checked->what, wanted->name.text, last);
 }
 
-/* "Enum.VALUE", "file.Enum.VALUE", "CONST", "file.CONST"; where an enum is wanted also "VALUE". */
+/* Resolves "Enum.VALUE", "file.Enum.VALUE", "CONST" and "file.CONST", and "VALUE" if the type is an
+ * enum. */
 static void resolve_name(Checked *checked, const Type *type, Value *value) {
     const char *dot = strrchr(value->text, '.'), *last = dot ? dot + 1 : value->text;
     Program *program = checked->program;
@@ -138,8 +140,8 @@ static void resolve_name(Checked *checked, const Type *type, Value *value) {
                  value->text);
 }
 
-/* A constant must be checked before it is used, and it may come later in the file. The reference of
- * a constant to itself is cut, so that no later walk follows it. */
+/* Checks a constant before its first use, because it may be defined later in the file. If a
+ * constant refers to itself, the reference is removed, so that no later walk follows it. */
 static void check_constant(Checked *checked, Value *value) {
     Definition *constant = value->constant;
 
@@ -221,10 +223,10 @@ typedef struct Seen {
     char key[];
 } Seen;
 
-/* A text that is equal for equal values. NULL after a reported error. */
+/* Returns a text that is equal for equal values. NULL after a reported error. */
 static const char *spelling(Checked *checked, const Type *type, const Value *value);
 
-/* The length comes first, so that no text can look like the end of another. */
+/* The length comes first, so that a text cannot look like the end of another one. */
 static void put_spelling(Buffer *to, const char *text) {
     char len[24];
 
@@ -232,8 +234,7 @@ static void put_spelling(Buffer *to, const char *text) {
     buffer_append(to, text, strlen(text));
 }
 
-/* Equal sets in another order count as different here; they are rare, and the codec refuses them.
- * */
+/* Equal sets in another order count as different. They are rare, and the codec refuses them. */
 static const char *spelling_of_items(Checked *checked, const Type *type, const Value *is) {
     const Type text = {.kind = TYPE_STRING};
     const Type *key_type = type->kind == TYPE_MAP ? type->key : &text;
@@ -280,8 +281,8 @@ static const char *spelling(Checked *checked, const Type *type, const Value *val
     }
 }
 
-/* Takes out elements of a set, or keys of a map, that are equal to an earlier one. The last value
- * of a key wins, as in other languages. */
+/* Removes elements of a set, or keys of a map, that are equal to an earlier one. The last value of
+ * a key wins, as in other languages. */
 static void remove_duplicates(Checked *checked, const Type *type, Value *value, bool keys) {
     Seen *seen = NULL;
     Pair **link, *pair;
@@ -400,8 +401,8 @@ static Value *copy_value(Program *program, const Value *value) {
     return copy;
 }
 
-/* A constant of another type is used as if its literal stood here: checking changes a literal, and
- * the constant keeps its own. */
+/* Replaces a constant of another type by a copy of its literal. The check changes the copy, and the
+ * constant keeps its own literal. */
 static void become_literal(Program *program, Value *value, const Value *literal) {
     value->kind = literal->kind;
     value->constant = NULL;

@@ -17,7 +17,7 @@ static void check_enum(Program *program, Definition *definition) {
         if (value->number < INT32_MIN || value->number > INT32_MAX) {
             report_error(&program->reports,
                          value->has_number ? value->number_place : value->name.place, NULL,
-                         "an enum's value has 32 bits: -2147483648 to 2147483647");
+                         "an enum's value must fit into 32 bits: -2147483648 to 2147483647");
             value->number = 0;
         }
         next = value->number + 1;
@@ -71,7 +71,7 @@ static void check_message(Program *program, const Definition *definition) {
                  "'message' must name a string field of the exception");
 }
 
-/* ---- the whole ---- */
+/* ---- the whole file ---- */
 
 static void check_headers(Program *program, const File *file) {
     static const char *const scopes[] = {
@@ -159,7 +159,7 @@ void check_file(Program *program, File *file) {
         if (definition_has_fields(d))
             check_endless(program, d, 0);
     break_rings(program, file);
-    /* All types are known from here on. Values and services need them. */
+    /* All types are known now, which the checks of values and services need. */
     for (Definition *d = file->definitions; d; d = d->next)
         d->state = STATE_NEW;
     for (Definition *d = file->definitions; d; d = d->next) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds, reads, parses and checks interface files, each once. See program.h. */
+/* Finds, reads, parses and checks interface files. Each file is read once. See program.h. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static int read_source(Program *program, const char *path, Source *source) {
     return r;
 }
 
-/* A NUL byte ends the text, so that it is reported once. */
+/* The text ends at the first NUL byte, so that NUL bytes are reported once. */
 static void check_encoding(Program *program, Source *source) {
     const char *nul = memchr(source->text, 0, source->len);
 
@@ -82,7 +82,7 @@ static void load_includes(Program *program, File *file, int depth);
 /* Parses a file, loads its includes, and checks it. */
 static void complete(Program *program, File *file, int depth) {
     file->state = FILE_OPEN;
-    file->next = program->files; /* a ring of includes finds it here */
+    file->next = program->files; /* so that an include of this file finds it */
     program->files = file;
     parse_file(file, &program->region, &program->reports);
     load_includes(program, file, depth);
@@ -108,7 +108,8 @@ static File *load(Program *program, const char *path, const FileHeader *from, in
     if (file) {
         free(real);
         if (file->state == FILE_OPEN && from) {
-            report_error(&program->reports, place, "move what both need into a third file",
+            report_error(&program->reports, place,
+                         "move the definitions that both need into a third file",
                          "'%s' includes itself through this file", file->source.path);
             return NULL;
         }

@@ -72,7 +72,7 @@ const char *program_hint(Program *program, const File *file, const char *name,
     const char *dot = strrchr(name, '.'), *nearest;
 
     if (program->reports.n_errors > REPORTS_MAX)
-        return NULL; /* hints are slow, and later errors are not shown */
+        return NULL; /* hints are slow, and further errors are not printed */
     for (const Definition *d = file->definitions; d && n < MAX; d = d->next)
         if (fits(d))
             names[n++] = d->name.text;

@@ -8,8 +8,8 @@
 enum {
     SOURCE_MAX = 16 * 1024 * 1024, /* bytes of one file */
     PROGRAM_DEPTH_MAX = 200,       /* levels of includes, typedefs, constants, structs */
-    PROGRAM_VALUES_MAX = 1 << 20,  /* of all constants and defaults, each use counted */
-    PROGRAM_METHODS_MAX = 1 << 15, /* of all services, with inherited ones */
+    PROGRAM_VALUES_MAX = 1 << 20,  /* values in all constants and defaults, counting each use */
+    PROGRAM_METHODS_MAX = 1 << 15, /* methods of all services, including inherited methods */
 };
 
 typedef struct Program {
@@ -19,8 +19,8 @@ typedef struct Program {
     const char *const *include_dirs;
     size_t n_include_dirs;
     unsigned n_sources;
-    size_t n_values; /* checked so far; a value counts each time */
-    bool closed;     /* reads no files: for text from outside */
+    size_t n_values; /* values checked so far; a value counts at each use */
+    bool closed;     /* true: reads no files, because the text comes from outside */
 } Program;
 
 void program_init(Program *program);
@@ -38,11 +38,11 @@ File *program_load_text(Program *program, const char *name, const char *text, si
 
 /* ---- names ---- */
 
-/* The definition that a name ("Range", "shared.Range") means in a file, or NULL. */
+/* The definition that a name ("Range", "shared.Range") refers to in a file, or NULL. */
 Definition *program_find(const File *file, const char *name);
 
-/* Adds a definition to its file's names. If the name is taken, returns the earlier definition,
- * which stays. */
+/* Adds a definition to its file's names. If the name is taken, keeps and returns the earlier
+ * definition. */
 Definition *program_declare(Program *program, File *file, Definition *definition);
 
 /* A hint for an unknown name: "did you mean 'Range'?"; NULL if no name is similar. */

@@ -12,7 +12,7 @@
 #include "idl/commands/compare.h"
 #include "idl/emit/c-names.h"
 
-/* Prints the reports, or the message good if there are no errors; good may be NULL. */
+/* Prints the reports. If there are no errors, prints the message `good`, which may be NULL. */
 static int summary(const Program *program, const Options *options, const char *good) {
     reports_print(&program->reports, stderr, options->colour);
     if (program->reports.n_errors == 0 && good)
@@ -37,7 +37,7 @@ int command_check(Options *options) {
         new_file = program_load(&program, options->files[1]);
     if (new_file && program.reports.n_errors == 0)
         compare_files(&program, old_file, new_file);
-    r = summary(&program, options, "nothing breaks");
+    r = summary(&program, options, "no breaking changes");
     program_deinit(&program);
     return r;
 }
@@ -46,7 +46,7 @@ int command_check(Options *options) {
 
 extern char **environ;
 
-/* The NUL-terminated output of a command. NULL if the command failed and has printed why. */
+/* The NUL-terminated output of a command. NULL: the command failed and has printed the reason. */
 static char *output_of(char *const argv[], size_t *ret_len) {
     posix_spawn_file_actions_t actions;
     char *text = NULL;
@@ -124,7 +124,7 @@ int command_diff(Options *options) {
         complain("'%s' has no service to compare", options->files[0]);
         r = NOT_COMPARED;
     }
-    /* Breaking changes are printed in any case. */
+    /* summary() prints breaking changes also if a service was not compared. */
     if (summary(&program, options,
                 r == 0 ? "callers of the running services can use this file" : NULL) != 0 &&
         r == 0)

@@ -6,7 +6,7 @@
 #include "idl/commands/commands.h"
 #include "idl/syntax/format.h"
 
-/* Formatting needs the file alone: its includes need not exist. */
+/* Formatting needs only the file; its includes need not exist. */
 static int format(const Options *options, const char *path) {
     CLEANUP(buffer_deinit) Buffer text = {0};
     const char *data;

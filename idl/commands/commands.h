@@ -11,7 +11,7 @@ typedef struct Options {
     const char **include_dirs;
     size_t n_include_dirs;
     const char *out_dir;
-    const char *name; /* base name of the written files; NULL: the interface file's */
+    const char *name; /* base name of the written files; NULL: that of the interface file */
     const char *depfile;
     const char *live; /* the URL of a broker */
     const char *version;
@@ -26,6 +26,7 @@ int command_format(Options *options);
 /* Reads a file and its includes, and prints their errors. Returns NULL if there is an error. */
 File *load_and_report(Program *program, const Options *options, const char *path);
 
-/* Replaces a file whose content differs; an unchanged file keeps its time, so builds do not run
- * again. Keeps its mode, and follows a symbolic link. Returns 0, or 1 after printing the error. */
+/* Replaces a file if its content differs. An unchanged file keeps its time, so that builds do not
+ * run again. Keeps the mode of the file, and follows a symbolic link. Returns 0, or 1 after
+ * printing the error. */
 int write_file(const char *path, const void *data, size_t len);

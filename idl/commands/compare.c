@@ -33,8 +33,8 @@ static void breaks(Compare *c, Place place, const char *hint, const char *format
 
 /* ---- types ---- */
 
-/* Definitions match if they have one name on the wire or in the file. Their contents are compared
- * where they are defined. */
+/* Definitions match if they have the same name in messages or in the file. Other functions compare
+ * their contents. */
 static bool same_definition(Compare *c, const Definition *a, const Definition *b) {
     return strcmp(wire_name(c->program, a), wire_name(c->program, b)) == 0 ||
            strcmp(a->name.text, b->name.text) == 0;
@@ -45,7 +45,7 @@ static bool same_type(Compare *c, const Type *a, const Type *b) {
 
     if (!x || !y)
         return x == y;
-    /* Typedefs of one name are compared where they are defined. */
+    /* Typedefs with the same name are compared with the other definitions. */
     if (a->kind == TYPE_NAMED && b->kind == TYPE_NAMED && a->target->kind == DEFINITION_TYPEDEF &&
         b->target->kind == DEFINITION_TYPEDEF && same_definition(c, a->target, b->target))
         return true;
@@ -59,7 +59,8 @@ static bool same_type(Compare *c, const Type *a, const Type *b) {
 
 static const char *type_words(Compare *c, const Type *type);
 
-/* The text of an inner type. A name stays a name, since its definition can be long. */
+/* The text of an inner type. A named type is shown by its name, because its definition can be
+ * long. */
 static const char *inner_words(Compare *c, const Type *type) {
     return type->kind == TYPE_NAMED ? type->name : type_words(c, type);
 }
@@ -108,7 +109,7 @@ static bool check_type(Compare *c, Place place, const char *what, const Type *be
 
 /* ---- fields ---- */
 
-/* True if a program that does not know the field can leave it out. */
+/* True: a program that does not know the field may leave it out. */
 static bool may_be_absent(const Field *field) {
     return field->optional || (field->value && field->presence != PRESENCE_REQUIRED);
 }
@@ -246,7 +247,7 @@ static const Type *stream_of(const Function *function) {
     return NULL;
 }
 
-/* The wire identifies arguments by position: a moved argument would be read as another one. */
+/* Messages identify arguments by position, so a moved argument would be read as another one. */
 static bool has_moved(Compare *c, const Function *now, const Field *before, const Field *there,
                       size_t index) {
     const Field *moved = find_field(now->args, before->name.text);
@@ -286,7 +287,7 @@ static void check_arguments(Compare *c, const Function *before, const Function *
 
     for (size_t i = 0; argument(before, i); i++)
         moved |= has_moved(c, now, argument(before, i), argument(now, i), i);
-    /* After a move, the other positions say nothing new. */
+    /* After a move, the other positions give no further information. */
     for (size_t i = 0; !moved; i++) {
         const Field *a = argument(before, i), *b = argument(now, i);
 
@@ -327,7 +328,7 @@ static const char *time_text(const Function *function, const char *name) {
     return annotation_find(function->annotations, name)->value;
 }
 
-/* Callers take deadlines, retries and caching from the interface that they were compiled from. */
+/* Callers use the deadlines, retries and caching of the interface with which they were compiled. */
 static void check_policy(Compare *c, const Function *before, const Function *now) {
     uint64_t old_ms = time_of(before, "timeout"), new_ms = time_of(now, "timeout");
     const char *name = now->name.text;
@@ -402,11 +403,11 @@ static void check_service(Compare *c, const Definition *before, const Definition
         }
 }
 
-/* ---- the whole ---- */
+/* ---- the whole file ---- */
 
-/* The description of a running service has all types; the new file may include some of them. In
- * includes of two files, the name on the wire must be the same: there, types of other namespaces
- * may have the same name. */
+/* The description of a running service has all types; the new file may include some of them. If the
+ * files have includes, the names in messages must be equal, because types of other namespaces may
+ * have the same name in their file. */
 static const Definition *find_definition(Compare *c, const File *file, const Definition *like) {
     const char *name = wire_name(c->program, like);
     const Definition *found = NULL;
@@ -473,7 +474,7 @@ void compare_files(Program *program, const File *old_file, const File *new_file)
         for (const FileHeader *n = new_file->headers; n; n = n->next)
             if (n->kind == HEADER_INCLUDE && n->file && strcmp(n->prefix, h->prefix) == 0)
                 there = n->file;
-        /* Both versions can include the same file, which needs no comparison. */
+        /* Both versions may include the same file, which needs no comparison. */
         if (there && there != h->file)
             compare_files(program, h->file, there);
     }

@@ -10,9 +10,10 @@
 #include "idl/check/program.h"
 
 /* Reports each breaking change as an error at its place in the new file, or in the old file if the
- * thing was removed. Reports changes that need care as warnings. Both files must have no errors. */
+ * definition was removed. Reports changes that need care as warnings. Both files must have no
+ * errors. */
 void compare_files(Program *program, const File *old_file, const File *new_file);
 
-/* The same for one service and the types that it uses. */
+/* Compares one service and the types that it uses. */
 void compare_services(Program *program, const File *old_file, const File *new_file,
                       const char *name);

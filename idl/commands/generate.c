@@ -31,7 +31,7 @@ static bool is_same(const char *path, const void *data, size_t len) {
     return same;
 }
 
-/* A new file beside the old one takes its place, with its mode. */
+/* Writes a new file with the mode of the old file, and then replaces the old file by it. */
 static bool replace(const char *path, const void *data, size_t len) {
     struct stat old;
     char *temporary;
@@ -62,7 +62,7 @@ int write_file(const char *path, const void *data, size_t len) {
 
     if (is_same(path, data, len))
         return 0;
-    target = realpath(path, NULL); /* a link stays, and its target is replaced */
+    target = realpath(path, NULL); /* a link is kept, and its target is replaced */
     good = replace(target ? target : path, data, len);
     if (!good)
         complain("cannot write '%s': %s", path, strerror(errno));

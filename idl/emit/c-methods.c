@@ -19,7 +19,7 @@ const char *member_name(Emit *emit, const Definition *owner, const Field *field)
 
     if (owner->kind == DEFINITION_UNION && strcmp(name, "which") == 0)
         return "which_";
-    /* C++ refuses a member named like a type that its struct uses. */
+    /* C++ refuses a member with the name of a type that its struct uses. */
     for (const Field *f = names_is_taken(&emit->names, name) ? owner->fields : NULL; f; f = f->next)
         if (strcmp(c_type(emit, f->type), name) == 0)
             return region_printf(&emit->program->region, "%s_", name);

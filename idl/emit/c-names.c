@@ -12,7 +12,7 @@
 static const char *find_namespace(const File *file, const char *scope) {
     const char *name = NULL;
 
-    /* The last one counts, as in Apache Thrift. */
+    /* The last namespace counts, as in Apache Thrift. */
     for (const FileHeader *header = file->headers; header; header = header->next)
         if (header->kind == HEADER_NAMESPACE && strcmp(header->scope.text, scope) == 0)
             name = header->name.text;
@@ -91,7 +91,7 @@ const char *c_name(Program *program, const Definition *definition) {
     const char *name =
         snake_case(program, c_spelling(definition->annotations, definition->name.text));
 
-    /* Service Calc in calc, or in acme.calc. */
+    /* The service Calc in the namespace calc or acme.calc has the prefix as its name. */
     if (definition->kind == DEFINITION_SERVICE &&
         (strcmp(name, prefix) == 0 || (last && strcmp(name, last + 1) == 0)))
         return prefix;
@@ -261,7 +261,7 @@ static bool is_integer_macro(const char *name) {
            (ends_with(name, "_MAX") || ends_with(name, "_MIN") || ends_with(name, "_C"));
 }
 
-/* EINVAL and others of errno.h: there are too many, and each system has its own. */
+/* EINVAL and other names of errno.h. A list of them would be long, and each system has its own. */
 static bool is_errno_macro(const char *name) {
     size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
 
@@ -303,7 +303,7 @@ void names_take(CNames *names, const char *name, Place place) {
         return;
     if (taken) {
         report_error(&names->program->reports, place,
-                     "rename one of them, in C alone with (c.name = \"other_name\")",
+                     "rename one of them, or only its C name with (c.name = \"other_name\")",
                      "two things would be named '%s' in C", name);
         if (taken->place.source)
             report_also(&names->program->reports, taken->place, "the other one is here");

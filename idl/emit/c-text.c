@@ -32,7 +32,7 @@ void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t 
     put(to, "%s", tail);
 }
 
-/* Splits characters that would begin or end a comment. */
+/* Writes text of a comment. Splits characters that would begin or end a comment. */
 static void put_comment_text(Buffer *to, const char *text, size_t len) {
     for (size_t i = 0; i < len; i++)
         put(to,

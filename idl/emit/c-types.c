@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Types as they are spelled in C. See emit.h. */
+/* Spells types in C. See emit.h. */
 
 #include <string.h>
 
@@ -26,8 +26,8 @@ static const char *const base_types[] = {"bool",         "int8_t",      "int16_t
                                          "int32_t",      "int64_t",     "double",
                                          "const char *", "ferry_bytes", "ferry_uuid"};
 
-/* The name of a type inside a longer name, in this file. A typedef of a container keeps its own
- * name: in C it may be another file's type. */
+/* The name of a type inside a longer name of this file. A typedef of a container keeps its own
+ * name, because in C it may be a type of another file. */
 static const char *part(Emit *emit, const File *file, const Type *type) {
     const Type *is = type_true(type);
     Region *region = &emit->program->region;
@@ -50,7 +50,7 @@ static bool is_common(const Type *type) {
     return type->kind != TYPE_MAP && kind_of(type->item) <= TYPE_UUID;
 }
 
-/* Does a name in the type belong to this file? */
+/* True: a name in the type belongs to this file. */
 static bool mentions(const Type *type, const File *file) {
     if (!type)
         return false;
@@ -71,7 +71,7 @@ static Container *find_container(const Emit *emit, const char *rule, const Type 
     return NULL;
 }
 
-/* The rule's name, or the first that is free with underscores behind it. */
+/* The name by the rule, with as many underscores at the end as it needs to be free. */
 static const char *free_name(Emit *emit, const File *file, const char *rule, bool map) {
     const char *name = rule;
     bool taken = true;
@@ -97,7 +97,7 @@ Container *container_of(Emit *emit, const Type *type) {
 
     if (container)
         return container;
-    /* Inner containers come first, since tables are written in this order. */
+    /* Inner containers come first, because tables are written in this order. */
     if (is->key && is_container(is->key))
         container_of(emit, is->key);
     if (is_container(is->item))

@@ -9,7 +9,7 @@
 
 #include "idl/emit/emit.h"
 
-/* A text that is too long for a literal is an array of its own. */
+/* A text that is too long for a literal becomes an array. */
 static const char *long_text(Emit *emit, const char *text, size_t len, Hoist *hoist) {
     Region *region = &emit->program->region;
     const char *name =
@@ -54,7 +54,7 @@ static const char *real(Emit *emit, const Value *value) {
     char shortest[64];
 
     snprintf(shortest, sizeof(shortest), "%.17g", number);
-    /* Finds the shortest text that reads back as the same number. */
+    /* Find the shortest text that is read as the same number. */
     for (int digits = 1; digits < 17; digits++) {
         char shorter[64];
 
@@ -126,7 +126,7 @@ static const Value *member(const Definition *owner, const Value *value, const Fi
     return NULL;
 }
 
-/* A value behind a pointer needs an object: an array of one. */
+/* A value behind a pointer needs an object: an array with one element. */
 static const char *pointed_to(Emit *emit, const Type *type, const Value *value, Hoist *hoist) {
     Region *region = &emit->program->region;
     const char *inside = c_value(emit, type, value, hoist);
@@ -213,7 +213,7 @@ const char *c_value(Emit *emit, const Type *type, const Value *value, Hoist *hoi
     const Type *is = type_true(type);
     const Value *set = value_true(value);
 
-    /* Constants that use constants can double the number of values with every line. */
+    /* If constants use constants, each line can double the number of values. */
     if (++emit->n_values >= PROGRAM_VALUES_MAX) {
         if (emit->n_values == PROGRAM_VALUES_MAX)
             report_error(&emit->program->reports, value->place, NULL,

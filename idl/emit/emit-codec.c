@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The functions that pack and unpack the usual value of a struct, on <ferry/codec.h>. */
+/* Writes the functions that pack and unpack the usual values of a struct, with <ferry/codec.h>. */
 
 #include <string.h>
 
 #include "idl/emit/emit-source.h"
 
 enum {
-    DEPTH_MAX = 8,   /* of structs in structs; one that contains itself is deeper */
-    FIELDS_MAX = 64, /* larger structs would make much code */
-    SCALAR_MAX = 9,  /* bytes of the longest number, as FERRY_PUT_MAX */
+    DEPTH_MAX = 8,   /* levels of structs in structs; a struct that contains itself is deeper */
+    FIELDS_MAX = 64, /* larger structs would need too much code */
+    SCALAR_MAX = 9,  /* bytes of the longest number, like FERRY_PUT_MAX */
     UUID_MAX = 18,
 };
 
@@ -16,7 +16,7 @@ enum {
 
 static bool is_usual(const Type *type, int depth);
 
-/* Unions, sets and maps need checks that the table has already; optional fields would have to be
+/* Unions, sets and maps need checks that the table already has. Optional fields would have to be
  * counted first. */
 static bool are_usual(const Field *fields, int depth) {
     size_t n = 0;
@@ -41,7 +41,7 @@ static bool is_usual(const Type *type, int depth) {
            are_usual(is->target->fields, depth + 1);
 }
 
-/* "i32": the part of the functions' names. NULL: a struct or a list. */
+/* "i32": the part of the function names for a type. NULL: a struct or a list. */
 static const char *name_of(const Type *type) {
     static const char *const names[] = {"bool",   "i8",     "i16",    "i32", "i64",
                                         "double", "string", "binary", "uuid"};
@@ -62,7 +62,7 @@ static bool needs_check(const Type *type) {
 
 /* ---- writing ---- */
 
-/* The expression that writes a value. end: where its room ends. */
+/* The expression that writes a value. end is the end of its room. */
 static const char *put_call(Emit *emit, const Type *type, const char *value, const char *end) {
     Region *region = &emit->program->region;
     const char *name = name_of(type);
@@ -79,7 +79,7 @@ static const char *put_call(Emit *emit, const Type *type, const char *value, con
     return region_printf(region, "ferry_put_%s(at, %s)", *name == 'i' ? "int" : name, value);
 }
 
-/* Each text of a list keeps room for the heads of the following ones. */
+/* Each text of a list leaves room for the heads of the following texts. */
 static void put_list_writer(Emit *emit, const Type *list, const char *value) {
     Region *region = &emit->program->region;
     const Type *item = type_true(list)->item;
@@ -244,7 +244,7 @@ const char *put_codec(Emit *emit, const char *stem, const char *c, const Definit
                       const Field *fields) {
     const char *put_name, *get_name;
 
-    /* Lists as arguments are behind pointers: not usual enough. */
+    /* Lists as arguments are behind pointers, so they are left to the table. */
     for (const Field *f = fields; !owner && f; f = f->next)
         if (kind_of(f->type) == TYPE_LIST)
             return "NULL, NULL";

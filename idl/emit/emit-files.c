@@ -12,7 +12,7 @@ static void reset(Emit *emit) {
     names_deinit(&emit->own);
 }
 
-/* Writes both files twice. The second pass knows the names of all tables, which parameters must not
+/* Writes both files twice. The first pass finds the names of all tables, which parameters must not
  * hide, and the containers that need a table. */
 void emit_files(Emit *emit) {
     emit_header(emit);

@@ -175,7 +175,7 @@ static void put_exceptions(Emit *emit) {
         put_heading(emit, &any,
                     "\n/* ---- exceptions ----\n *\n"
                     " * _in: the exception in an error, or NULL if the error is another one. It "
-                    "lives as long as\n"
+                    "is valid as long as\n"
                     " * the error. _throw_: answers a request with the exception.\n */\n");
         put(&emit->header, "\nconst %s *%s_in(const ferry_error *error);\n", c, c);
         put(&emit->header,
@@ -254,7 +254,7 @@ static void put_service(Emit *emit, const EmitService *s) {
         put_server(emit, m);
 }
 
-/* With --tables, programs use the structs of arguments directly. */
+/* For --tables: programs then use the structs of arguments directly. */
 static void put_arguments(Emit *emit, const EmitService *s) {
     put(&emit->header, "\n/* ---- %s: arguments ---- */\n",
         wire_name(emit->program, s->definition));
@@ -295,9 +295,10 @@ void emit_header(Emit *emit) {
         put(to, "\n");
         put_comment(to, "", emit->file->doc);
     }
-    put(to, "\n/* Structs own nothing. The caller owns what a sent value points to; what a "
-            "received value points\n"
-            " * to belongs to its block. */\n");
+    put(to,
+        "\n/* Structs own no memory. The caller owns the values that a sent value points to. The "
+        "values\n"
+        " * that a received value points to belong to its block. */\n");
     emit_types(emit);
     put_constants(emit);
     put_inits(emit);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The services, containers and names of one file, found before anything is written. See emit.h. */
+/* Finds the services, containers and names of one file before the files are written. See emit.h. */
 
 #include <string.h>
 
@@ -117,7 +117,8 @@ static void find_in_service(Emit *emit, const Definition *service) {
         }
 }
 
-/* Finds containers in the order of the file. Collisions are resolved in this order. */
+/* Finds containers in the order of the file. The order decides which of two containers gets another
+ * name. */
 static void find_containers(Emit *emit, const File *file) {
     for (const Definition *d = file->definitions; d; d = d->next) {
         if (d->kind == DEFINITION_CONST || d->kind == DEFINITION_TYPEDEF)
@@ -131,7 +132,7 @@ static void find_containers(Emit *emit, const File *file) {
 
 /* ---- files ---- */
 
-/* The include of this file that leads to the other one. */
+/* The include in this file through which the other file is included. */
 static Place include_of(Program *program, const File *file, const File *other) {
     for (const FileHeader *h = file->headers; h; h = h->next) {
         Files files = {NULL, 0, 0};
@@ -149,7 +150,7 @@ static const char *base_guard(const Emit *emit, const File *file) {
     return c_guard(emit->program, file == emit->file ? emit->base : file->base);
 }
 
-/* A program cannot include two headers with one include guard. */
+/* A program cannot include two headers with the same include guard. */
 static void check_guards(Emit *emit, const Files *files) {
     for (size_t i = 0; i < files->n; i++)
         for (size_t k = 0; k < i; k++) {
@@ -167,7 +168,7 @@ static void check_guards(Emit *emit, const Files *files) {
 
 /* ---- names ---- */
 
-/* Finds a stem with which the names of all tables of a method are free. */
+/* Finds a stem for which the names of all tables of a method are free. */
 static const char *take_stem(Emit *emit, const char *stem) {
     static const char *const suffixes[] = {"_method", "_args",   "_args_fields", "_args_type",
                                            "_answer", "_throws", "_dispatch",    "_nothing"};
@@ -202,7 +203,7 @@ static void take_method(Emit *emit, EmitMethod *m) {
 static void take_fields(Emit *emit, const Definition *definition) {
     CNames members = {.program = emit->program};
 
-    /* The member "which" of a union is added by the compiler. */
+    /* The compiler adds the member "which" to a union. */
     if (definition->kind == DEFINITION_UNION)
         names_take(&members, "which", definition->name.place);
     for (const Field *field = definition->fields; field; field = field->next)
@@ -210,7 +211,7 @@ static void take_fields(Emit *emit, const Definition *definition) {
     names_deinit(&members);
 }
 
-/* Handlers are members of a struct, so they cannot be named like keywords. */
+/* Handlers are members of a struct, so their names cannot be keywords. */
 static void take_handlers(Emit *emit, const EmitService *s) {
     CNames members = {.program = emit->program};
 
@@ -219,7 +220,7 @@ static void take_handlers(Emit *emit, const EmitService *s) {
     names_deinit(&members);
 }
 
-/* Names in headers come first. Names that only the source has are chosen after them. */
+/* Takes the names in headers first. Names that only the source uses are chosen after them. */
 static void take_names(Emit *emit, const Files *files) {
     for (size_t i = 0; i < files->n; i++)
         take_file(&emit->names, files->v[i], files->v[i] == emit->file && emit->tables);
@@ -241,7 +242,7 @@ static void take_names(Emit *emit, const Files *files) {
     }
 }
 
-/* The namespace that is the file's prefix, or the beginning of the file. */
+/* The place of the namespace that is the file's prefix, or the beginning of the file. */
 static Place place_of_prefix(const File *file) {
     Place place = {&file->source, 0, 0};
     bool c = false;
@@ -255,16 +256,17 @@ static Place place_of_prefix(const File *file) {
     return place;
 }
 
-/* The library's names begin with ferry_. Its own interfaces may have them: their namespace is
- * ferry. */
+/* Names of the library begin with ferry_. Only the library's own interfaces, whose namespace is
+ * ferry, may have names of this form. */
 static void check_prefix(Emit *emit) {
     if (strcmp(emit->prefix, "ferry") != 0 &&
         (strncmp(emit->prefix, "ferry_", 6) != 0 ||
          strcmp(wire_prefix(emit->program, emit->file), "ferry.") == 0))
         return;
-    report_error(
-        &emit->program->reports, place_of_prefix(emit->file), "add 'namespace c other_name'",
-        "the C names of this file would begin with '%s_', as the library's own do", emit->prefix);
+    report_error(&emit->program->reports, place_of_prefix(emit->file),
+                 "add 'namespace c other_name'",
+                 "the C names of this file would begin with '%s_', like the names of the library",
+                 emit->prefix);
 }
 
 void emit_prepare(Emit *emit, Program *program, File *file, const char *base, bool tables) {

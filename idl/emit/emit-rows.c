@@ -7,7 +7,7 @@
 
 /* ---- notes ---- */
 
-/* Longer documentation is cut: compilers need not accept longer literals. */
+/* Longer documentation is cut, because compilers need not accept longer literals. */
 enum { TEXT_MAX = 4000 };
 
 static const char *quoted(Emit *emit, const char *text) {

@@ -148,8 +148,8 @@ static const char *method_flags(Emit *emit, const EmitMethod *m) {
     return *flags ? flags : "0";
 }
 
-/* A stream is not an argument on the wire, so its name has no row in the table: it travels as an
- * annotation, for ferry describe. */
+/* A stream is not an argument in messages, so its name has no row in the table. The name becomes an
+ * annotation, for `ferry describe`. */
 static const Annotation *method_annotations(Emit *emit, const EmitMethod *m) {
     Annotation *stream;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The source: the tables of types, and the functions that go with them. See emit.h. */
+/* The source: the tables of types, and their functions. See emit.h. */
 
 #include <string.h>
 
@@ -152,7 +152,7 @@ static void put_finder(Emit *emit, const Container *c) {
         by_value ? "&" : "");
 }
 
-/* ---- the whole ---- */
+/* ---- the whole source ---- */
 
 static void put_objects(Emit *emit) {
     for (const Definition *d = emit->file->definitions; d; d = d->next) {
@@ -178,7 +178,7 @@ static void put_objects(Emit *emit) {
 
 void emit_source(Emit *emit) {
     Buffer *to = &emit->source;
-    /* The header has written arrays to the source already. */
+    /* Writing the header has already put arrays into the source. */
     CLEANUP(buffer_deinit) Buffer arrays = emit->source;
     const char *file = strrchr(emit->file->source.path, '/');
 

@@ -19,8 +19,9 @@ void put_row(Emit *emit, Buffer *to, const char *local, const char *owner, const
 
 const char *flags_of(const Definition *owner, const Field *field); /* "FERRY_OPTIONAL" */
 
-/* Writes the functions that pack and unpack the usual value of a struct or, without an owner, of
- * arguments: c is its type, fields are its fields. Returns the last two members of its table. */
+/* Writes the functions that pack and unpack the usual values of a struct or, without an owner, of
+ * arguments. c is the C type, fields are its fields. Returns the last two members of the type's
+ * table. */
 const char *put_codec(Emit *emit, const char *stem, const char *c, const Definition *owner,
                       const Field *fields);
 

@@ -77,7 +77,7 @@ static bool is_complete(Emit *emit, const Type *type) {
 }
 
 /* Another file with this prefix can declare the same container, and a program can include both
- * headers. Its element types are complete, since they are in other headers. */
+ * headers. The types of its elements are complete, because they are in other headers. */
 static void put_shared(Emit *emit, Container *container) {
     const char *guard = region_printf(&emit->program->region, "%s_DEFINED",
                                       upper_case(emit->program, container->c));
@@ -138,7 +138,7 @@ static void need_type(Emit *emit, const Type *type) {
 
     if (type->kind == TYPE_NAMED && is_ours(emit, type->target)) {
         put_type(emit, type->target);
-        /* The typedef alone leaves a struct behind it incomplete. */
+        /* The typedef alone would leave its struct incomplete. */
         if (type->target->kind == DEFINITION_TYPEDEF)
             need_type(emit, type->target->type);
     } else if (is->kind >= TYPE_LIST && is->kind <= TYPE_MAP)
@@ -158,7 +158,7 @@ static void put_typedef(Emit *emit, Definition *d) {
     put(&emit->header, "typedef %s;\n", c_declare(emit, d->type, c));
 }
 
-/* Writes a field. Short documentation and "optional" go behind it. */
+/* Writes a field. Short documentation and "optional" become a comment at the end of the line. */
 static void put_field(Emit *emit, const Definition *owner, const Field *field, const char *indent) {
     Region *region = &emit->program->region;
     const char *name = member_name(emit, owner, field), *note = "", *line;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* C from a checked file: one header, one source. */
+/* Writes the C of a checked file: one header and one source. */
 
 #include "base/buffer.h"
 #include "idl/emit/c-names.h"
 #include "idl/source/put.h"
 
-/* A method in C. A service has its inherited methods as its own. */
+/* A method in C. A service has its inherited methods like its own. */
 typedef struct EmitMethod {
     struct EmitMethod *next;
     const Function *function;
@@ -18,7 +18,7 @@ typedef struct EmitMethod {
     const Field *in;    /* its stream argument, or NULL */
     const Type *out;    /* the item type of a streamed result */
     const Type *result; /* NULL: void or a stream */
-    size_t n_args;      /* without the stream */
+    size_t n_args;      /* number of arguments without the stream */
     bool inherited;
     const char *doc;
 } EmitMethod;
@@ -37,12 +37,13 @@ typedef struct EmitService {
 typedef struct Container {
     struct Container *next;
     const Type *type;
-    const char *rule;  /* the name by the rule: "calc_map_string_i32" */
-    const char *c;     /* the name in C: the rule's, with underscores if it is taken */
+    const char *rule; /* the name by the rule: "calc_map_string_i32" */
+    /* The name in C: that of the rule, with underscores at the end if it is taken. */
+    const char *c;
     const char *local; /* "list_i32_type": its table */
-    bool ours;         /* declared in our header */
+    bool ours;         /* declared in the header that is written */
     bool shared;       /* other files of the same prefix may declare it too */
-    bool declared;     /* already in the header */
+    bool declared;     /* it is already declared in the header */
     bool has_entry;    /* map: its entry is in the header */
     bool used;         /* a table refers to it */
     Place place;
@@ -57,21 +58,21 @@ typedef struct Emit {
     const char *version;
     CNames names;  /* names of the header, and of methods' tables */
     CNames own;    /* other names of the source */
-    CNames hidden; /* the same from the first pass: parameters must not hide them */
+    CNames hidden; /* these names in the first pass: parameters must not hide them */
     EmitService *services;
     Container *containers, **last_container;
-    struct FileNames *file_names; /* names in each file's header, except containers */
+    struct FileNames *file_names; /* the names in each file's header, except containers */
     bool tables;                  /* write tables without functions that call libferry */
-    size_t n_methods, n_values;   /* written so far */
+    size_t n_methods, n_values;   /* methods and values written so far */
     bool has_codec;               /* the source uses <ferry/codec.h> */
     bool designates;              /* the source initialises a union's later member */
     Buffer header, source;
-    Buffer declarations; /* of arrays in the source that the header uses */
+    Buffer declarations; /* declarations of arrays in the source that the header uses */
 } Emit;
 
-/* emit_prepare() chooses all names and reports collisions; base is the base name of the written
- * files, or NULL for the file's own. If there are no errors, emit_files() writes header and source;
- * it can report too many values. */
+/* emit_prepare() chooses all names and reports collisions. base is the base name of the written
+ * files; NULL: that of the interface file. If there are no errors, emit_files() writes header and
+ * source. It may report too many values. */
 void emit_prepare(Emit *emit, Program *program, File *file, const char *base, bool tables);
 void emit_files(Emit *emit);
 void emit_header(Emit *emit);
@@ -80,7 +81,7 @@ void emit_source(Emit *emit);
 void emit_deinit(Emit *emit);
 void emit_names_deinit(Emit *emit);
 
-/* ---- shared by the above ---- */
+/* ---- shared by these files ---- */
 
 /* Writes head, the items with commas, and tail, wrapped at 100 columns under the bracket. */
 void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t n,
@@ -98,7 +99,7 @@ enum { C_STRING_MAX = 4095 };
 /* {'t', 'e', …, '\0'} on several lines: for texts that are too long for a literal. */
 void put_characters(Buffer *to, const char *text, size_t len);
 
-/* Is the constant a macro? Others are objects in the source. */
+/* True: the constant is a macro. Other constants are objects in the source. */
 bool is_macro(const Definition *constant);
 
 /* The functions of a method in C, and its member of the handlers. */
@@ -137,7 +138,7 @@ typedef enum ValueFunction {
 void put_value_prototype(Emit *emit, Buffer *to, const char *c, ValueFunction function,
                          const char *tail);
 
-/* The name of a field in its C struct. In a union, "which" is taken. */
+/* The name of a field in its C struct. In a union, the name "which" is taken. */
 const char *member_name(Emit *emit, const Definition *owner, const Field *field);
 
 /* The name of an argument, as a parameter and in the struct of arguments. */
@@ -164,8 +165,8 @@ const char *c_table(Emit *emit, const Type *type); /* "&ferry_type_i32": its tab
 
 Container *container_of(Emit *emit, const Type *type);
 
-/* Does the file's header, or one that it includes, declare this name, or one of the functions that
- * a container of this name has? */
+/* True: the file's header, or a header that it includes, declares this name or a function of a
+ * container with this name. */
 bool is_declared(Emit *emit, const File *file, const char *name, bool map);
 
 /* ---- values in C ---- */

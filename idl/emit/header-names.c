@@ -122,7 +122,7 @@ typedef struct FileNames {
     CNames names;
 } FileNames;
 
-/* The names that a file's containers must not have: those of the file and of its includes. */
+/* The names that containers of a file must not have: all names of the file and of its includes. */
 static const CNames *names_of(Emit *emit, const File *file) {
     Files files = {NULL, 0, 0};
     FileNames *own;

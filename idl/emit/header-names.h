@@ -10,7 +10,7 @@ typedef struct Files {
     size_t n, cap;
 } Files;
 
-/* Adds a file after its includes, each once. */
+/* Adds a file after its includes. Each file is added once. */
 void add_files(Program *program, Files *files, const File *file);
 
 /* Takes the names in a file's header, except containers. */

@@ -119,7 +119,8 @@ static const ferry_type *find(Maker *maker, const File *file, const char *name) 
                                                   : make_named(maker, definition);
 }
 
-/* The tables travel as the description of a service with one method: reading it lays them out. */
+/* Writes the tables as the description of a service with one method. Reading the description lays
+ * them out. */
 int tables_of_type(Program *program, const File *file, const char *name, ferry_service **ret_owner,
                    const ferry_type **ret, ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};

@@ -8,13 +8,14 @@
 #include "idl/check/program.h"
 
 /*
- * Finds a type ("Order", "shared.Range", "i32") and makes its tables, with a layout of its own:
- * values go through ferry_value_convert() and ferry_value_format(). Fields with a default are
+ * Finds a type ("Order", "shared.Range", "i32") and makes its tables. No C struct has their layout,
+ * so use the values with ferry_value_convert() and ferry_value_format(). Fields with a default are
  * optional.
  *
- * ret_owner receives the block that holds the tables: ferry_free().
+ * ret_owner receives the block that contains the tables, to be freed with ferry_free().
  *
- * -ENOENT: the file has no such type; -EINVAL: reterr says what is wrong with it; -ENOMEM.
+ * -ENOENT: the file does not have the type; -EINVAL: the type is invalid, and reterr has the
+ * reason; -ENOMEM.
  */
 int tables_of_type(Program *program, const File *file, const char *name, ferry_service **ret_owner,
                    const ferry_type **ret, ferry_error *reterr);

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-/* Bytes shown of a long line, and bytes of it before the place. */
+/* Most bytes that are shown of a long line, and most of them before the place. */
 enum { PIECE_MAX = 100, BEFORE_MAX = 50 };
 
 typedef struct Piece {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Formatted text at the end of a buffer. See put.h. */
+/* Appends formatted text to a buffer. See put.h. */
 
 #include "idl/source/put.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Formatted text at the end of a buffer. */
+/* Appends formatted text to a buffer. */
 
 #include "base/buffer.h"
 

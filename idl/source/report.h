@@ -22,7 +22,7 @@ typedef struct Reports {
     unsigned n_errors, n_warnings;
 } Reports;
 
-/* Adds a report. hint: a remedy, or NULL. */
+/* Adds a report. hint is a remedy, or NULL. */
 void report(Reports *reports, Severity severity, Place place, const char *hint, const char *format,
             ...) __attribute__((format(printf, 5, 6)));
 

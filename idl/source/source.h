@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 typedef struct Source {
-    const char *path; /* as the user knows it */
+    const char *path; /* the path as the user wrote it */
     const char *text;
     size_t len;
     unsigned order; /* reports are in the order in which files were read */
@@ -22,5 +22,5 @@ typedef struct Place {
     uint32_t at, len;
 } Place;
 
-/* Line and column, both from 1. The column counts bytes, as editors do that jump to it. */
+/* Finds line and column, both from 1. The column counts bytes, like the editors that jump to it. */
 void place_find(Place place, unsigned *line, unsigned *column);

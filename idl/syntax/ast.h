@@ -57,7 +57,7 @@ typedef enum ValueKind {
     VALUE_INT,
     VALUE_DOUBLE,
     VALUE_STRING,
-    VALUE_NAME, /* of a constant or an enum's value */
+    VALUE_NAME, /* name of a constant or of an enum's value */
     VALUE_LIST,
     VALUE_MAP,
 } ValueKind;
@@ -79,7 +79,7 @@ struct Value {
     size_t len;
     Pair *items;
     size_t n;
-    Definition *constant; /* VALUE_NAME: one of the two, set by the checker */
+    Definition *constant; /* VALUE_NAME: the checker sets constant or enum_value */
     EnumValue *enum_value;
 };
 
@@ -101,7 +101,7 @@ typedef struct Field {
     struct Field *xsd_attrs;
     Annotation *annotations;
     const char *doc;
-    uint32_t start, end; /* in the text, separator included */
+    uint32_t start, end; /* range in the text, including the separator */
     int default_state;   /* as of Definition */
 } Field;
 
@@ -111,7 +111,7 @@ struct EnumValue {
     bool has_number;
     int64_t number;
     Place number_place;
-    const char *spelling; /* of the number, to keep hexadecimal ones */
+    const char *spelling; /* text of the number, to keep hexadecimal numbers */
     Definition *owner;
     Annotation *annotations;
     const char *doc;
@@ -159,8 +159,8 @@ struct Definition {
     const char *doc;
     File *file;
     uint32_t start, end;
-    int state;         /* of a walk along definitions: new, open or done */
-    int default_state; /* the same for the walk along defaults */
+    int state;         /* state of a walk along definitions: new, open or done */
+    int default_state; /* state of the walk along defaults */
     bool declared;     /* its name is declared in the header */
 };
 

@@ -2,8 +2,9 @@
 /*
  * The canonical text of an interface file. See format.h.
  *
- * Elements are printed from the tree in the order of the text. A cursor goes along the comments:
- * those in front of an element are printed before it, those behind it on its line after it.
+ * The formatter prints the elements of the tree in the order of the text, with a cursor in the list
+ * of comments. Comments in front of an element are printed before it. Comments behind it on its
+ * line are printed at the end of its line.
  */
 
 #include "idl/syntax/format.h"
@@ -53,11 +54,12 @@ static void separate(Formatter *f, uint32_t at) {
     f->fresh = false;
 }
 
-/* The lines after the first get the new indentation. */
+/* Prints a comment. The lines after the first one get the new indentation. */
 static void put_one_comment(Formatter *f, const Comment *comment, const char *indent, bool demote) {
     const char *p = source_of(f) + comment->place.at, *end = p + comment->place.len;
 
-    /* Demotes a doc comment that moves: it must not document another element. */
+    /* Turn a doc comment that moves into a plain comment, so that it does not document another
+     * element. */
     if (demote && comment->place.len > 4 && memcmp(p, "/**", 3) == 0) {
         put(f->to, "/*");
         p += 3;
@@ -82,7 +84,7 @@ static void put_one_comment(Formatter *f, const Comment *comment, const char *in
     }
 }
 
-/* All up to this place, each on a line of its own. */
+/* Prints all comments up to this place, each on its own line. */
 static void put_comments(Formatter *f, uint32_t until, const char *indent) {
     for (; f->comment && f->comment->place.at < until; f->comment = f->comment->next) {
         separate(f, f->comment->place.at);
@@ -92,8 +94,8 @@ static void put_comments(Formatter *f, uint32_t until, const char *indent) {
     }
 }
 
-/* Ends the line of an element that ends at this place, with the comments inside it or behind it on
- * its line that stand before until. */
+/* Ends the line of an element that ends at `end`. Prints the comments inside the element, and the
+ * comments behind it on its line if they are before `until`. */
 static void end_line(Formatter *f, uint32_t end, uint32_t until, const char *indent) {
     bool line_comment = false;
 
@@ -157,7 +159,7 @@ static const char *type_text(Formatter *f, const Type *type) {
 
     if (type->kind >= TYPE_LIST && type->kind <= TYPE_STREAM) {
         text = words[type->kind];
-        /* The place of cpp_type is not kept. It may always be in front. */
+        /* The place of cpp_type is not stored. cpp_type may always be in front. */
         if (type->cpp_type)
             text = region_printf(region, "%s cpp_type %s ", text,
                                  text_of_string(f, type->cpp_type, strlen(type->cpp_type)));
@@ -291,7 +293,7 @@ static void open_block(Formatter *f, uint32_t from) {
 }
 
 static void close_block(Formatter *f, const Definition *d, uint32_t body_end) {
-    /* The search starts behind the body, since strings in annotations can have brackets. */
+    /* The search starts behind the body, because strings in annotations may contain brackets. */
     put_comments(f, last_mark(f, body_end, d->end, '}'), "  ");
     put(f->to, "}%s", annotations_text(f, d->annotations));
     f->fresh = false;

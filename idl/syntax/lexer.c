@@ -47,8 +47,8 @@ static size_t char_len(const char *p, const char *end) {
     return n;
 }
 
-/* The first byte that is not part of a UTF-8 character, or NULL. Goes line by line: the whole text
- * is checked only once. */
+/* The first byte that is not part of a UTF-8 character, or NULL. It goes line by line, so that the
+ * whole text is checked only once. */
 static const char *first_not_utf8(const char *text, size_t len) {
     const char *p = text, *end = text + len;
     size_t n;
@@ -68,7 +68,7 @@ static const char *first_not_utf8(const char *text, size_t len) {
     return NULL;
 }
 
-/* Text that means something must be UTF-8. */
+/* Text outside of comments must be UTF-8. */
 static void check_encoding(Lexer *lexer, size_t start) {
     const char *text = lexer->source->text + start, *bad;
 
@@ -80,7 +80,7 @@ static void check_encoding(Lexer *lexer, size_t start) {
                  "save it as UTF-8", "the file is not UTF-8");
 }
 
-/* Old files often have names in Latin-1 in their comments. */
+/* Only warn about comments: old files often have names in Latin-1 there. */
 static void check_comment_encoding(Lexer *lexer, Place place) {
     const char *bad =
         lexer->warned_of_encoding ? NULL : first_not_utf8(place.source->text + place.at, place.len);
@@ -93,7 +93,7 @@ static void check_comment_encoding(Lexer *lexer, Place place) {
            "a comment is not UTF-8");
 }
 
-/* The text with U+FFFD in place of each byte that is not UTF-8. */
+/* Returns the text with U+FFFD in place of each byte that is not UTF-8. */
 static const char *as_utf8(Region *region, const char *text) {
     size_t len = strlen(text), n;
     char *copy, *to;
@@ -363,7 +363,7 @@ static void read_word(Lexer *lexer, Token *token, size_t start) {
     token->place = place_from(lexer, start);
 }
 
-/* Reports and skips a character that begins no token. */
+/* Reports and skips a character that cannot begin a token. */
 static void skip_junk(Lexer *lexer, size_t start) {
     char shown[TEXT_ESCAPED_MAX];
 

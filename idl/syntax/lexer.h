@@ -7,7 +7,7 @@
 
 typedef enum TokenKind {
     TOKEN_END,
-    TOKEN_WORD, /* also keywords, since most can be names */
+    TOKEN_WORD, /* also keywords, because most of them can be names */
     TOKEN_INT,
     TOKEN_DOUBLE,
     TOKEN_STRING, /* text is without quotes and escapes */
@@ -18,7 +18,7 @@ typedef struct Token {
     TokenKind kind;
     Place place;
     const char *text; /* NUL-terminated */
-    size_t len;       /* of text; a string has no NUL */
+    size_t len;       /* length of text; a string has no NUL */
     int64_t number;
     double real;
     const char *doc; /* the cleaned doc comment before it, or NULL */
@@ -36,7 +36,7 @@ typedef struct Lexer {
     size_t at;
     Comment *first_comment, **last_comment;
     const char *doc; /* of the file: the first of two doc comments at its top */
-    bool refused_encoding, warned_of_encoding; /* once per file */
+    bool refused_encoding, warned_of_encoding; /* each is reported once per file */
 } Lexer;
 
 void lexer_init(Lexer *lexer, Region *region, Reports *reports, const Source *source);

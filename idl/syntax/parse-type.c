@@ -113,7 +113,7 @@ Type *parse_type(Parser *parser) {
         return NULL;
     }
     advance(parser);
-    /* Old files have types of this name. */
+    /* Old files may have a type with the name "stream". */
     if (type->kind == TYPE_STREAM && !is_mark(parser, '<') && !is_word(parser, "cpp_type"))
         type->kind = TYPE_NAMED;
     if (type->kind == TYPE_NAMED && is_mark(parser, '<')) {

@@ -118,7 +118,7 @@ const char *definition_hint(Parser *parser) {
 
 /*
  * After an error inside brackets, skips to the next element: past a separator, to the closing
- * bracket, or to the start of a line, since an element usually has its own line.
+ * bracket, or to the start of a line, because an element usually has its own line.
  */
 void skip_element(Parser *parser) {
     int depth = 0;

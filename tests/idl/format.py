@@ -17,7 +17,7 @@ def run(*command):
 
 
 def words(text):
-    # What has two spellings, or says nothing, has one spelling or goes.
+    # Words with two spellings become one spelling, and words without meaning are dropped.
     text = re.sub(r"\\[nrt]", " ", text.decode("utf-8-sig", "surrogateescape"))
     return sorted(w for w in re.findall(r"\w+", text) if w not in ("async", "oneway", "throws"))
 
@@ -26,7 +26,7 @@ def littered(text):
     n, pieces = 0, []
     for token in TOKENS.findall(text.decode("utf-8-sig", "surrogateescape")):
         pieces.append(token)
-        # Behind a line comment it would be a part of that.
+        # Behind a line comment, the new comment would be a part of it.
         if rng.random() < 0.1 and not token.startswith(("//", "#")):
             n += 1
             pieces.append(rng.choice([" /* {0} */", " // {0}\n", " # {0}\n", "/* {0}\n     more\n */",
@@ -35,7 +35,7 @@ def littered(text):
 
 
 def check(name, text):
-    """Where the file stands, so that its includes are found."""
+    """Format the copy beside the file, so that its includes are found."""
     global failed
     problems = []
     file, copy = folder / name, folder / "formatted" / name
@@ -47,7 +47,7 @@ def check(name, text):
     if subprocess.run([idl, "format", "--check", str(copy)], capture_output=True).returncode:
         problems.append("--check refuses it")
     if run(idl, "--stdout", "-I", str(file.parent), str(copy)) != run(idl, "--stdout", str(file)):
-        problems.append("other C is made from it")
+        problems.append("the compiler makes different C from it")
     if words(once) != words(text):
         problems.append("words were lost")
     failed += bool(problems)
@@ -68,7 +68,7 @@ with tempfile.TemporaryDirectory() as work:
     for f in files:
         check(f.relative_to(data), f.read_bytes())
     for f in files:
-        # Inside the words of this one there is nothing left to be told from a comment.
+        # This file consists of words that look like comments, so inserted comments cannot be told apart.
         if f.stem not in ("y_comments", "y_only_comments"):
             check(f.relative_to(data), littered(f.read_bytes()))
 print(f"seed {seed}: {len(files)} files, {failed} failures")

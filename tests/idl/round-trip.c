@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Puts values through the C of an interface: `round-trip LIBRARY`, whose lines of input are
+ * Converts values to the C of an interface and back: `round-trip LIBRARY`. The lines of its input
+ * are
  *
- *     methods SERVICE   what the service's methods take and give, as TYPEs on one line
- *     describe TYPE     the type's table, and all that it mentions, as JSON on one line
- *     init TYPE         the object ferry_init_TYPE of the library, packed: HEX, or "! what is
- * wrong" TYPE HEX          unpacks the bytes into C and packs them again: HEX, or "! what is wrong"
+ *     methods SERVICE   the arguments and results of the service's methods, as TYPEs on one line
+ *     describe TYPE     the type's table, and the tables that it uses, as JSON on one line init
+ *     TYPE packs the object ferry_init_TYPE of the library: HEX, or "! PROBLEM" TYPE HEX
+ *     unpacks the bytes into C and packs them again: HEX, or "! PROBLEM"
  *
  * TYPE is the end of a symbol of the library, ferry_type_TYPE; or SERVICE/METHOD/PART, where
  * SERVICE is the end of ferry_service_SERVICE, and PART is args, result, in or out. round-trip.py
- * is at the other end.
+ * writes the lines.
  */
 
 #include <dlfcn.h>
@@ -107,7 +108,7 @@ static bool is_in_place(const ferry_type *type) {
     return type->kind <= FERRY_KIND_ENUM || type->kind == FERRY_KIND_STRING;
 }
 
-/* The line that the bytes become. The caller frees it. */
+/* Returns the line for these bytes. The caller frees it. */
 static char *come_back(const ferry_type *type, ferry_bytes bytes) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     char *line = NULL;
@@ -115,7 +116,7 @@ static char *come_back(const ferry_type *type, ferry_bytes bytes) {
     FILE *to = open_memstream(&line, &len);
     union {
         void *block;
-        ferry_uuid uuid; /* the largest that comes in place */
+        ferry_uuid uuid; /* the largest value that is not in a block */
     } value;
 
     if (!to)
@@ -179,7 +180,7 @@ static void print_methods(const ferry_service *service, const char *name) {
     printf("\n");
 }
 
-/* Cuts the name up. */
+/* Splits the name into its parts. */
 static const ferry_type *find_type(char *name) {
     char *service_name = strtok(name, "/"), *method = strtok(NULL, "/"), *part = strtok(NULL, "/");
     const ferry_service *service;

@@ -16,7 +16,7 @@ except ImportError:
 
 driver, idl, data, include, library = sys.argv[1:6]
 ROUNDS = 5  # values of each type, for each seed
-ITEMS = 150  # items and fields of one value: types that contain themselves grow without bound
+ITEMS = 150  # items and fields of one value, because types that contain themselves would grow without limit
 first_seed, n_seeds = int(os.environ.get("TEST_SEED", 1)), int(os.environ.get("TEST_SEEDS", 1))
 rng = random.Random()
 BOOL, I8, I16, I32, I64, DOUBLE, UUID, ENUM, STRING, BINARY, LIST, SET, MAP, STRUCT, UNION, EXCEPTION, ARGS = range(1, 18)
@@ -25,7 +25,7 @@ BITS = {I8: 8, I16: 16, I32: 32, I64: 64}
 
 
 class Pairs(list):
-    """A map, in its order: keys need not be hashable."""
+    """A map that keeps its order, with keys that need not be hashable."""
 
 
 def pack(value):
@@ -101,7 +101,7 @@ class Types:
         self.left = 0  # items and fields that the value may still get
 
     def value(self):
-        """A value of the first type: as it is sent, and as it must come back."""
+        """A value of the first type: the value to send, and the value that must come back."""
         self.left = ITEMS
         return self.make(0)
 
@@ -165,7 +165,7 @@ class Types:
         return sent, back
 
     def arguments(self, t):
-        """In order; nil for an optional one; the last ones may be left out, or more may come."""
+        """Arguments in order, with nil for an absent optional one. The last ones may be missing, or extra ones may follow."""
         sent, back = [], []
         n = len(t["fields"])
         while n > 0 and may_be_absent(t["fields"][n - 1]) and rng.random() < 0.4:

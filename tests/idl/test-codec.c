@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The functions that ferry-idl writes for a struct, beside its table: they agree on each value, on
- * damaged bytes too, and stay inside the room that they are given. */
+/* The functions that ferry-idl writes for a struct give the same result as its table for each
+ * value, also for damaged bytes, and stay inside the room that they get. */
 
 #include <ferry/codec.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { ROUNDS = 20000, TEXT_MAX = 400, ITEMS_MAX = 300, BYTES_MAX = 600 };
 
-static ferry_type table; /* without the functions */
+static ferry_type table; /* the table without the functions */
 
 static Dice dice;
 
@@ -19,7 +19,7 @@ static size_t below(size_t limit) {
     return dice_below(&dice, limit);
 }
 
-/* Mostly short; sometimes long, sometimes not ASCII, sometimes not UTF-8. */
+/* A random text: mostly short; sometimes long, not ASCII, or not UTF-8. */
 static char *some_text(void) {
     size_t len = below(4) ? below(20) : below(TEXT_MAX);
     char *text = malloc(len + 1);
@@ -31,7 +31,7 @@ static char *some_text(void) {
     return text;
 }
 
-/* Numbers of each length. */
+/* Random numbers of all lengths. */
 static int64_t some_number(void) {
     uint64_t number = dice_any(&dice);
 
@@ -68,7 +68,7 @@ static void free_order(bench_order *order) {
     free((void *)(uintptr_t)order->token.data);
 }
 
-/* The packed value; or no data, and the error. */
+/* Returns the packed value; after an error, no data. */
 static ferry_bytes packed(const ferry_type *type, const bench_order *order, ferry_error *error) {
     ferry_bytes bytes = {NULL, 0, NULL};
 
@@ -84,7 +84,7 @@ static bool same_error(const ferry_error *a, const ferry_error *b) {
     return a->code == b->code && (a->code == 0 || strcmp(a->message, b->message) == 0);
 }
 
-/* A memory checker finds a write behind the room. */
+/* The room is an allocation of its own, so that a memory checker finds a write behind it. */
 static bool fits_into(size_t room, const bench_order *order, ferry_bytes expected) {
     unsigned char *to = malloc(room + 1), *end;
     bool is_right;
@@ -96,7 +96,7 @@ static bool fits_into(size_t room, const bench_order *order, ferry_bytes expecte
     return is_right;
 }
 
-/* A copy of exactly its size, sometimes cut short or changed. */
+/* Returns a copy in an allocation of exactly its size, sometimes truncated or changed. */
 static ferry_bytes damaged(ferry_bytes bytes) {
     size_t len = below(6) ? bytes.len : below(bytes.len);
     uint8_t *copy = malloc(len + 1);
@@ -110,7 +110,7 @@ static ferry_bytes damaged(ferry_bytes bytes) {
     return ferry_bytes_of(copy, len);
 }
 
-/* Do both read the same from these bytes? */
+/* True: the functions and the table read the same value from these bytes. */
 static bool read_the_same(ferry_bytes bytes, unsigned *n_refused) {
     ferry_error error = FERRY_ERROR_INIT, table_error = FERRY_ERROR_INIT;
     ferry_bytes again = {NULL, 0, NULL}, table_again = {NULL, 0, NULL};
@@ -160,13 +160,13 @@ static void functions_and_table_agree(void) {
         free_order(&order);
     }
     CU_ASSERT_EQUAL(n_different, 0);
-    /* The values must reach both ways, and the bytes be refused and accepted. */
+    /* The test is only valid if both ways were used, and bytes were both refused and accepted. */
     CU_ASSERT(n_packed > ROUNDS / 4 && n_packed < ROUNDS);
     CU_ASSERT(n_refused > ROUNDS / 20 && n_refused < n_packed);
 }
 
-/* The usual value must not need the table: this is what makes typed calls fast. */
-static void the_usual_value_needs_no_table(void) {
+/* A usual value must not need the table: this makes typed calls fast. */
+static void a_usual_value_does_not_need_the_table(void) {
     static const int32_t items[] = {1, 200, -70000};
     const bench_order order = {.customer = "Ada",
                                .currency = "EUR",
@@ -187,7 +187,7 @@ static void the_usual_value_needs_no_table(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(functions_and_table_agree),
-        TEST(the_usual_value_needs_no_table),
+        TEST(a_usual_value_does_not_need_the_table),
         TESTS_END,
     };
 

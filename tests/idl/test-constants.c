@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Constants in C are what the interface files say. */
+/* Constants in C have the values of the interface files. */
 
 #include "support/suite.h"
 #include "y_constants.h"
@@ -7,7 +7,7 @@
 #include "y_strings.h"
 #include "y_values.h"
 
-static void numbers_are_what_they_look_like(void) {
+static void numbers_have_their_decimal_value(void) {
     CU_ASSERT_EQUAL(NUMBERS_LEADING_ZERO, 98325); /* never octal */
     CU_ASSERT_EQUAL(NUMBERS_PLUS, 5);
     CU_ASSERT_EQUAL(NUMBERS_MINUS, -5);
@@ -24,7 +24,7 @@ static void numbers_are_what_they_look_like(void) {
     CU_ASSERT_EQUAL(NUMBERS_HIGHEST16, 32767);
     CU_ASSERT_EQUAL(NUMBERS_ZEROS_ONLY, 0);
     CU_ASSERT_EQUAL(NUMBERS_MINUS_ZEROS, -7);
-    CU_ASSERT_EQUAL(NUMBERS_E10, 7); /* not 1e10: without a digit in front it is a name */
+    CU_ASSERT_EQUAL(NUMBERS_E10, 7); /* not 1e10: without a leading digit it is a name */
     CU_ASSERT_EQUAL(NUMBERS_E10_ALSO, 7);
     CU_ASSERT_TRUE(NUMBERS_YES);
     CU_ASSERT_FALSE(NUMBERS_NO);
@@ -48,7 +48,7 @@ static void doubles_keep_every_bit(void) {
     CU_ASSERT_EQUAL(sizeof(NUMBERS_WHOLE), sizeof(double));
 }
 
-static void texts_hold_what_their_escapes_stand_for(void) {
+static void texts_contain_their_unescaped_characters(void) {
     static const ferry_uuid id = {{0x12, 0x3e, 0x45, 0x67, 0xe8, 0x9b, 0x12, 0xd3, 0xa4, 0x56, 0x42,
                                    0x66, 0x14, 0x17, 0x40, 0x00}};
 
@@ -68,11 +68,11 @@ static void texts_hold_what_their_escapes_stand_for(void) {
     CU_ASSERT_EQUAL(memcmp(&STRINGS_BRACES, &id, sizeof(id)), 0);
 }
 
-static void containers_hold_their_elements_in_order(void) {
+static void containers_have_their_elements_in_order(void) {
     static const int32_t numbers[] = {1, 2, 3, 4, 5};
 
     CU_ASSERT_EQUAL(CONSTANTS_ALSO_FIVE, 5);
-    CU_ASSERT_EQUAL(CONSTANTS_LATER, 9); /* defined behind its user */
+    CU_ASSERT_EQUAL(CONSTANTS_LATER, 9); /* defined after its use */
     CU_ASSERT_EQUAL(CONSTANTS_NUMBERS.n, 5);
     CU_ASSERT_EQUAL(memcmp(CONSTANTS_NUMBERS.v, numbers, sizeof(numbers)), 0);
     CU_ASSERT_EQUAL(CONSTANTS_WORDS.n, 2);
@@ -111,7 +111,7 @@ static void enums_are_their_numbers(void) {
     CU_ASSERT_PTR_NULL(constants_op_name(3));
 }
 
-static void structs_take_defaults_for_what_is_left_out(void) {
+static void structs_have_defaults_for_omitted_fields(void) {
     CU_ASSERT_EQUAL(CONSTANTS_ORIGIN.y, 0);
     CU_ASSERT_PTR_NULL(CONSTANTS_ORIGIN.label);
     CU_ASSERT_EQUAL(CONSTANTS_LABELLED.y, 7);
@@ -125,7 +125,7 @@ static void structs_take_defaults_for_what_is_left_out(void) {
     CU_ASSERT_EQUAL(VALUES_SL.v[1].x, 4);
 }
 
-static void unions_hold_the_one_that_is_named(void) {
+static void unions_have_the_named_field(void) {
     CU_ASSERT_EQUAL(CONSTANTS_SHAPE.which, CONSTANTS_SHAPE_POINT);
     CU_ASSERT_EQUAL(CONSTANTS_SHAPE.point.y, 2);
     CU_ASSERT_EQUAL(CONSTANTS_OTHER.which, CONSTANTS_SHAPE_NUMBER);
@@ -136,7 +136,7 @@ static void unions_hold_the_one_that_is_named(void) {
     CU_ASSERT_EQUAL(VALUES_U2_C.u->l.v[0], 1);
 }
 
-static void init_macros_hold_the_defaults(void) {
+static void init_macros_have_the_defaults(void) {
     constants_defaults value = CONSTANTS_DEFAULTS_INIT;
     values_wu with_unions = VALUES_WU_INIT;
 
@@ -146,7 +146,7 @@ static void init_macros_hold_the_defaults(void) {
     CU_ASSERT_EQUAL(value.d, CONSTANTS_OP_MUL);
     CU_ASSERT_EQUAL(value.e.x, 5);
     CU_ASSERT_EQUAL(value.f.v[0].value.y, 0);
-    CU_ASSERT_PTR_NULL(value.g); /* optional: its receiver fills it in */
+    CU_ASSERT_PTR_NULL(value.g); /* optional: the receiver fills in the default */
     CU_ASSERT_EQUAL(value.k, 2.0);
     CU_ASSERT_EQUAL(value.m, 1000000000000);
     CU_ASSERT_EQUAL(value.n.bytes[15], 1);
@@ -161,14 +161,14 @@ static void init_macros_hold_the_defaults(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(numbers_are_what_they_look_like),
+        TEST(numbers_have_their_decimal_value),
         TEST(doubles_keep_every_bit),
-        TEST(texts_hold_what_their_escapes_stand_for),
-        TEST(containers_hold_their_elements_in_order),
+        TEST(texts_contain_their_unescaped_characters),
+        TEST(containers_have_their_elements_in_order),
         TEST(enums_are_their_numbers),
-        TEST(structs_take_defaults_for_what_is_left_out),
-        TEST(unions_hold_the_one_that_is_named),
-        TEST(init_macros_hold_the_defaults),
+        TEST(structs_have_defaults_for_omitted_fields),
+        TEST(unions_have_the_named_field),
+        TEST(init_macros_have_the_defaults),
         TESTS_END,
     };
 

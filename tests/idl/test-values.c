@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The functions that generated types have for their values. */
+/* The functions of generated types for values. */
 
 #include "support/suite.h"
 #include "y_calc.h"
@@ -50,7 +50,7 @@ static void lists_and_maps_are_packed_too(void) {
     ferry_free(bytes.block);
 }
 
-static void a_failed_pack_leaves_nothing_to_free(void) {
+static void a_failed_pack_returns_no_block(void) {
     containers_item item = {.name = NULL};
     ferry_bytes bytes = {"x", 1, "x"};
 
@@ -59,7 +59,8 @@ static void a_failed_pack_leaves_nothing_to_free(void) {
     CU_ASSERT_EQUAL(bytes.len, 0);
 }
 
-/* Three sources of one namespace have the same map; the linker keeps one of its functions. */
+/* Three sources with the same namespace have the same map. The linker keeps one definition of its
+ * functions. */
 static void files_of_one_namespace_share_a_map(void) {
     mapped_map_string_string map = {1, (mapped_map_string_string_entry[]){{"k", "v"}}};
     mapped_q q = {.m = map};
@@ -72,7 +73,7 @@ static void files_of_one_namespace_share_a_map(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_struct_is_copied_and_printed),     TEST(an_exception_is_packed_too),
-        TEST(lists_and_maps_are_packed_too),      TEST(a_failed_pack_leaves_nothing_to_free),
+        TEST(lists_and_maps_are_packed_too),      TEST(a_failed_pack_returns_no_block),
         TEST(files_of_one_namespace_share_a_map), TESTS_END,
     };
 

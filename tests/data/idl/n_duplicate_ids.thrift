@@ -1,4 +1,4 @@
-// expect: n_duplicate_ids.thrift:5:21: error: the number 1 belongs to 'a' already
+// expect: n_duplicate_ids.thrift:5:21: error: the number 1 already belongs to 'a'
 // expect: error: there are two fields named 'c'
 // expect: error: there are two definitions named 'A'
 // expect: error: there are two methods named 'go'

@@ -4,7 +4,7 @@
 // expect: n_functions.thrift:17:21: error: expected the field's name, got ')'
 // expect: n_functions.thrift:18:8: error: 'struct' is a keyword
 // expect: n_functions.thrift:19:17: error: a declared name has no dots
-// expect: n_functions.thrift:20:20: error: the number 1 belongs to 'a' already
+// expect: n_functions.thrift:20:20: error: the number 1 already belongs to 'a'
 // expect: n_functions.thrift:21:33: error: there are two fields named 'x'
 // expect: n_functions.thrift:22:10: error: expected a type, got 'oneway'
 // expect: n_functions.thrift:23:18: error: expected a type, got 'void'

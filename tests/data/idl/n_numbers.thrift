@@ -9,7 +9,7 @@
 // expect: n_numbers.thrift:21:12: error: the number does not fit into 64 bits
 // expect: n_numbers.thrift:22:18: error: there is no constant or enum value 'e10'
 // expect: n_numbers.thrift:23:17: error: the number does not fit into 64 bits
-// expect: n_numbers.thrift:24:14: error: an enum's value has 32 bits
+// expect: n_numbers.thrift:24:14: error: an enum's value must fit into 32 bits
 const i32 A = 0x
 const i32 B = 5abc
 const double C = 1.

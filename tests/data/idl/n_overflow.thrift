@@ -5,7 +5,7 @@
 // expect: error: 128 does not fit into 'D', which is i8
 // expect: error: -32769 does not fit into 'E', which is i16
 // expect: error: 2147483648 does not fit into 'F', which is i32
-// expect: error: an enum's value has 32 bits
+// expect: error: an enum's value must fit into 32 bits
 const i64 AAA = 9223372036854775808
 const i64 BBB = 0x8000000000000000
 const i64 CCC = -9223372036854775809
@@ -15,4 +15,4 @@ const i16 E = -32769
 const i32 F = 2147483648
 enum G { X = 2147483647, Y }
 struct H { 40000: i32 a }
-// expect: error: a field's number has 16 bits
+// expect: error: a field's number must fit into 16 bits

@@ -1,5 +1,5 @@
 // expect: error: a stream can only be the argument or the result of a method
-// expect: error: a method takes one stream at most
+// expect: error: a method takes at most one stream
 // expect: error: a stream has no default and is never absent
 // expect: error: 'cache.ttl' needs a result, and no stream
 struct S { 1: stream<i32> a }

@@ -1,5 +1,5 @@
-// expect: error: the typedef 'A' leads back to itself
-// expect: error: the typedef 'C' leads back to itself
+// expect: error: the typedef 'A' refers to itself
+// expect: error: the typedef 'C' refers to itself
 typedef B A
 typedef A B
 typedef C C

@@ -1,4 +1,4 @@
-// expect: nothing breaks
+// expect: no breaking changes
 namespace * doubling
 typedef i32 T0
 typedef map<T0, T0> T1
