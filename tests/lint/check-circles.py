@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Check that the modules of a room do not need each other in a circle of more than two.
+"""Check that no more than two modules of a room need each other in a circle.
 
 A module is NAME.c with NAME.h. It needs another module of its room if it names a function that the other
 one defines.
@@ -16,7 +16,7 @@ ROOMS = ["base", "rpc/wire", "rpc/zmtp", "rpc/link", "rpc/schema", "cache", "idl
          "clients/cli", "clients/web"]
 AT_MOST = 2
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\\\.|[^"\\\\\n])*"|\'(?:\\\\.|[^\'\\\\\n])+\'', re.S)
-# A definition stands at the start of a line; a static one is of no use to others.
+# A definition starts at the start of a line. Other modules cannot use a static one.
 DEFINED = re.compile(r"^(?!static\b|typedef\b|#)[A-Za-z_][\w \t*]*?\b([A-Za-z_]\w*)\s*\([^;{}]*\)\s*\{", re.M)
 WORD = re.compile(r"[A-Za-z]\w*_\w+")  # a function that others may call has its module's prefix
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the standard errors together: docs/errors.md is base/error.c, row by row; the protocol lists
-what travels, the man page each exit status; and each room throws only what the table lets it.
+"""Check the tables of standard errors: docs/errors.md has the rows of base/error.c; the protocol lists
+the errors in messages, the man page each exit status; and each room throws only errors that the table allows it.
 
     check-errors.py ROOT
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fail when libferry exports other symbols than libferry.sym lists, or hides a public function.
+"""Check that libferry exports the symbols of libferry.sym and no others, and all public functions.
 usage: check-exports.py LIBRARY SYM HEADER..."""
 import pathlib, re, subprocess, sys
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""All tracked C files are as clang-format leaves them. Skipped (77) without clang-format 14 or git:
-other versions format otherwise.
+"""Check that clang-format changes no tracked C file. Skipped (77) without clang-format 14 or git, because
+other versions format differently.
 
     check-format.py ROOT
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Files that the documents for people name are there: `a/b.c`, or [text](a/b.md).
+"""Check that the files exist which the documents name: `a/b.c`, or [text](a/b.md).
 
     check-paths.py ROOT
 """
@@ -25,7 +25,7 @@ bad = 0
 for document in DOCUMENTS:
     text = (root / document).read_text()
     for name in re.findall(r"`([\w./-]+\.(?:c|h|py|sh|md))`", text):
-        # From the root, or from here; a bare name may be in any room: the text says in which.
+        # The path starts at the root or at the document. A bare name may be in any room, which the text names.
         here = str(pathlib.PurePath(document).parent / name)
         if not {name, here} & (files | names | PLACEHOLDERS):
             print(f"{document}: there is no {name}")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Finds text that reaches a terminal or a log without escapes: a name from a peer could control the
+"""Find text that reaches a terminal or a log without escapes, where a name from a peer could control the
 terminal. In clients/cli, only terminal/ prints values with %s or texts that are not literals; other rooms
 use its out_format() and out_raw(). In idl, only source/ prints them; other rooms use its complain() and print_line(), and
 fwrite() for generated text. In the broker and below, only base/log.c writes to standard error.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The man page of the configuration has every setting that the broker reads, and no other.
+"""Check that the man page of the configuration has exactly the settings that the broker reads.
 
     check-settings.py ROOT
 """

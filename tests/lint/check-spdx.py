@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Check that each tracked source file names its licence in its first line, or in the line after "#!".
-With --add, write the line into the files that have none. Files below tests/data are input of tests,
-byte for byte, and have no licence line.
+With --add, write the line into the files without it. Files below tests/data are exact input of tests
+and have no licence line.
 
     check-spdx.py ROOT [--add]
 """
@@ -28,7 +28,7 @@ def tracked(root):
 
 
 def missing(path):
-    """The line to add and its place; None: it is there, or the file needs none."""
+    """The line to add and its place; None: the file has the line, or needs no line."""
     if path.is_symlink() or not path.is_file():
         return None
     first = path.read_bytes()[:400].decode(errors="replace").splitlines()[:2]

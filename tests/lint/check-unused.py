@@ -3,7 +3,7 @@
 """Check that each function that other files can call has a caller outside the tests.
 
 Exported functions (clients/c/libferry.sym) are for users and need no caller. A name in a table counts as
-a call. FOR_TESTS has the functions that the tests alone need.
+a call. FOR_TESTS has the functions that only tests need.
 
     check-unused.py ROOT
 """
@@ -35,7 +35,7 @@ def main(root):
             name = path.relative_to(root).as_posix()
             text = COMMENT_OR_TEXT.sub(" ", path.read_text())
             uses.update(WORD.findall(text))
-            # Definitions and prototypes are no calls; neither is the line that makes a clean-up of it.
+            # Definitions, prototypes and DEFINE_CLEANUP lines are not calls.
             uses.subtract(DEFINED.findall(text))
             uses.subtract(PROTOTYPE.findall(text))
             uses.subtract(CLEANUP.findall(text))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""No tracked file puts work off: what is left to do stands in the issues, not in the code.
+"""Check that no tracked file contains a note about unfinished work: such notes belong in the issues.
 
     check-words.py ROOT
 """

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The broker alone, for integration tests: test-broker ENDPOINT[,ENDPOINT] [LOG-LEVEL [CONFIG
- * [DATA]]], where an empty word means none. It may listen anywhere: tests have networks of their
- * own. On SIGUSR1 it gives the memory back that it keeps for the next messages, as it does in a
- * quiet time, so that a test sees what it holds. */
+/* The broker as a program of its own, for integration tests: test-broker ENDPOINT[,ENDPOINT]
+ * [LOG-LEVEL [CONFIG [DATA]]]. An empty word stands for a missing one. It may listen on any
+ * address, because tests have their own networks. On SIGUSR1 it frees the memory that it keeps for
+ * the next messages, as it does when it is idle, so that a test can measure the memory in use. */
 
 #include "broker/main.h"
 
@@ -34,7 +34,7 @@ static void give_back_on_signal(void) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    /* SIGTERM is for the broker's own thread. */
+    /* Only the broker's own thread gets SIGTERM. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, give_back, &signals) == 0)

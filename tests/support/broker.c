@@ -19,7 +19,7 @@ static void start(TestBroker *broker) {
     unlink(path);
     broker->pid = fork();
     if (broker->pid == 0) {
-        /* It must not outlive a test that crashes. */
+        /* If the test crashes, the broker must end too. */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         execl(program, program, strstr(broker->url, "ipc://"), level ? level : "error",
               (char *)NULL);

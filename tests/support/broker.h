@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Functions for tests against a real broker: it can be started, killed, stopped and woken up, and
- * clients can run on threads of their own. If an expected event does not happen within ten seconds,
- * the test fails.
+ * Functions for tests against a real broker: they start, kill, stop and continue it, and run
+ * clients on threads of their own. If an expected event does not happen within ten seconds, the
+ * test fails.
  */
 
 #include <CUnit/Basic.h>
@@ -23,17 +23,17 @@ typedef struct TestBroker {
     char folder[64], url[128];
 } TestBroker;
 
-/* Starts a broker on a socket of its own. FERRY_TEST_BROKER is the program. FERRY_TEST_TRANSPORT
- * goes in front of the clients' URL: "zmq+" for libzmq. */
+/* Starts a broker with its own socket. FERRY_TEST_BROKER is the program. FERRY_TEST_TRANSPORT is
+ * put in front of the clients' URL: "zmq+" for libzmq. */
 void broker_spawn(TestBroker *broker);
 
-/* Starts it again on the same endpoint, after broker_kill(). */
+/* Starts the broker again on the same endpoint, after broker_kill(). */
 void broker_respawn(TestBroker *broker);
-void broker_kill(TestBroker *broker);  /* as kill -9 does */
-void broker_drain(TestBroker *broker); /* as SIGTERM, twice, does */
+void broker_kill(TestBroker *broker);  /* like kill -9 */
+void broker_drain(TestBroker *broker); /* like SIGTERM, sent twice */
 void broker_terminate(TestBroker *broker);
 
-/* A client of this broker, connected. */
+/* Returns a connected client of this broker. */
 ferry_client *connect_client(const TestBroker *broker);
 
 /* Runs turns of a client until *n >= wanted, at most 10 s. True: *n reached it. */
@@ -42,7 +42,7 @@ bool process_until(ferry_client *client, const int *n, int wanted);
 /* process_until() with turns of two clients. */
 bool process_both_until(ferry_client *one, ferry_client *two, const int *n, int wanted);
 
-/* A client that runs on a thread: set_up is called there, then ferry_run(). */
+/* A client that runs on a thread of its own: the thread calls set_up, then ferry_run(). */
 typedef struct Runner {
     pthread_t thread;
     const TestBroker *broker;
@@ -54,7 +54,7 @@ typedef struct Runner {
 
 void runner_start(Runner *runner, const TestBroker *broker,
                   int (*set_up)(ferry_client *client, void *ctx), void *ctx);
-void runner_stop(Runner *runner); /* ferry_stop(), and waits for its end */
+void runner_stop(Runner *runner); /* calls ferry_stop(), and waits for the end of the thread */
 
 /* The value of a MessagePack integer in a reply. INT64_MIN: it is not an integer. */
 int64_t reply_int(const ferry_reply *reply);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A name server of a test's own. See fake-dns.h. */
+/* A name server for a test. See fake-dns.h. */
 
 #include "support/fake-dns.h"
 
@@ -25,14 +25,14 @@ enum { TYPE_A = 1, TYPE_AAAA = 28, REFUSED_NAME = 3 };
 typedef struct Answer {
     uint64_t due_ms;
     struct sockaddr_in to;
-    size_t len; /* 0: a free place */
+    size_t len; /* 0: this element is free */
     uint8_t bytes[PACKET_MAX];
 } Answer;
 
 static int server;
 static Answer waiting[WAITING_MAX];
 
-/* "a.test" of a question; returns the bytes it took, or 0. */
+/* Reads the name of a question, such as "a.test". Returns its bytes in the question, or 0. */
 static size_t read_name(const uint8_t *at, size_t len, char *to) {
     size_t n = 0;
 
@@ -47,8 +47,8 @@ static size_t read_name(const uint8_t *at, size_t len, char *to) {
     return n < len ? n + 1 : 0;
 }
 
-/* The address that the name contains; returns its length, 0: no address of this type, -1: no such
- * name. */
+/* The address for a name. Returns its length; 0: the name has no address of this type; -1: the name
+ * does not exist. */
 static int address_of(const char *name, unsigned type, uint8_t to[16]) {
     static const uint8_t six[16] = {[15] = 1}, four[4] = {127, 0, 0, 1};
     bool has_six = strcmp(name, "six.test") == 0 || strcmp(name, "both.test") == 0;
@@ -68,7 +68,7 @@ static int address_of(const char *name, unsigned type, uint8_t to[16]) {
     return 0;
 }
 
-/* Turns a question into its answer; returns its length, 0: say nothing. */
+/* Turns a question into its answer. Returns its length; 0: do not answer. */
 static size_t answer(uint8_t *bytes, size_t len, unsigned *ret_after_ms) {
     char name[PACKET_MAX] = "";
     size_t n = len > HEAD ? read_name(bytes + HEAD, len - HEAD, name) : 0, end = HEAD + n + 4;
@@ -79,13 +79,13 @@ static size_t answer(uint8_t *bytes, size_t len, unsigned *ret_after_ms) {
         return 0;
     *ret_after_ms = strncmp(name, "after-", 6) == 0 ? (unsigned)atoi(name + 6) : 0;
     size = address_of(name, bytes[end - 3], address);
-    bytes[2] = 0x84; /* an answer, by who knows it */
+    bytes[2] = 0x84; /* an authoritative answer */
     bytes[3] = size < 0 ? REFUSED_NAME : 0;
     memset(bytes + 6, 0, 6);
     if (size <= 0)
         return end;
     bytes[7] = 1;
-    /* The name as in the question, its type and class, for a minute. */
+    /* The name of the question, its type and class, valid for a minute. */
     memcpy(bytes + end, "\xc0\x0c\0\0\0\1\0\0\0\x3c\0", 11);
     bytes[end + 3] = bytes[end - 3];
     bytes[end + 11] = (uint8_t)size;
@@ -145,7 +145,7 @@ void fake_dns_start(void) {
     pthread_t thread;
 
     sandbox_enter(CLONE_NEWNET | CLONE_NEWNS);
-    /* Nothing of this may reach the system's own mounts. */
+    /* The following mounts must not affect the system's own mounts. */
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         skip("mounts cannot be made private: %s", strerror(errno));
     replace_file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:10 attempts:2\n");

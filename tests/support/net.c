@@ -28,7 +28,8 @@ typedef struct Packet {
     uint8_t bytes[MTU];
 } Packet;
 
-/* From one side to the other: a ring of packets, each due no sooner than the one before. */
+/* One direction of the line: a ring of packets. Each packet is due no sooner than the packet before
+ * it. */
 typedef struct Way {
     Packet packets[PACKETS];
     size_t first, n;
@@ -39,8 +40,8 @@ struct Net {
     pthread_t thread;
     pthread_mutex_t lock;
     bool stop;
-    int namespaces[2], devices[2]; /* of each side */
-    Way ways[2];                   /* from each side */
+    int namespaces[2], devices[2]; /* namespaces and devices of each side */
+    Way ways[2];                   /* packets from each side */
     Weather weather;
     Dice dice;
 };
@@ -66,7 +67,7 @@ static void raise_device(int fd, const char *name) {
         skip("the device %s does not come up: %s", name, strerror(errno));
 }
 
-/* In the namespace of the moment: loopback, and a device that leads to the other side. */
+/* Opens loopback, and a device that leads to the other side, in the current namespace. */
 static int device_open(Side side) {
     struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "line0"};
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -112,7 +113,7 @@ static void take(Net *net, Side side) {
     }
 }
 
-/* Returns when the next packet is due, in us from now. */
+/* Returns the time until the next packet is due, in microseconds. */
 static uint64_t deliver(Net *net, Side from, uint64_t now_us) {
     Way *way = &net->ways[from];
 
@@ -126,7 +127,7 @@ static uint64_t deliver(Net *net, Side from, uint64_t now_us) {
         way->first = (way->first + 1) % PACKETS;
         way->n--;
     }
-    way->first = 0; /* memory that is never touched costs nothing */
+    way->first = 0; /* reuse the first elements: memory that is never used takes no pages */
     return LOOK_MS * 1000;
 }
 

@@ -4,8 +4,8 @@
 /*
  * Two machines and the line between them: two network namespaces of this process, each with a TUN
  * device, and a thread that carries packets between them, delayed or dropped. Packets are lost
- * below TCP, so neither end is told. Nothing has a name outside this process, so nothing is left
- * behind, even after a crash.
+ * below TCP, so neither end notices. The namespaces and devices have no name outside this process,
+ * so they end with it, even after a crash.
  */
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ typedef struct Weather {
     unsigned kbit;                /* each way, in a second; 0: no limit */
 } Weather;
 
-/* Call it first in main(), while there is one thread: from then on the thread is in NEAR. If
+/* Call it first in main(), while there is one thread. After that the thread is in NEAR. If
  * namespaces or TUN devices are not available, prints the reason and ends the test as skipped. */
 Net *net_start(uint64_t seed);
 Net *net_stop(Net *net);
@@ -34,7 +34,7 @@ Net *net_stop(Net *net);
 void net_enter(Net *net, Side side);
 
 void net_weather(Net *net, const Weather *weather);
-void net_cut(Net *net); /* both ways; neither end is told */
+void net_cut(Net *net); /* in both directions; neither end is notified */
 
 /* Packets that this side has sent, and how many of them were lost. */
 uint64_t net_n_sent(const Net *net, Side side);

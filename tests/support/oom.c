@@ -16,7 +16,7 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 char *__wrap_strdup(const char *text);
 
-/* ZeroMQ's own threads allocate too, and are not meant. */
+/* One plan per thread: allocations of ZeroMQ's own threads do not count. */
 static _Thread_local unsigned left;
 static _Thread_local bool happened;
 

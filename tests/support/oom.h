@@ -2,21 +2,21 @@
 #pragma once
 
 /*
- * Runs out of memory on purpose. For executables that are linked with oom.c and its --wrap options
- * (see oom_link_args in tests/meson.build): every allocation in them is counted.
+ * Makes allocations fail on purpose. For executables that are linked with oom.c and its --wrap
+ * options (see oom_link_args in tests/meson.build), which count every allocation.
  */
 
 #include <stdbool.h>
 
-/* The n-th allocation of this thread from now on fails, once; 0: none does. */
+/* The n-th allocation of this thread from now on fails, once. 0: all allocations succeed. */
 void oom_plan(unsigned n);
 
-/* Has it failed? If not, there were fewer allocations than n. */
+/* True: the n-th allocation has failed. False: there were fewer than n allocations. */
 bool oom_happened(void);
 
 /*
- * Runs its body again and again, with the first, the second, the third … allocation failing, until
- * none fails any more. OOM_STOP in the body ends the trouble, so that results can be looked at.
+ * Repeats its body, with the first, the second, the third … allocation failing, until no allocation
+ * fails. After OOM_STOP in the body all allocations succeed, so that the body can check results.
  *
  *     OOM_EACH(n) {
  *         int r = thing_new(&thing);
@@ -30,5 +30,5 @@ bool oom_happened(void);
     for (unsigned n = 1; n < 2000 && (n == 1 || oom_happened()); n++)                              \
         for (int once_ = (oom_plan(n), 1); once_; once_ = 0, OOM_STOP)
 
-/* No more failures; oom_happened() goes on to say whether there was one. */
+/* Ends the failures. oom_happened() still returns whether there was a failure. */
 void oom_stop(void);

@@ -27,7 +27,7 @@
 enum { WORDS_MAX = 24, EXIT_SKIPPED = 77, EXIT_NO_PROGRAM = 127 };
 
 static void give_up(const char *what) {
-    fprintf(stderr, "the test cannot go on: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "the test cannot continue: %s: %s\n", what, strerror(errno));
     exit(EXIT_FAILURE);
 }
 
@@ -42,7 +42,7 @@ void sleep_ms(uint64_t ms) {
 
 typedef struct Start {
     const char *const *words;
-    const char *log; /* file for its standard error; NULL: ours */
+    const char *log; /* file for its standard error; NULL: that of the test */
     unsigned max_fds;
     size_t max_data;
     bool listen; /* the test reads its standard output */
@@ -298,7 +298,7 @@ static bool listens(const Daemon *daemon) {
     bool is_four = inet_pton(AF_INET, host, &four.sin_addr) == 1, yes;
     int fd;
 
-    /* The socket comes before the port. */
+    /* The broker opens the socket before the port. */
     if (daemon->port == 0)
         return access(daemon->url + strlen("ipc://"), F_OK) == 0;
     inet_pton(AF_INET6, host, &six.sin6_addr);
@@ -310,7 +310,7 @@ static bool listens(const Daemon *daemon) {
 }
 
 void daemon_restart(Daemon *daemon) {
-    uint64_t until_ms = clock_ms() + 120000; /* a busy machine */
+    uint64_t until_ms = clock_ms() + 120000; /* enough for a busy machine */
 
     if (!daemon->options.tcp)
         unlink(daemon->url + strlen("ipc://"));

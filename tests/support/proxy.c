@@ -20,15 +20,15 @@ enum { LINES_MAX = 64, CHUNK = 65536, TURN_MS = 2, DRIP_BYTES = 7 };
 
 enum { TO_BROKER, TO_CLIENT };
 
-/* One direction: the bytes that were read and not yet written. */
+/* One direction: the bytes that were read but not written yet. */
 typedef struct Pipe {
     uint8_t bytes[CHUNK];
     size_t from, to;
-    bool ended; /* nothing more comes */
+    bool ended; /* no further bytes will come */
 } Pipe;
 
 typedef struct Line {
-    int fds[2]; /* the broker's, the client's; -1: free */
+    int fds[2]; /* sockets to the broker and to the client; -1: free */
     Pipe pipes[2];
 } Line;
 
@@ -52,7 +52,7 @@ static struct sockaddr_in loopback(uint16_t port) {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
 }
 
-/* RST instead of FIN. */
+/* Closes a connection with RST instead of FIN. */
 static void reset(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
     close(fd);
@@ -106,7 +106,7 @@ static void damage(Proxy *proxy, Pipe *pipe, int direction, size_t n) {
     pipe->bytes[pipe->to + proxy->bit / 8 % n] ^= (uint8_t)(1 << proxy->bit % 8);
 }
 
-/* Moves bytes in one direction; false: the line has ended. */
+/* Moves bytes in one direction. False: the line has ended. */
 static bool move(Proxy *proxy, Line *line, int direction, bool dripping) {
     Pipe *pipe = &line->pipes[direction];
     int in = line->fds[1 - direction], out = line->fds[direction];

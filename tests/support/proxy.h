@@ -12,21 +12,22 @@
 
 typedef struct Proxy Proxy;
 
-/* Listens on a port of its own and connects to to_port. */
+/* Starts a proxy that listens on a free port and connects to to_port. */
 Proxy *proxy_start(uint16_t to_port);
 Proxy *proxy_stop(Proxy *proxy);
 const char *proxy_url(const Proxy *proxy);
 
 void proxy_cut(Proxy *proxy);        /* sends RST, even inside a frame, and ends corruption */
 void proxy_half_close(Proxy *proxy); /* sends FIN to the broker in place of the clients */
-void proxy_stall(Proxy *proxy, uint64_t ms); /* no byte passes for this time, in either direction */
+void proxy_stall(Proxy *proxy, uint64_t ms); /* for this time, no byte passes in either direction */
 void proxy_drip(Proxy *proxy, uint64_t ms);  /* for this time: a few bytes at a time */
 void proxy_corrupt(Proxy *proxy, unsigned bit, bool to_broker); /* flips a bit in the next bytes */
 void proxy_refuse(Proxy *proxy, bool yes); /* new connections are closed at once */
 
-/* Records the bytes that go to the broker from now on, at most max; returns their number so far. */
+/* proxy_record() records the bytes that go to the broker from now on, at most max. proxy_recorded()
+ * returns their number so far. */
 void proxy_record(Proxy *proxy, uint8_t *to, size_t max);
 size_t proxy_recorded(Proxy *proxy);
 
 uint64_t proxy_n_bytes(const Proxy *proxy);
-uint64_t proxy_n_connections(const Proxy *proxy); /* so far */
+uint64_t proxy_n_connections(const Proxy *proxy); /* number so far */

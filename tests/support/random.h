@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Numbers for tests that must come again: xorshift64* from a seed that a failure names. */
+/* Repeatable random numbers for tests: xorshift64* from a seed, which a failure prints. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -15,19 +15,20 @@ static inline Dice dice_of(uint64_t seed) {
     return (Dice){seed, seed * UINT64_C(0x9E3779B97F4A7C15) | 1};
 }
 
-/* A number in the environment, or this one. */
+/* The number in this environment variable, or `usual`. */
 static inline uint64_t said_or(const char *name, uint64_t usual) {
     const char *said = getenv(name);
 
     return said ? strtoull(said, NULL, 0) : usual;
 }
 
-/* TEST_SEED in the environment, or this one. */
+/* A generator with the seed TEST_SEED of the environment, or with this seed. */
 static inline Dice dice_new(uint64_t seed) {
     return dice_of(said_or("TEST_SEED", seed));
 }
 
-/* For a test that takes several: TEST_SEEDS of them, or so many, from TEST_SEED or this one up. */
+/* For a test that runs with several seeds: TEST_SEEDS of them (or `usual`), from TEST_SEED (or
+ * `from`) upwards. */
 #define EACH_SEED(name, from, usual)                                                               \
     for (uint64_t name = said_or("TEST_SEED", from), n_##name = said_or("TEST_SEEDS", usual);      \
          n_##name > 0; n_##name--, name++)
@@ -44,7 +45,7 @@ static inline uint64_t dice_below(Dice *dice, uint64_t below) {
     return (dice_u64(dice) >> 16) % below;
 }
 
-/* Numbers of all lengths, the short ones as often as the long ones. */
+/* Numbers of all lengths; short numbers are as frequent as long ones. */
 static inline uint64_t dice_any(Dice *dice) {
     return dice_u64(dice) >> dice_below(dice, 64);
 }

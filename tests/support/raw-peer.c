@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A peer made by hand. See raw-peer.h. */
+/* A peer that the test controls byte by byte. See raw-peer.h. */
 
 #include "support/raw-peer.h"
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A peer that speaks ZMTP 3.0 itself, over a plain TCP socket: it can send messages that no library
- * sends, stop at any byte, and see when the broker closes the connection.
+ * A peer with its own code for ZMTP 3.0, over a plain TCP socket. It can send messages that no
+ * library sends, stop at any byte, and notice when the broker closes the connection.
  */
 
 #include <stdbool.h>
@@ -17,18 +17,18 @@ enum { RAW_MORE = 1 };
 /* The result of waiting for an answer. */
 typedef enum Heard { HEARD, HEARD_NOTHING, HEARD_CUT } Heard;
 
-/* A connection to a port of loopback, or -1. */
+/* Connects to a port of loopback. -1: failed. */
 int raw_connect(uint16_t port);
-/* The same, from another address of loopback, such as "127.0.0.2". */
+/* Connects from another address of loopback, such as "127.0.0.2". */
 int raw_connect_from(const char *source, uint16_t port);
 
 /* Exchanges ZMTP's greetings and READY, as a DEALER with this routing id (len 0: no id). */
 bool raw_greet(int fd, const void *routing_id, size_t len);
 
-/* Connects, greets, sends HELLO, reads WELCOME: a session that gets no more credit than
- * `credit`. */
+/* Connects, greets, sends HELLO and reads WELCOME, for a session that grants only `credit`
+ * bytes. */
 int raw_session(uint16_t port, uint64_t credit);
-/* The same on a connection that is already open; false: it did not become a session. */
+/* Begins a session on an open connection. False: it did not become a session. */
 bool raw_begin(int fd, uint64_t credit);
 
 bool raw_bytes(int fd, const void *data, size_t len);
@@ -37,11 +37,11 @@ bool raw_frame(int fd, const void *data, size_t len, int flags);
 /* Sends one frame with one message. */
 bool raw_say(int fd, const Message *message);
 
-/* Reads the next message with this op and skips others. *ret lies in static memory. */
+/* Reads the next message with this op and skips others. *ret points into static memory. */
 Heard raw_hear(int fd, unsigned op, int timeout_ms, Message *ret);
 
-/* From now on the peer sends a ZMTP PING each second, as libzmq does: the broker closes a silent
- * connection. It ends with raw_close(). */
+/* From now on the peer sends a ZMTP PING each second, like libzmq, because the broker closes a
+ * silent connection. It ends with raw_close(). */
 void raw_keep_alive(int fd);
 void raw_close(int fd);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A redis-server of a test's own. See redis.h. */
+/* A redis-server for a test. See redis.h. */
 
 #include "support/redis.h"
 
@@ -21,7 +21,7 @@
 
 enum { WORDS_MAX = 40, CLUSTER_SLOTS = 16384 };
 
-static const char *const *extra_of[64]; /* by port, for redis_restart() */
+static const char *const *extra_of[64]; /* further words, by port, for redis_restart() */
 
 static void pause_ms(long ms) {
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
@@ -59,7 +59,7 @@ static void run_server(RedisServer *server, const char *const *extra) {
                                       "no"};
     size_t n = 19;
 
-    /* Its settings are in a file, which it writes to. */
+    /* A Sentinel has its settings in a file, to which it also writes. */
     if (server->sentinel) {
         for (n = 1; *extra; extra++)
             argv[n++] = (char *)(uintptr_t)*extra;
@@ -70,7 +70,7 @@ static void run_server(RedisServer *server, const char *const *extra) {
     if (server->cluster) {
         argv[n++] = "--cluster-enabled";
         argv[n++] = "yes";
-        /* Long: servers on a busy machine do not give each other up. */
+        /* A long time, so that servers on a busy machine do not regard each other as lost. */
         argv[n++] = "--cluster-node-timeout";
         argv[n++] = "30000";
         argv[n++] = "--cluster-require-full-coverage";
@@ -90,11 +90,11 @@ static void run_server(RedisServer *server, const char *const *extra) {
     _exit(127);
 }
 
-/* False: it ended at once, most likely because another process took its port. */
+/* False: it ended at once, probably because another process has taken its port. */
 static bool launch(RedisServer *server, const char *const *extra) {
     extra_of[server->port % 64] = extra;
     unlink(server->socket);
-    fflush(NULL); /* or the child writes it again */
+    fflush(NULL); /* otherwise the child writes buffered output again */
     server->pid = fork();
     if (server->pid < 0)
         give_up("fork");
@@ -200,7 +200,7 @@ void redis_start_sentinel(RedisServer *sentinel, const RedisServer *master) {
     file = fopen(path, "w");
     if (!file)
         give_up(path);
-    /* Long: a busy machine is not a dead master. */
+    /* A long time, so that a master on a busy machine does not count as lost. */
     fprintf(file,
             "port %u\nbind 127.0.0.1\nunixsocket %s\ndir %s\n"
             "sentinel monitor mymaster 127.0.0.1 %u 1\n"
@@ -225,7 +225,8 @@ void redis_restart(RedisServer *server) {
         give_up("redis-server does not start again");
 }
 
-/* Writes what a server remembers of its cluster, so that the servers need not meet first. */
+/* Writes the file in which a server stores its cluster, so that the servers know each other at the
+ * start. */
 static void write_nodes(const RedisServer *servers, size_t n, size_t myself) {
     char path[384];
     FILE *file;
@@ -264,7 +265,7 @@ void redis_start_cluster(RedisServer *servers, size_t n) {
     while (!launch_cluster(servers, n))
         if (++tries == 10)
             give_up("the cluster does not start");
-    /* A server of a cluster takes no keys for its first 2 s. */
+    /* A server of a cluster accepts no keys for its first 2 s. */
     for (size_t i = 0; i < n; i++)
         for (tries = 0; !strstr(redis_ask(&servers[i], "CLUSTER INFO"), "cluster_state:ok");
              tries++) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A redis-server of a test's own: on a Unix socket in a folder of its own under /tmp, and on a port
- * of the loopback interface. It ends with redis_stop(), and with the test.
+ * A redis-server for a test, on a Unix socket in its own folder under /tmp, and on a port of the
+ * loopback interface. It ends with redis_stop(), and with the test.
  */
 
 #include <stdbool.h>
@@ -21,20 +21,20 @@ typedef struct RedisServer {
 
 enum { EXIT_SKIPPED = 77 };
 
-/* Is there a redis-server to start? A test without one ends with EXIT_SKIPPED. */
+/* True: redis-server is installed. Otherwise a test should end with EXIT_SKIPPED. */
 bool redis_available(void);
 
-/* Starts one with these further words on its command line, NULL at the end, or none: NULL. Returns
- * when it answers; ends the test when it does not. */
+/* Starts a server with these further words on its command line, with NULL at the end (words may be
+ * NULL), and waits until it answers. If it does not start, ends the test. */
 void redis_start(RedisServer *server, const char *const *words);
 
-/* Starts one whose port speaks TLS, with the certificates of redis_certificates(). clients: it
- * wants a certificate of its clients. */
+/* Starts a server whose port speaks TLS, with the certificates of redis_certificates(). If clients
+ * is true, it requires a certificate of its clients. */
 void redis_start_tls(RedisServer *server, bool clients);
 
-/* The folder with ca.crt, an authority of the test's own; server.crt and server.key, for 127.0.0.1
- * and localhost; other.crt, an authority that signed neither. Made at the first call, removed at
- * the end of the test; NULL: there is no openssl command. */
+/* The folder with ca.crt, an authority of the test; server.crt and server.key, for 127.0.0.1 and
+ * localhost; and other.crt, an authority that signed no certificate. The first call creates it, and
+ * it is removed at the end of the test. NULL: openssl is not installed. */
 const char *redis_certificates(void);
 
 /* Starts a Sentinel that watches a master under the name "mymaster". */
@@ -43,13 +43,13 @@ void redis_start_sentinel(RedisServer *sentinel, const RedisServer *master);
 /* Starts a cluster of n servers; each owns an equal share of the slots. */
 void redis_start_cluster(RedisServer *servers, size_t n);
 
-/* The same port and socket again after redis_stop(), empty. */
+/* Starts an empty server on the same port and socket, after redis_stop(). */
 void redis_restart(RedisServer *server);
 
 void redis_freeze(RedisServer *server); /* SIGSTOP */
 void redis_unfreeze(RedisServer *server);
 void redis_stop(RedisServer *server); /* SIGKILL */
 
-/* One command of words, without binary; returns the first line of the reply, in static memory.
- * Waits 5 s at most. */
+/* Sends one command that consists of words. Returns the first line of the reply, in static memory.
+ * Waits at most 5 s. */
 const char *redis_ask(const RedisServer *server, const char *words);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Parts that tests give to processes apart. See roles.h. */
+/* Roles of tests. See roles.h. */
 
 #include "support/roles.h"
 

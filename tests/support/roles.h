@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * Parts that tests give to processes apart. Each is called with the broker's URL and what else
- * stands behind its name here, says "ready 0" when the broker has accepted it, and runs until it is
- * killed.
+ * Roles that several tests use. Each role gets the broker's URL and the words behind its name in
+ * this list, prints "ready 0" when the broker has accepted it, and runs until it is killed.
  *
  *     hold [N]             serves held.Calls.wait and works the queue held, N (1000) at once, and
  *                          never ends one: says "calls n" and "jobs n" as they come, "cancelled n"

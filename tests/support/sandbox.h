@@ -5,12 +5,12 @@
 
 #include <stdbool.h>
 
-/* Prints why, and ends the test as skipped. */
+/* Prints the reason, and ends the test as skipped. */
 void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* unshare(2) with these flags, as root or as root of a user namespace of its own; skips the test
- * where the system does not let us. While there is one thread. */
+/* Calls unshare(2) with these flags, as root or as root of a new user namespace. Skips the test if
+ * the system does not allow it. Call it while there is one thread. */
 void sandbox_enter(int flags);
 
-/* false: errno says why. */
+/* False: errno has the reason. */
 bool write_file(const char *path, const char *text);

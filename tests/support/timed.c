@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Everything that waits for a time. See timed.h. */
+/* All kinds of waits for a time. See timed.h. */
 
 #include "support/timed.h"
 
@@ -16,19 +16,16 @@
 
 typedef struct Kind {
     const char *what;
-    int64_t due_ms; /* after the beginning */
+    int64_t due_ms; /* after the start */
     uint64_t ended_ms;
 } Kind;
 
 enum { DEADLINE, DELAY, EXPIRY, RETRY, LIMIT, WINDOW };
 
 static Kind kinds[TIMED_KINDS] = {
-    [DEADLINE] = {"the deadline of a call", 1500, 0},
-    [DELAY] = {"a delayed job", 1000, 0},
-    [EXPIRY] = {"a job's time to live", 1200, 0},
-    [RETRY] = {"a job tried again", 700, 0},
-    [LIMIT] = {"the time limit of a job", 1000, 0},
-    [WINDOW] = {"the window of a gathering", 800, 0},
+    [DEADLINE] = {"the deadline of a call", 1500, 0}, [DELAY] = {"a delayed job", 1000, 0},
+    [EXPIRY] = {"a job's time to live", 1200, 0},     [RETRY] = {"the retry of a job", 700, 0},
+    [LIMIT] = {"the time limit of a job", 1000, 0},   [WINDOW] = {"the window of a gather", 800, 0},
 };
 
 static void ended(int kind) {
@@ -134,7 +131,7 @@ int play_timed(int argc, char **argv) {
         int64_t late = (int64_t)(kinds[i].ended_ms - start_ms) - kinds[i].due_ms;
 
         if (kinds[i].ended_ms == 0) {
-            fprintf(stderr, "%s has not come\n", kinds[i].what);
+            fprintf(stderr, "%s has not ended\n", kinds[i].what);
             continue;
         }
         n_ended++;

@@ -2,14 +2,14 @@
 #pragma once
 
 /*
- * Starts everything that waits for a time, and watches it: a deadline, a delayed job, a job that
- * expires, a job that fails and is retried, a time limit, a window. For tests that change the
+ * Starts all kinds of waits for a time, and checks when they end: a deadline, a delayed job, a job
+ * that expires, a job that fails and is retried, a time limit, a window. For tests that change the
  * clocks.
  */
 
 #include "support/process.h"
 
-/* The broker needs this in its configuration. */
+/* The broker's configuration must contain this. */
 #define TIMED_CONFIG "[queue timed.limited]\ntime_limit = 1s\n"
 
 /* A role: URL MS. Prints "ready 0", runs for MS milliseconds, and prints its results: see
@@ -17,9 +17,9 @@
 int play_timed(int argc, char **argv);
 
 typedef struct TimedReport {
-    long n_ended; /* of TIMED_KINDS */
+    long n_ended; /* number of ended waits, of TIMED_KINDS */
     long early_ms, late_ms;
-    long n_down; /* connections lost */
+    long n_down; /* number of lost connections */
 } TimedReport;
 
 enum { TIMED_KINDS = 6, TIMED_MS = 3000 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded into a program: its wall clock is off by as many seconds as the file
- * FERRY_TEST_WALL_CLOCK says, at each moment. The monotonic clocks are left alone.
+ * A library to preload into a program: it shifts the wall clock by the number of seconds in the
+ * file FERRY_TEST_WALL_CLOCK, which may change at any time. The monotonic clocks are unchanged.
  */
 
 #include <fcntl.h>
