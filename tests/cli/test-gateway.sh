@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ferry gateway msgpack-rpc: a client in raw MessagePack, Neovim, bad input, and a broker that goes away.
-# usage: test-gateway.sh FERRY CALC_SERVER MSGPACK_RPC_CLIENT
+# ferry gateway msgpack-rpc: a client in raw MessagePack, Neovim, a client of npm, bad input, and a broker that goes away.
+# usage: test-gateway.sh FERRY CALC_SERVER CLIENT.py CLIENT.js NODE_MODULES
 source "$(dirname "$0")/lib.sh" "$1"
-calc=$2 client=$3
+calc=$2 client=$3 npm_client=$4 modules=$5
 client() { timeout -k 5 60 /usr/bin/python3 "$client" "$@"; }
 start_broker
 broker=${started[0]}
@@ -59,6 +59,13 @@ END
     equal "['orders.new', 'an order']" "$(sed -n 6p "$work/nvim")" 'a message as a notification'
 else
     echo 'no nvim: Neovim is not tried'
+fi
+
+if [ -d "$modules/msgpack-rpc-lite" ] && command -v node >/dev/null; then
+    NODE_PATH=$modules expect 0 'npm: passed' '' timeout -k 5 60 node "$npm_client" "${tcp%:*}" "${tcp##*:}"
+    expect 0 'a job of node' '' ferry work from-node --count 1
+else
+    echo 'no node with the package msgpack-rpc-lite: a client of npm is not tried'
 fi
 
 # Usage
