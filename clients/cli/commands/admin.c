@@ -128,7 +128,7 @@ const Command command_reload = {
     .summary = "make the broker read its configuration again",
     .help = "If the file has an error, nothing changes, and the first error is printed; the "
             "broker's log\n"
-            "has all of them. Sessions whose user is gone or has lost a right end.\n"
+            "has all errors. A session ends if its user was removed or has lost a right.\n"
             "\n"
             "Example:\n  ferry reload\n",
     .run = run_reload,

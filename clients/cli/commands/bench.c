@@ -418,7 +418,7 @@ const Command command_bench = {
     .name = "bench",
     .usage = "call|pub|push [NAME] [--count N] [--size BYTES] [--in-flight N] [--serve] [--work]",
     .summary = "measure calls, messages or jobs",
-    .help = "call    calls NAME, or with --serve a method of its own\n"
+    .help = "call    calls NAME or, with --serve, a method of this process\n"
             "pub     publishes to NAME and subscribes to it: times run from publishing to arrival\n"
             "push    pushes to NAME: times run until a job is stored, or with --work until it\n"
             "        arrives; without NAME the jobs are deleted afterwards\n"

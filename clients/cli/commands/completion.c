@@ -260,8 +260,8 @@ const Command command_completion = {
     .usage = "[bash|fish|zsh]",
     .summary = "print the completion script for a shell",
     .help =
-        "Completes commands, options, and the services, topics and queues that are there now; the\n"
-        "methods of services that describe themselves, and the names of their arguments.\n"
+        "Completes commands, options, and the names of existing services, topics and queues; for\n"
+        "services that describe themselves, also their methods and the names of the arguments.\n"
         "\n"
         "Examples:\n"
         "  source <(ferry completion bash)\n"

@@ -141,11 +141,11 @@ const Command command_context = {
     .summary = "names for a broker's URL and keys",
     .help =
         "A context is one name for a URL and the keys for it. --context NAME chooses one for a\n"
-        "command, $FERRY_CONTEXT for a shell, 'use' for all commands; 'use' without a name "
-        "ends\n"
-        "that. --url and $FERRY_URL come before the context in use; --key and --server-key "
-        "replace\n"
-        "its keys. Contexts are kept in ~/.config/ferry/contexts.json (or $XDG_CONFIG_HOME), "
+        "command, $FERRY_CONTEXT for a shell, 'use' for all commands; 'use' without a name ends "
+        "this\n"
+        "choice. --url and $FERRY_URL override the context in use; --key and --server-key "
+        "override\n"
+        "its keys. Contexts are stored in ~/.config/ferry/contexts.json (or $XDG_CONFIG_HOME), "
         "with\n"
         "the path of the key file, not the key.\n"
         "\n"

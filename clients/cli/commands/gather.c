@@ -98,13 +98,15 @@ const Command command_gather = {
     .name = "gather",
     .usage = "TOPIC [BODY | --file FILE] [--window T] [--count N] [--from]",
     .summary = "ask all subscribers of a topic and print their answers",
-    .help = "Publishes a question and prints each answer on a line as it arrives. Ends when all\n"
-            "subscribers have answered, after --count answers, or at the end of the window. Exit "
-            "status\n"
-            "5: no subscriber has answered. With --json an object per line: from, session, body.\n"
-            "\n"
-            "Examples:\n"
-            "  ferry gather fleet.rollcall 'who is there?' --window 500ms\n",
+    .help =
+        "Publishes a question and prints each answer on a line as it arrives. Ends when all\n"
+        "subscribers have answered, after --count answers, or at the end of the window. The exit\n"
+        "status is 5 if no subscriber has answered. With --json, prints one object per line: "
+        "from,\n"
+        "session, body.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry gather fleet.rollcall 'who is there?' --window 500ms\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,

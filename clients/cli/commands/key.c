@@ -69,16 +69,17 @@ const Command command_key = {
     .usage = "new [--name N] FILE\n"
              "show FILE",
     .summary = "make a key pair, show its public part",
-    .help = "A key pair is the identity of a broker or of a user. 'new' writes one to a new file "
-            "that\n"
-            "its owner alone can read, and prints the public part; 'show' prints it again. The "
-            "public\n"
-            "part of a broker is the --server-key of its clients; that of a user belongs into the\n"
-            "broker's configuration: key = PUBLIC in [user NAME].\n"
-            "\n"
-            "Examples:\n"
-            "  ferry key new /etc/ferry/broker.key\n"
-            "  ferry key show worker.key\n",
+    .help =
+        "A key pair is the identity of a broker or of a user. 'new' writes one to a new file that\n"
+        "only its owner can read, and prints the public part; 'show' prints the public part "
+        "again.\n"
+        "The public part of a broker is the --server-key of its clients. The public part of a "
+        "user\n"
+        "goes into the broker's configuration: key = PUBLIC in [user NAME].\n"
+        "\n"
+        "Examples:\n"
+        "  ferry key new /etc/ferry/broker.key\n"
+        "  ferry key show worker.key\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 2,

@@ -243,11 +243,11 @@ const Command command_push = {
     .summary = "push jobs to a queue",
     .help =
         "Ends when the broker has stored all jobs as safely as the queue promises. The body is an\n"
-        "argument, a file, each line of standard input (-), or empty. For a single job, prints the "
-        "number\n"
-        "of the job, which 'ferry job' takes; of many jobs, --json prints each. If a key was "
-        "pushed\n"
-        "already, says so, and prints the number of the earlier job.\n"
+        "argument, a file, each line of standard input (-), or empty. Prints the number of a "
+        "single\n"
+        "job, which 'ferry job' takes; for several jobs, --json prints a line for each. If the "
+        "queue\n"
+        "remembers the key, no job is stored, and the number of the earlier job is printed.\n"
         "\n"
         "Examples:\n"
         "  ferry push mail '{\"to\": \"me@example.org\"}'\n"

@@ -241,8 +241,9 @@ const Command command_sub = {
     .summary = "print the messages of topics",
     .help =
         "In a pattern, * matches one token and > at the end one or more. Prints each body on a\n"
-        "line; with --json an object per line: topic, seq, missed, headers, body. Messages missed\n"
-        "because this command is too slow are reported on standard error.\n"
+        "line; with --json, prints one object per line: topic, seq, missed, headers, body. "
+        "Messages\n"
+        "that are missed because this command is too slow are reported on standard error.\n"
         "\n"
         "Examples:\n"
         "  ferry sub 'orders.*' --last 10\n"

@@ -283,12 +283,11 @@ const Command command_tap = {
              "--read FILE",
     .summary = "watch the messages of others, save them, read them back",
     .help =
-        "Prints the messages that pass through the broker, one per line: the time, from or to "
-        "which\n"
-        "session, the kind of message, its name and id, and the first bytes of the body. Without\n"
-        "--service, --topic or --queue it watches all names. In a pattern, * matches one token and "
-        ">\n"
-        "at the end one or more.\n"
+        "Prints the messages that pass through the broker, one per line: the time, the session\n"
+        "that sends or receives, the kind of message, its name and id, and the first bytes of the\n"
+        "body. Without --service, --topic or --queue it watches all names. In a pattern, * "
+        "matches\n"
+        "one token and > at the end one or more.\n"
         "\n"
         "--save writes a pcapng file, which Wireshark and tshark open as well. If this command is\n"
         "slower than the traffic, it misses messages and reports how many; clients never wait.\n"

@@ -324,7 +324,7 @@ const Command command_top = {
     .summary = "watch services, queues, topics and sessions",
     .help = "Keys: 1 services, 2 queues, 3 topics, 4 sessions, Tab the next one; < and > or the\n"
             "arrows choose the column to sort by, r reverses; / filters by name, Escape ends the\n"
-            "filter; space stops and goes on; q ends.\n"
+            "filter; space pauses and resumes; q quits.\n"
             "\n"
             "Examples:\n"
             "  ferry top\n"

@@ -90,10 +90,9 @@ const Command command_web = {
     .usage = "[--listen ADDRESS:PORT] [--name HOST]... [--tokens FILE] [--tls-cert FILE --tls-key "
              "FILE]",
     .summary = "serve the dashboard and the HTTP interface",
-    .help = "Prints the address, and serves until SIGTERM or Ctrl-C. It may start before the\n"
-            "broker, and carries on when the broker is lost. It listens on loopback addresses "
-            "only, unless\n"
-            "it has tokens and TLS.\n"
+    .help = "Prints the address, and serves until SIGTERM or Ctrl-C. It may be started before the\n"
+            "broker, and continues when the broker is lost. It listens on loopback addresses\n"
+            "only, unless it has tokens and TLS.\n"
             "\n"
             "A file of tokens has sections; each request then needs 'Authorization: Bearer "
             "SECRET', and\n"
