@@ -395,22 +395,59 @@ void calls_serve_waiting(Service *service) {
     }
 }
 
-void calls_fail_waiting(Service *service, Span instance) {
-    bool none_left = true;
-    WaitQueue *wait_queue, *next_queue;
-    Server *server;
-    Call *call, *next;
+static bool has_servers_left(const Service *service) {
+    const Server *server;
 
     DL_FOREACH(service->servers, server) {
-        none_left &= server->leaving || server->session->ending;
+        if (!server->leaving && !server->session->ending)
+            return true;
     }
+    return false;
+}
+
+static void mark_failing(Service *service) {
+    Services *services = service->services;
+
+    if (service->in_failing)
+        return;
+    service->in_failing = true;
+    service->next_failing = services->failing;
+    services->failing = service;
+}
+
+void calls_fail_some(Service *service) {
+    bool none_left = !has_servers_left(service);
+    unsigned *left = &service->services->fails_left;
+    WaitQueue *wait_queue, *next_queue;
+    Call *call, *next;
+
     DL_FOREACH_SAFE(service->wait_queues, wait_queue, next_queue) {
         DL_FOREACH_SAFE(wait_queue->calls, call, next) {
-            if ((none_left && !call_may_wait(call)) ||
-                (call->instance.len > 0 && call->instance.len == instance.len &&
-                 memcmp(call->instance.data, instance.data, instance.len) == 0))
-                call_fail(call, call->moves > 0 ? "ferry.ServerLost" : "ferry.NoSuchService",
-                          "its last server went away while it waited");
+            if (!call->instance_lost && (!none_left || call_may_wait(call)))
+                continue;
+            if (*left == 0) {
+                mark_failing(service);
+                return;
+            }
+            --*left;
+            call_fail(call, call->moves > 0 ? "ferry.ServerLost" : "ferry.NoSuchService",
+                      "its last server went away while it waited");
         }
     }
+}
+
+void calls_fail_waiting(Service *service, Span instance) {
+    WaitQueue *wait_queue;
+    Call *call;
+
+    if (instance.len > 0) {
+        DL_FOREACH(service->wait_queues, wait_queue) {
+            DL_FOREACH(wait_queue->calls, call) {
+                call->instance_lost |=
+                    call->instance.len == instance.len &&
+                    memcmp(call->instance.data, instance.data, instance.len) == 0;
+            }
+        }
+    }
+    calls_fail_some(service);
 }

@@ -66,7 +66,8 @@ struct Service {
     TapMark tap;
     bool differs;    /* its servers have different descriptions */
     bool in_crowded; /* the service is in services->crowded */
-    Service *next_crowded;
+    bool in_failing; /* the service is in services->failing */
+    Service *next_crowded, *next_failing;
     UT_hash_handle hh;
     size_t name_len;
     char name[];
@@ -147,6 +148,7 @@ struct Call {
     uint8_t moves;                   /* number of times that it moved to another server */
     uint8_t depth;                   /* number of ancestors */
     bool ended;                      /* the caller has sent END */
+    bool instance_lost;              /* the call waits for an instance that has gone: it fails */
     UnsentItem *unsent, *unsent_end; /* items of a stream whose call waits for a server */
     int64_t credit_up, credit_down;  /* for the two directions of a stream */
 
@@ -170,11 +172,17 @@ typedef struct SeenService {
 
 enum { SERVICES_SEEN = 1024, SERVICE_SEEN_MS = 60000, SERVICE_HOLD_MS = 5000 };
 
+/* Calls of ended sessions that one turn ends, and calls that it fails because their servers have
+ * gone: about half a millisecond each. */
+enum { ENDS_PER_TURN = 1024 };
+
 struct Services {
     Room room;
     Broker *broker;
     Service *table, *last;  /* last: the service that was found last, or NULL */
     Service *crowded;       /* services with waiting calls whose servers may have room */
+    Service *failing;       /* services with waiting calls that fail in the next turns */
+    unsigned fails_left;    /* number of waiting calls that may fail in this turn */
     WaitQueue *wait_queues; /* uthash by key */
     Slabs slabs;            /* memory of calls */
     uint64_t slab_bytes;
@@ -297,6 +305,10 @@ bool call_move(Call *call);
 /* A server is new, or has room again: gives it waiting calls. */
 void calls_serve_waiting(Service *service);
 
-/* Fails the calls that wait for this instance. If the service has no server left, all its waiting
- * calls fail. */
+/* An instance of the service has gone (its name; empty: that is known already). Fails the calls
+ * that wait for this instance, and if the service has no server left, all waiting calls that may
+ * not wait for another one: ENDS_PER_TURN of them in this turn, the others in the next turns. */
 void calls_fail_waiting(Service *service, Span instance);
+/* Fails as many of these calls as this turn may, and puts the service into services->failing if
+ * there are more. */
+void calls_fail_some(Service *service);

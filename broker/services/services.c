@@ -13,9 +13,6 @@
 #include "broker/sessions/hello.h"
 #include "rpc/wire/name.h"
 
-/* calls of ended sessions that one turn ends: about half a millisecond */
-enum { ENDS_PER_TURN = 1024 };
-
 size_t services_n_calls(const Services *services) {
     return services->n_calls;
 }
@@ -107,6 +104,21 @@ static void session_gone(Services *services, Session *session) {
 
 /* ---- the end of a turn ---- */
 
+/* Fails the next of the calls that wait for servers that have gone. */
+static void fail_more(Services *services) {
+    Service *service, *next;
+
+    service = services->failing;
+    services->failing = NULL;
+    for (; service; service = next) {
+        next = service->next_failing;
+        service->in_failing = false;
+        calls_fail_some(service);
+        service_release(service);
+    }
+    services->fails_left = ENDS_PER_TURN;
+}
+
 static void turn_end(Services *services) {
     Service *service, *again = NULL;
 
@@ -124,6 +136,7 @@ static void turn_end(Services *services) {
         }
     }
     services->crowded = again;
+    fail_more(services);
 }
 
 /* ---- the room ---- */
@@ -137,7 +150,7 @@ static void on_turn_end(Room *room) {
 }
 
 static uint64_t on_next_ms(const Room *room) {
-    return self(room)->ends ? 0 : UINT64_MAX;
+    return self(room)->ends || self(room)->failing ? 0 : UINT64_MAX;
 }
 
 static size_t on_n_unfinished(const Room *room) {
@@ -164,6 +177,7 @@ int services_new(Services **ret, Broker *broker) {
         return -ENOMEM;
     services->broker = broker;
     services->last_request = broker->first_id;
+    services->fails_left = ENDS_PER_TURN;
     services->own.budget = &broker->budget;
     slabs_init(&services->slabs, &services->slab_bytes);
     room_open(broker, &services->room, &room_ops);
@@ -178,8 +192,8 @@ Services *services_free(Services *services) {
         return NULL;
     end_calls_of_ended(services, UINT_MAX);
     HASH_ITER(hh, services->table, service, next) {
-        /* No later turn clears the list of crowded services. */
-        service->in_crowded = false;
+        /* No later turn clears these lists. */
+        service->in_crowded = service->in_failing = false;
         /* Oneway calls wait although their callers are gone. */
         while (service->wait_queues)
             call_free(service->wait_queues->calls);

@@ -50,7 +50,7 @@ Service *service_new(Services *services, Span name) {
 }
 
 void service_release(Service *service) {
-    if (service->servers || service->wait_queues || service->in_crowded)
+    if (service->servers || service->wait_queues || service->in_crowded || service->in_failing)
         return;
     methods_free(&service->methods);
     walks_pass(service->services->broker->walks, service, service->hh.next);

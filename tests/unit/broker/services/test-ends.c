@@ -21,17 +21,21 @@ static Peer *connected(uint8_t client) {
     return peer;
 }
 
-static Op serve(Peer *peer, const char *instance) {
+static Op serve_slots(Peer *peer, const char *instance, uint32_t slots) {
     const Message *m;
 
     fake_say(&broker, peer,
              &(Message){.op = OP_SERVE,
                         .id = 1,
                         .name = span_text("calc.Calc"),
-                        .serve.slots = 2 * N_CALLS,
+                        .serve.slots = slots,
                         .serve.instance = span_text(instance)});
     m = fake_next_real(peer);
     return m ? m->op : 0;
+}
+
+static Op serve(Peer *peer, const char *instance) {
+    return serve_slots(peer, instance, 2 * N_CALLS);
 }
 
 static void call(Peer *peer, uint64_t id, uint64_t flags, const char *instance) {
@@ -48,13 +52,17 @@ static void call(Peer *peer, uint64_t id, uint64_t flags, const char *instance) 
                         .body = span_of(body, sizeof(body))});
 }
 
-/* The caller makes calls; there is one server. */
-static void begin(uint64_t flags) {
+static void connect_all(void) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
     server = connected('s');
     caller = connected('c');
     bystander = connected('b');
+}
+
+/* The caller makes calls; there is one server. */
+static void begin(uint64_t flags) {
+    connect_all();
     CU_ASSERT_EQUAL(serve(server, "one"), OP_OK);
     for (uint64_t id = 1; id <= N_CALLS; id++) {
         call(caller, id, flags, "");
@@ -112,6 +120,54 @@ static void the_calls_of_a_lost_server_fail_in_slices(void) {
     CU_ASSERT_EQUAL(n, N_CALLS);
     CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
     CU_ASSERT_EQUAL(services_count(broker.services), 0);
+    fake_hub_deinit(&broker);
+}
+
+/* The caller makes calls that wait for this instance (empty: any); the only server withdraws. */
+static void withdraw_beside_waiting_calls(const char *instance) {
+    const IdMap *calls;
+    const Message *m;
+    unsigned n = 0;
+
+    connect_all();
+    CU_ASSERT_EQUAL(serve_slots(server, "one", 1), OP_OK);
+    call(bystander, 1, 0, "");
+    for (uint64_t id = 1; id <= N_CALLS; id++)
+        call(caller, id, 0, instance);
+    calls = &((Session *)caller->session)->calls;
+    CU_ASSERT_EQUAL(calls->n, N_CALLS);
+    fake_say(&broker, server,
+             &(Message){.op = OP_UNSERVE, .id = 2, .name = span_text("calc.Calc")});
+    for (size_t left = N_CALLS; left > 0; turn()) {
+        left -= left < SLICE ? left : SLICE;
+        CU_ASSERT_EQUAL_FATAL(calls->n, left);
+    }
+    while ((m = fake_next_real(caller)))
+        n += m->op == OP_ERROR && strcmp(fake_error(m, "type"), "ferry.NoSuchService") == 0;
+    CU_ASSERT_EQUAL(n, N_CALLS);
+    fake_hub_deinit(&broker);
+}
+
+static void calls_that_wait_for_a_lost_server_fail_in_slices(void) {
+    withdraw_beside_waiting_calls("");
+    withdraw_beside_waiting_calls("one");
+}
+
+static void calls_that_still_wait_go_to_a_new_server(void) {
+    const Message *m;
+    unsigned n = 0;
+
+    connect_all();
+    CU_ASSERT_EQUAL(serve_slots(server, "one", 1), OP_OK);
+    call(bystander, 1, 0, "");
+    for (uint64_t id = 1; id <= N_CALLS; id++)
+        call(caller, id, 0, "");
+    fake_say(&broker, server,
+             &(Message){.op = OP_UNSERVE, .id = 2, .name = span_text("calc.Calc")});
+    CU_ASSERT_EQUAL(serve(bystander, "two"), OP_OK);
+    while ((m = fake_next_real(bystander)))
+        n += m->op == OP_CALL;
+    CU_ASSERT_EQUAL(n, N_CALLS - SLICE);
     fake_hub_deinit(&broker);
 }
 
@@ -173,6 +229,8 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(the_calls_of_a_lost_caller_end_in_slices),
         TEST(the_calls_of_a_lost_server_fail_in_slices),
+        TEST(calls_that_wait_for_a_lost_server_fail_in_slices),
+        TEST(calls_that_still_wait_go_to_a_new_server),
         TEST(idempotent_calls_move_in_slices_and_keep_their_order),
         TEST(the_name_of_an_ending_instance_is_free),
         TEST(the_broker_may_end_before_all_calls_have_ended),
