@@ -87,7 +87,7 @@ static void the_key_is_the_same_everywhere(void) {
     tear_down();
 }
 
-static void without_a_cache_every_call_reaches_it(void) {
+static void without_a_cache_every_call_reaches_the_server(void) {
     int64_t result = 0;
 
     set_up();
@@ -426,7 +426,7 @@ int memo_calls_suite(void) {
     CU_TestInfo tests[] = {
         TEST(a_cached_answer_does_not_reach_the_server),
         TEST(the_key_is_the_same_everywhere),
-        TEST(without_a_cache_every_call_reaches_it),
+        TEST(without_a_cache_every_call_reaches_the_server),
         TEST(declared_exceptions_are_remembered_for_their_own_time),
         TEST(an_answer_is_forgotten_after_its_ttl),
         TEST(an_invalidated_tag_makes_the_next_call_ask),

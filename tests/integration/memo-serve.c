@@ -119,7 +119,7 @@ static bool wait_until_asked(int n) {
 
 /* ---- storing and answering ---- */
 
-static void clients_without_a_cache_are_answered_from_it(void) {
+static void clients_without_a_cache_get_answers_from_the_servers_cache(void) {
     int64_t result = 0;
 
     set_up();
@@ -135,7 +135,7 @@ static void clients_without_a_cache_are_answered_from_it(void) {
     tear_down();
 }
 
-static void calls_by_name_are_answered_from_it_too(void) {
+static void calls_by_name_get_answers_from_the_cache(void) {
     ferry_reply *reply = NULL;
     int64_t result = 0;
 
@@ -348,7 +348,7 @@ static void a_handler_invalidates_values_at_both_ends(void) {
     CU_ASSERT_EQUAL(times_asked(), 1);
     CU_ASSERT_EQUAL(memo_users_forget(client, "users", NULL), 0);
     /* With Redis, the client's near cache is invalidated a little later: see
-     * another_client_sees_it(). */
+     * another_client_sees_the_invalidation(). */
     for (int i = 0; i < HANG_MS; i++) {
         CU_ASSERT_EQUAL_FATAL(memo_users_find(caching, 5, &user, NULL), 0);
         if (!with_redis || strcmp(user->name, "new") == 0)
@@ -373,7 +373,7 @@ static int compare(const void *a, const void *b) {
 }
 
 /* When the call of `forget` returns to this client, its handler has invalidated the tags. */
-static void another_client_sees_it(void) {
+static void another_client_sees_the_invalidation(void) {
     enum { TIMES = 51 };
     uint64_t took_us[TIMES];
 
@@ -607,8 +607,8 @@ static void a_stopping_server_ends_requests_that_wait_for_redis(void) {
 
 int memo_serve_suite(void) {
     CU_TestInfo tests[] = {
-        TEST(clients_without_a_cache_are_answered_from_it),
-        TEST(calls_by_name_are_answered_from_it_too),
+        TEST(clients_without_a_cache_get_answers_from_the_servers_cache),
+        TEST(calls_by_name_get_answers_from_the_cache),
         TEST(clients_find_values_that_a_server_stored),
         TEST(servers_find_values_that_a_client_stored),
         TEST(a_client_with_a_cache_of_its_own_gets_a_fresh_answer),
@@ -618,7 +618,7 @@ int memo_serve_suite(void) {
         TEST(an_answer_is_forgotten_after_its_ttl),
         TEST(a_stale_answer_is_given_while_the_handler_makes_a_new_one),
         TEST(a_handler_invalidates_values_at_both_ends),
-        TEST(another_client_sees_it),
+        TEST(another_client_sees_the_invalidation),
         TEST(values_invalidated_while_the_handler_runs_are_not_kept),
         TEST(a_deferred_answer_is_stored_too),
         TEST(a_handler_that_forgets_to_answer_is_found_out),

@@ -383,7 +383,7 @@ static void an_error_in_mid_stream_stops_the_sender(void) {
 
 /* ---- ends that go away ---- */
 
-static void the_caller_of_a_killed_server_hears_of_it(void) {
+static void the_caller_of_a_killed_server_gets_an_error(void) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_stream *reading, *writing;
     ferry_bytes item;
@@ -412,7 +412,7 @@ static void the_caller_of_a_killed_server_hears_of_it(void) {
     tear_down();
 }
 
-static void the_server_of_a_killed_caller_hears_of_it(void) {
+static void the_server_of_a_killed_caller_is_told(void) {
     static const struct {
         const char *method, *word;
         long r;
@@ -554,8 +554,8 @@ int main(int argc, char **argv) {
         TEST(a_server_that_never_reads_ends_the_stream_in_time),
         TEST(a_caller_that_has_ended_still_receives),
         TEST(an_error_in_mid_stream_stops_the_sender),
-        TEST(the_caller_of_a_killed_server_hears_of_it),
-        TEST(the_server_of_a_killed_caller_hears_of_it),
+        TEST(the_caller_of_a_killed_server_gets_an_error),
+        TEST(the_server_of_a_killed_caller_is_told),
         TEST(a_broker_that_comes_back_leaves_both_ends_usable),
         TEST(a_watched_stream_is_called_when_there_is_room_again),
         TEST(a_watched_request_is_called_when_there_is_room_again),

@@ -428,7 +428,7 @@ static void a_client_is_not_handed_to_another_user(void) {
     end();
 }
 
-static void a_user_has_only_so_many_connections(void) {
+static void the_connections_of_a_user_are_limited(void) {
     Peer *second, *third;
     const Message *m;
 
@@ -596,7 +596,7 @@ int main(void) {
         TEST(invalid_names_get_their_own_error),
         TEST(a_job_that_may_not_be_forwarded_is_retried),
         TEST(a_client_is_not_handed_to_another_user),
-        TEST(a_user_has_only_so_many_connections),
+        TEST(the_connections_of_a_user_are_limited),
         TEST(sessions_that_lose_a_right_end),
         TEST(sessions_whose_user_is_gone_end),
         TEST(sessions_whose_key_is_gone_end),

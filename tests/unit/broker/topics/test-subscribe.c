@@ -283,7 +283,7 @@ static void looking_through_all_topics_again_and_again_is_refused(void) {
     fixture_deinit(&f);
 }
 
-static void it_is_allowed_again_after_a_while(void) {
+static void walks_are_allowed_again_after_a_while(void) {
     TopicFixture f;
     Session *a;
 
@@ -429,7 +429,7 @@ static void resuming_an_unknown_subscription_reports_a_gap(void) {
     fixture_deinit(&f);
 }
 
-static void a_minute_later_it_is_too_late(void) {
+static void a_lost_subscription_is_forgotten_after_a_minute(void) {
     TopicFixture f;
     Session *a;
 
@@ -448,7 +448,7 @@ static void a_minute_later_it_is_too_late(void) {
     fixture_deinit(&f);
 }
 
-static void another_client_cannot_resume_it(void) {
+static void another_client_cannot_resume_a_subscription(void) {
     TopicFixture f;
     Session *a, *b;
 
@@ -618,15 +618,15 @@ int main(void) {
         TEST(subscriptions_count_against_the_total),
         TEST(a_draining_broker_takes_no_subscription),
         TEST(looking_through_all_topics_again_and_again_is_refused),
-        TEST(it_is_allowed_again_after_a_while),
+        TEST(walks_are_allowed_again_after_a_while),
         TEST(a_lost_subscription_counts_and_is_resumed),
         TEST(messages_that_waited_for_a_lost_session_are_counted),
         TEST(retained_values_make_up_for_missed_messages),
         TEST(a_retained_value_makes_up_for_a_message_lost_on_the_wire),
         TEST(a_client_that_heard_nothing_is_told_that_the_number_is_unknown),
         TEST(resuming_an_unknown_subscription_reports_a_gap),
-        TEST(a_minute_later_it_is_too_late),
-        TEST(another_client_cannot_resume_it),
+        TEST(a_lost_subscription_is_forgotten_after_a_minute),
+        TEST(another_client_cannot_resume_a_subscription),
         TEST(resuming_with_another_pattern_leaves_the_lost_one),
         TEST(an_id_may_be_taken_over_from_the_lost_session),
         TEST(each_message_goes_to_one_member_in_turn),
