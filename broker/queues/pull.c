@@ -139,10 +139,8 @@ static void send_job(Queues *queues, Pull *pull, const Job *job) {
 
 /* ---- limits of a queue over all its workers ---- */
 
-enum {
-    RATE_SLACK_US = 10000
-}; /* a queue makes up for jobs that came later than the rate by this
-    * time, because of timers and turns */
+/* If timers and turns deliver jobs later than the rate allows, a queue makes up for this time. */
+enum { RATE_SLACK_US = 10000 };
 
 static void on_rate(Timer *timer, void *ctx) {
     (void)ctx;

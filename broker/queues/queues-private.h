@@ -192,10 +192,8 @@ typedef struct Forward {
     char to[];
 } Forward;
 
-enum {
-    FORWARDS_MAX = 16
-}; /* queues whose forwarded jobs are counted, for each queue; jobs to
-    * further queues are not counted */
+/* A queue counts the jobs that are forwarded to this many other queues, and no further ones. */
+enum { FORWARDS_MAX = 16 };
 
 struct Queue {
     StoredQueue stored; /* first: a StoredQueue is a Queue */

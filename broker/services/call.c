@@ -11,10 +11,8 @@
 #include "base/block.h"
 #include "base/container.h"
 
-enum {
-    CALL_MEMORY = sizeof(Call) + 64
-}; /* a call and its entries in the tables of caller and
-    * server */
+/* A call and its entries in the tables of caller and server. */
+enum { CALL_MEMORY = sizeof(Call) + 64 };
 
 Call *call_new(Services *services, Session *caller) {
     Account *account = &caller->peer->account;

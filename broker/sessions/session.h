@@ -8,10 +8,8 @@
 
 typedef struct DeferredBatch DeferredBatch;
 
-enum {
-    CLIENTS_LOST_MAX = 65536
-}; /* if more clients are lost, the broker forgets those that were
-    * lost first */
+/* If more clients are lost, the broker forgets those that were lost first. */
+enum { CLIENTS_LOST_MAX = 65536 };
 
 /* A program that uses the broker, known by the random id in its HELLO. The broker remembers it for
  * client_memory_ms after its last session. */

@@ -13,10 +13,8 @@
 #include "base/clock.h"
 #include "broker/stores/disk-private.h"
 
-enum {
-    NOTE_FLUSH_US = 1000000
-}; /* a note is flushed at most this much later: no client waits for
-    * it */
+/* A note is flushed at most this much later: no client waits for it. */
+enum { NOTE_FLUSH_US = 1000000 };
 
 static void flush_by(JournalBatch *batch, uint64_t at_us) {
     if (at_us < batch->flush_by_us)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A process of two clients, one of which runs on a thread, whose allocations and descriptors fail,
- * each once: the first, the second, the third, until a run needs no more of them. The failure is
- * returned as an error or mended by the library. The process is not ended, prints nothing, does not
- * hang, and works afterwards.
+ * A process has two clients, one of which runs on a thread. Its allocations and descriptors fail,
+ * one in each run: the first, the second, the third, until a run needs no more of them. The library
+ * returns the failure as an error, or recovers. The process does not end, print or hang, and works
+ * afterwards.
  *
- * The functions of this program take the place of libc's in the whole process: libferry's own
- * calls, and libc's calls for strdup(), getaddrinfo() and pthread_create(), count too.
+ * The functions of this program replace libc's in the whole process: calls from libferry, and
+ * libc's own calls for strdup(), getaddrinfo() and pthread_create(), count, too.
  */
 
 #include <errno.h>
