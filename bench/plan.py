@@ -157,7 +157,7 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class Target:
-    """ferry's figure over that of the best row whose label starts so, in one table."""
+    """A bound for ferry's figure divided by that of the best row whose label starts with `against`."""
     text: str
     section: str
     against: tuple
@@ -166,7 +166,7 @@ class Target:
     ends: int = 1
     metric: str = ""  # "": the section's own
     at_most: bool = False
-    alone: bool = False  # ferry's own figure, beside nobody's
+    alone: bool = False  # the bound is for ferry's own figure, not for a ratio
 
 
 TARGETS = (

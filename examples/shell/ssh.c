@@ -80,7 +80,7 @@ static int check_host(Remote *remote, int *ret) {
         *ret = shell_throw_changed_host_key(
             remote->request,
             &(shell_changed_host_key){host, type ? type : "", fingerprint ? fingerprint : "",
-                                      "the host's key is another one than is known"});
+                                      "the host's key differs from its known key"});
     else
         *ret = shell_throw_unknown_host_key(
             remote->request,

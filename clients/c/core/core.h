@@ -118,7 +118,7 @@ struct ferry_client {
     Core *core;
     ferry_client *prev, *next; /* of core->main.next */
     PendingCall *calls;        /* calls in flight through this handle, oldest first */
-    Request *request;          /* the request on whose behalf calls are made; NULL: no request */
+    Request *request;          /* the request that makes the calls; NULL: no request */
     uint64_t parent;           /* the id of that request, in the session parent_session */
     uint64_t parent_session;
     bool cancelled;       /* that request is cancelled */

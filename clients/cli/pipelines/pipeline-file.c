@@ -49,7 +49,7 @@ static void add_error(PipelineFile *file, int line, const char *format, ...) {
 
     if (at == PIPELINE_ERRORS_MAX)
         return;
-    /* Errors between stages are found after those of the lines. */
+    /* Errors between stages are found after the errors of single lines. */
     for (; at > 0 && file->errors[at - 1].line > line; at--)
         file->errors[at] = file->errors[at - 1];
     file->errors[at].line = line;

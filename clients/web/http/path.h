@@ -21,8 +21,8 @@ typedef struct Path {
  * "%2F" in a part is a character of the part. Returns NULL, or the problem, for people. */
 const char *path_split(const char *path, Path *ret);
 
-/* True if the parts are those of a pattern like "/api/queues/NAME/pause", in which a part in
- * capitals stands for any one part. */
+/* True if the path matches a pattern like "/api/queues/NAME/pause", in which a part in capitals
+ * stands for any one part. */
 bool path_matches(const Path *path, const char *pattern);
 
 /* Decodes a part of a path, or a value of a query, in place: "%41" is 'A'. plus: '+' is a space.

@@ -5,8 +5,8 @@ import { h, setClass, setText, show } from "./dom.js";
 import { follow } from "./api.js";
 
 // The first part of the address after "#/" → the views of the list, and of one thing. A view is
-// {title, parts, element, update(state), close()}; parts are those of /api/live that it shows. Views
-// are loaded when they are opened: the first paint is then small.
+// {title, parts, element, update(state), close()}; parts names the parts of /api/live that it shows.
+// A view is loaded when it is opened, so that the first paint needs little data.
 const VIEWS = {
     overview: async () => [(await import("./overview.js")).overview],
     services: async () => {
