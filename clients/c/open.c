@@ -3,6 +3,7 @@
 
 #include "clients/c/calls/call.h"
 #include "clients/c/core/registration.h"
+#include "clients/c/direct/direct.h"
 #include "clients/c/queues/push-log.h"
 #include "clients/c/queues/work.h"
 #include "clients/c/serving/request.h"
@@ -15,7 +16,8 @@
 int ferry_open(const char *url, const ferry_options *options, ferry_client **ret,
                ferry_error *reterr) {
     static const Part *const parts[] = {
-        &registrations_part, &topics_part, &calls_part, &pushes_part, &jobs_part, &serving_part,
+        &registrations_part, &topics_part,  &calls_part,  &pushes_part,
+        &jobs_part,          &serving_part, &direct_part,
 #ifdef FERRY_WITH_CACHE
         &memo_part,
 #endif

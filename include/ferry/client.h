@@ -92,6 +92,9 @@ typedef struct ferry_options {
      * ferry_subscribe(), ferry_work() and ferry_ping() wait without limit, or until ferry_stop().
      */
     bool wait_for_broker;
+    /* Calls go straight to a server, without the broker between, if one takes direct calls: see
+     * ferry_serve_options.listen and docs/scaling.md. */
+    bool direct;
     /* Runs around each call; copied. NULL: no interceptor, or in ferry_with() the inherited one. */
     const ferry_interceptor *interceptor;
     bool trace; /* calls, messages and jobs without a "traceparent" header start a trace */

@@ -74,6 +74,27 @@ void broker_terminate(TestBroker *broker) {
     rmdir(broker->folder);
 }
 
+const ferry_options *test_options(const ferry_options *options) {
+    static _Thread_local ferry_options direct;
+
+    if (!getenv("FERRY_TEST_DIRECT"))
+        return options;
+    direct = options ? *options : (ferry_options){0};
+    direct.direct = true;
+    return &direct;
+}
+
+const ferry_serve_options *test_serve_options(const ferry_serve_options *options) {
+    static _Thread_local ferry_serve_options direct;
+
+    if (!getenv("FERRY_TEST_DIRECT"))
+        return options;
+    direct = options ? *options : (ferry_serve_options){0};
+    if (!direct.listen)
+        direct.listen = "tcp://127.0.0.1:*";
+    return &direct;
+}
+
 ferry_client *connect_client(const TestBroker *broker) {
     ferry_client *client = NULL;
     ferry_error error = FERRY_ERROR_INIT;

@@ -56,5 +56,16 @@ void runner_start(Runner *runner, const TestBroker *broker,
                   int (*set_up)(ferry_client *client, void *ctx), void *ctx);
 void runner_stop(Runner *runner); /* calls ferry_stop(), and waits for the end of the thread */
 
+/* With FERRY_TEST_DIRECT in the environment, clients ask for direct calls and services take them,
+ * so that the same tests see the same calls without a broker between. */
+const ferry_options *test_options(const ferry_options *options);
+const ferry_serve_options *test_serve_options(const ferry_serve_options *options);
+
+#define ferry_open(url, options, ...) ferry_open(url, test_options(options), __VA_ARGS__)
+#define ferry_serve(client, service, handlers, options, ...)                                       \
+    ferry_serve(client, service, handlers, test_serve_options(options), __VA_ARGS__)
+#define ferry_serve_method(client, method, options, ...)                                           \
+    ferry_serve_method(client, method, test_serve_options(options), __VA_ARGS__)
+
 /* The value of a MessagePack integer in a reply. INT64_MIN: it is not an integer. */
 int64_t reply_int(const ferry_reply *reply);

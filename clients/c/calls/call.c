@@ -16,6 +16,7 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/pack-format.h"
+#include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);
@@ -40,8 +41,9 @@ static void link_out(PendingCall *call) {
     handle->core->n_oneway -= is_oneway(call);
 }
 
-/* Sends the call under a new id. */
-static int send_call(Core *core, PendingCall *call, Message *message, const void *block) {
+/* Sends the call under a new id, through its route or, without one, to the broker. */
+static int send_call_there(Core *core, PendingCall *call, Message *message, const void *block) {
+    Route *route = call->await.route;
     int r;
 
     call->await.id = core->next_id;
@@ -49,16 +51,51 @@ static int send_call(Core *core, PendingCall *call, Message *message, const void
     if (r < 0)
         return r;
     message->id = call->await.id;
-    r = link_put(core->link, LANE_CALLS, message, block);
+    r = link_put(route ? route->link : core->link, LANE_CALLS, message, block);
     if (r < 0) {
         await_take(core, &call->await);
         return r;
     }
     core->next_id++;
+    if (route)
+        route->n_calls++;
     call->state = CALL_SENT;
     call->attempts++;
     call->was_sent = true;
     return 0;
+}
+
+static void leave_route(PendingCall *call) {
+    if (call->await.route)
+        call->await.route->n_calls--;
+    call->await.route = NULL;
+}
+
+/* Oneway calls outlive their caller's session, so the broker keeps them. */
+static Route *choose_route(const ferry_client *client, const PendingCall *call,
+                           const Message *message) {
+    if (!call->is_direct || call->flags & CALL_ONEWAY)
+        return NULL;
+    return client->core->direct_ops->choose(client->core, message->name, message->call.instance);
+}
+
+/* Sends the call to a server if one takes direct calls, else to the broker. -ENOTCONN: there is
+ * neither. */
+static int send_call(const ferry_client *client, PendingCall *call, Message *message,
+                     const void *block) {
+    Core *core = client->core;
+
+    call->await.route = choose_route(client, call, message);
+    if (call->await.route) {
+        uint64_t parent = message->call.parent;
+
+        message->call.parent = 0; /* an id of the broker's */
+        if (send_call_there(core, call, message, block) == 0)
+            return 0;
+        call->await.route = NULL;
+        message->call.parent = parent;
+    }
+    return core->is_up ? send_call_there(core, call, message, block) : -ENOTCONN;
 }
 
 static int begin_before_connect(Core *core, PendingCall *call, const Message *message,
@@ -125,6 +162,7 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
                          "the arguments have %zu bytes; the limit (max_body) is %llu",
                          spec->args.len, (unsigned long long)link_max_body(core->link));
     call->flags = (uint32_t)spec->flags;
+    call->is_direct = spec->direct || client->direct;
     call->timeout_ms = timeout_ms;
     call->deadline_ms = now_ms + timeout_ms;
     if (client->idempotent && !call->is_streaming)
@@ -155,19 +193,17 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
         retry_earn(&core->retry_budget);
     }
 
-    if (core->is_up) {
-        r = send_call(core, call, &message, spec->args.block);
-        if (r == -EAGAIN) {
-            core_poll(core);
-            r = core->is_up ? send_call(core, call, &message, spec->args.block) : -EAGAIN;
-        }
-        if (r < 0)
-            r = error_set_code(
-                reterr, r,
-                r == -EAGAIN ? "the outbox is full: run ferry_process(), and call again" : NULL);
-    } else {
-        r = begin_before_connect(core, call, &message, spec->args.block, reterr);
+    r = send_call(client, call, &message, spec->args.block);
+    if (r == -EAGAIN) {
+        core_poll(core);
+        r = core->is_up ? send_call(client, call, &message, spec->args.block) : -EAGAIN;
     }
+    if (r == -ENOTCONN && !core->is_up)
+        r = begin_before_connect(core, call, &message, spec->args.block, reterr);
+    else if (r < 0)
+        r = error_set_code(reterr, r,
+                           r == -EAGAIN ? "the outbox is full: run ferry_process(), and call again"
+                                        : NULL);
     if (r < 0) {
         call->record = record_free(call->record);
         return r;
@@ -244,6 +280,7 @@ int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferr
 /* Removes the call from every list and table; its outcome must be reported afterwards. */
 static void leave(Core *core, PendingCall *call) {
     await_take(core, &call->await);
+    leave_route(call);
     timer_disarm(&core->timers, &call->timer);
     link_out(call);
     call->record = record_free(call->record);
@@ -331,6 +368,7 @@ static bool try_again(Core *core, PendingCall *call, const ferry_error *error) {
         return false;
     keep_first(call, error);
     await_take(core, &call->await);
+    leave_route(call);
     call->state = CALL_BACKOFF;
     timer_arm(&core->timers, &call->timer, at_ms, on_timer);
     return true;
@@ -411,10 +449,16 @@ static void send_again(Core *core, PendingCall *call, uint64_t now_ms) {
     block = record_read(call->record, &message);
     message.call.timeout_ms = left_ms;
     message.call.flags = call->flags;
-    r = send_call(core, call, &message, block);
+    r = send_call(call->handle, call, &message, block);
     if (r == -EAGAIN) {
         call->state = CALL_BACKOFF;
         timer_arm(&core->timers, &call->timer, now_ms + 1, on_timer);
+        return;
+    }
+    if (r == -ENOTCONN && !core->is_up) {
+        call->state = CALL_BEFORE_CONNECT;
+        timer_arm(&core->timers, &call->timer, connect_ends_ms(call, call->handle, now_ms),
+                  on_timer);
         return;
     }
     if (r < 0) {
@@ -453,7 +497,7 @@ static void on_timer(Timer *timer, void *ctx) {
     if (call->await.deferred)
         return;
     if (call->state == CALL_BACKOFF && now_ms < call->deadline_ms) {
-        if (core->is_up) {
+        if (core->is_up || call->is_direct) {
             send_again(core, call, now_ms);
         } else {
             call->state = CALL_BEFORE_CONNECT;
@@ -472,11 +516,24 @@ static void intercept_cancelled(PendingCall *call) {
 }
 
 static void tell_cancelled(Core *core, const PendingCall *call) {
-    if (call->state != CALL_SENT || !core->is_up)
+    if (call->state != CALL_SENT || (!core->is_up && !call->await.route))
         return;
-    /* If the outbox has no room for CANCEL, the broker ends the call at its deadline. */
-    link_put(core->link, LANE_CALLS, &(Message){.op = OP_CANCEL, .id = call->await.id}, NULL);
-    core_sent(core);
+    /* If the outbox has no room for CANCEL, the other end ends the call at its deadline. */
+    call_put(core, call, LANE_CALLS, &(Message){.op = OP_CANCEL, .id = call->await.id}, NULL);
+}
+
+int call_put(Core *core, const PendingCall *call, Lane lane, const Message *message,
+             const void *block) {
+    const Route *route = call->await.route;
+    int r = link_put(route ? route->link : core->link, lane, message, block);
+
+    if (r == 0)
+        core_sent(core);
+    return r;
+}
+
+Flow **call_full_flows(Core *core, const PendingCall *call) {
+    return call->await.route ? &call->await.route->full_flows : &core->full_flows;
 }
 
 void call_end(Core *core, PendingCall *call) {
@@ -537,7 +594,7 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
             ferry_error error = FERRY_ERROR_INIT;
 
             next = call->next;
-            if (call->state != CALL_SENT && !for_good)
+            if (call->await.route || (call->state != CALL_SENT && !for_good))
                 continue;
             error_set(&error,
                       call->state == CALL_SENT ? "ferry.ConnectionLost"
@@ -548,6 +605,23 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
                 end_with(core, call, &error, false);
             else
                 call_fail(core, call, &error, false);
+        }
+    }
+}
+
+void calls_route_down(Core *core, Route *route, const ferry_error *reason) {
+    for (ferry_client *handle = &core->main; handle && route->n_calls > 0; handle = handle->next) {
+        PendingCall *next;
+
+        for (PendingCall *call = handle->calls; call; call = next) {
+            ferry_error error = FERRY_ERROR_INIT;
+
+            next = call->next;
+            if (call->await.route != route)
+                continue;
+            error_set(&error, "ferry.ServerLost", "%s", reason->message);
+            error.outcome_unknown = true;
+            call_fail(core, call, &error, false);
         }
     }
 }

@@ -22,6 +22,7 @@ typedef struct CallSpec {
     uint32_t timeout_ms;  /* of the method; 0: the method has no timeout */
     uint64_t until_ms;    /* deadline of a call that began earlier; 0: the call begins now */
     ferry_bytes args;
+    bool direct; /* of the method: it goes straight to a server, if one takes direct calls */
 
     /* For calls with a callback: */
     AnyFn fn;
@@ -59,6 +60,7 @@ struct PendingCall {
     uint8_t state;
     bool was_sent;     /* the server may have executed it */
     bool is_streaming; /* no overall deadline: the stream waits for each item */
+    bool is_direct;    /* it goes straight to a server, if one takes direct calls */
 };
 
 /* Blocks until the answer arrives. *ret is one block; ret may be NULL. */
@@ -82,6 +84,15 @@ void call_end(Core *core, PendingCall *call);
 void call_abandon(Core *core, PendingCall *call);
 
 extern const Part calls_part;
+
+/* Sends a message of a call that was sent: to where the call went. -EAGAIN: there is no room. */
+int call_put(Core *core, const PendingCall *call, Lane lane, const Message *message,
+             const void *block);
+/* The list of streams that wait for room there. */
+Flow **call_full_flows(Core *core, const PendingCall *call);
+
+/* The connection is lost: calls that were sent through it may have been executed. */
+void calls_route_down(Core *core, Route *route, const ferry_error *reason);
 
 /* Ends all calls of a handle with -ECANCELED; their callbacks run in a later turn. */
 void calls_cancel(ferry_client *client);

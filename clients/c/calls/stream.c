@@ -254,11 +254,13 @@ static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
 
 static void grant(ferry_stream *stream) {
     uint64_t bytes = stream->over ? 0 : flow_grant(&stream->flow);
+    Message more = {.op = OP_MORE, .id = stream->call.await.id, .more.bytes = bytes};
 
-    if (bytes > 0 &&
-        core_send(stream->core, LANE_CALLS,
-                  &(Message){.op = OP_MORE, .id = stream->call.await.id, .more.bytes = bytes},
-                  NULL) < 0)
+    if (bytes == 0)
+        return;
+    if (stream->call.await.route
+            ? call_put(stream->core, &stream->call, LANE_CALLS, &more, NULL) < 0
+            : core_send(stream->core, LANE_CALLS, &more, NULL) < 0)
         stream->flow.consumed += bytes;
 }
 
@@ -311,18 +313,17 @@ int ferry_stream_send(ferry_stream *stream, ferry_bytes item, ferry_error *reter
         if (stream->over)
             return error_set(reterr, "ferry.Cancelled", "the server has ended the stream");
         if (flow_may_send(&stream->flow) && stream->call.state == CALL_SENT) {
-            r = link_put(
-                stream->core->link, LANE_BULK,
+            r = call_put(
+                stream->core, &stream->call, LANE_BULK,
                 &(Message){.op = OP_ITEM, .id = stream->call.await.id, .body = span_bytes(item)},
                 item.block);
             if (r == 0) {
                 flow_sent(&stream->flow, item.len);
-                core_sent(stream->core);
                 return 0;
             }
             if (r != -EAGAIN)
                 return error_set_code(reterr, r, NULL);
-            flow_wait_for_room(&stream->flow, &stream->core->full_flows);
+            flow_wait_for_room(&stream->flow, call_full_flows(stream->core, &stream->call));
         }
         r = wait_for_change(stream, reterr);
     }
@@ -345,6 +346,18 @@ int ferry_stream_end(ferry_stream *stream, ferry_error *reterr) {
     if (stream->error.type)
         return failed(stream, reterr);
     stream->ended = true;
+    while (!stream->over && stream->call.await.route) {
+        r = call_put(stream->core, &stream->call, LANE_BULK,
+                     &(Message){.op = OP_END, .id = stream->call.await.id}, NULL);
+        if (r == 0)
+            return 0;
+        if (r != -EAGAIN)
+            return error_set_code(reterr, r, NULL);
+        flow_wait_for_room(&stream->flow, call_full_flows(stream->core, &stream->call));
+        r = wait_for_change(stream, reterr);
+        if (r < 0)
+            return r;
+    }
     if (stream->over)
         return 0;
     return core_send(stream->core, LANE_BULK, &(Message){.op = OP_END, .id = stream->call.await.id},

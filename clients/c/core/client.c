@@ -103,6 +103,7 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
     handle->idempotent = options->idempotent || (parent && parent->idempotent);
     handle->wait_for_server = options->wait_for_server || (parent && parent->wait_for_server);
     handle->wait_for_broker = options->wait_for_broker || (parent && parent->wait_for_broker);
+    handle->direct = options->direct || (parent && parent->direct);
     handle->cache = options->cache ? options->cache : parent ? parent->cache : NULL;
     if (options->interceptor)
         handle->interceptor = *options->interceptor;
@@ -160,6 +161,7 @@ ferry_client *client_for_request(Core *core, Request *request, uint64_t id, Span
     handle->parent_session = core->session;
     handle->lent = true;
     handle->cache = core->main.cache;
+    handle->direct = core->main.direct;
     handle->interceptor = core->main.interceptor;
     attach(handle, core);
     return handle;
@@ -311,7 +313,7 @@ int client_open(const Part *const *parts, size_t n_parts, const char *url,
     core = calloc(1, sizeof(*core));
     if (!core)
         return error_set_code(reterr, -ENOMEM, NULL);
-    core->event_fd = core->timer_fd = -1;
+    core->event_fd = core->timer_fd = core->wait_fd = core->others_fd = -1;
     r = fill_core(core);
     if (r == 0)
         r = add_parts(core, parts, n_parts);

@@ -38,6 +38,9 @@ typedef struct Memo Memo;
 typedef struct Serving Serving;
 typedef struct CallMemo CallMemo;
 typedef struct ServeMemo ServeMemo;
+typedef struct Route Route;
+typedef struct Direct Direct;
+typedef struct DirectOps DirectOps;
 
 enum {
     TIMEOUT_MS = 30000, /* timeout of a call, if handle and method give none */
@@ -55,6 +58,9 @@ enum {
 /* Requests with streams have ids with this bit. In an ITEM or MORE, the bit tells which call is
  * meant: one that this client made (0), or one that it serves (1). */
 #define STREAM_ID (UINT64_C(1) << 63)
+/* Requests of direct callers have ids with this bit: their answers go to the caller's connection,
+ * and they outlive the session with the broker. */
+#define DIRECT_ID (UINT64_C(1) << 62)
 
 /*
  * A part of the library (calls, serving, topics, queues, memo): the functions that the core calls.
@@ -83,6 +89,14 @@ typedef struct Part {
     void (*stop)(Core *core);             /* the client is being closed */
     void (*shut)(Core *core);             /* its link was freed */
 
+    /* The part's own connections: reads from them, and returns the number of messages; sends what
+     * waits, and does what is due if now_ms is not 0; the latest time for the next of these; true:
+     * there is input that its descriptors do not report. */
+    int (*process)(Core *core, uint64_t now_ms);
+    void (*flush)(Core *core, uint64_t now_ms);
+    uint64_t (*next_ms)(const Core *core);
+    bool (*has_input)(const Core *core);
+
     /* The messages for this part; op 0 ends the list. later: a blocking call is in progress, or
      * earlier messages are deferred. If `later` is true, a function that runs callbacks defers the
      * message. */
@@ -92,7 +106,7 @@ typedef struct Part {
     } * receivers;
 } Part;
 
-enum { PARTS_MAX = 8, RECEIVED_OPS = 64 };
+enum { PARTS_MAX = 10, RECEIVED_OPS = OP_TICKET + 1 };
 
 /* The outcome of a blocking call, push or registration. */
 typedef struct Outcome {
@@ -111,6 +125,7 @@ struct Await {
     bool deferred;     /* its answer arrived and was deferred: the deadline no longer applies */
     bool session_only; /* ends with the session: fn is then called with NULL */
     bool at_close;     /* ferry_close() waits for the answer */
+    Route *route;      /* only an answer from there counts; NULL: the broker's */
 };
 
 /* A handle: a connection, and the defaults of calls and messages that are sent through it. */
@@ -126,6 +141,7 @@ struct ferry_client {
     uint64_t deadline_ms; /* inherited; UINT64_MAX: no deadline */
     uint32_t timeout_ms;  /* 0: the timeout of the method, else TIMEOUT_MS */
     bool idempotent, wait_for_server, wait_for_broker, closed;
+    bool direct; /* calls go straight to a server, if one takes them */
     ferry_interceptor interceptor;
     ferry_cache *cache;
     Span instance, headers; /* in owned; headers: see client_headers() */
@@ -181,6 +197,12 @@ struct Core {
     Memo *memo;                  /* NULL: no memoised method was called yet */
     const CallMemo *call_memo;   /* memoises calls; NULL: built without the cache */
     const ServeMemo *serve_memo; /* memoises answers of services; NULL: built without the cache */
+    Direct *direct;
+    const DirectOps *direct_ops; /* see route.h */
+    Link *hot; /* besides the broker's link, waits poll the descriptors of this one; NULL */
+    bool others_are_hot; /* there is no other connection than these two */
+    int others_fd; /* an epoll descriptor of all other connections; -1: the broker's is the only one
+                    */
 
     Registration *registrations;
     IdMap subscriptions, pulls; /* by the id that messages and jobs carry */
@@ -213,7 +235,7 @@ struct Core {
     unsigned n_events;
 
     int event_fd, timer_fd;
-    int wait_fd; /* event_fd, or the epoll descriptor of memo/ with it inside */
+    int wait_fd; /* event_fd, or an epoll descriptor with it inside: see core_watch() */
     bool raised; /* the core made event_fd readable */
     bool woken;  /* atomic: ferry_post() or ferry_stop() made event_fd readable */
     uint64_t timer_at_ms;

@@ -38,6 +38,26 @@ int loop_init(Core *core) {
     return core->event_fd < 0 ? -errno : 0;
 }
 
+int core_watch(Core *core, int fd) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = core->event_fd};
+    int epoll_fd = core->wait_fd;
+
+    if (epoll_fd == core->event_fd) {
+        epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (epoll_fd < 0)
+            return -errno;
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->event_fd, &event) < 0) {
+            int r = -errno;
+
+            close(epoll_fd);
+            return r;
+        }
+        core->wait_fd = epoll_fd;
+    }
+    event.data.fd = fd;
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
 /* ---- posts ---- */
 
 /* Safe in signal handlers. */
@@ -121,6 +141,8 @@ void loop_deinit(Core *core) {
         pthread_mutex_destroy(core->post_lock);
         free(core->post_lock);
     }
+    if (core->wait_fd != core->event_fd && core->wait_fd >= 0)
+        close(core->wait_fd);
     if (core->event_fd >= 0)
         close(core->event_fd);
     if (core->timer_fd >= 0)
@@ -128,6 +150,12 @@ void loop_deinit(Core *core) {
 }
 
 /* ---- sending ---- */
+
+static void flush_parts(Core *core, uint64_t now_ms) {
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->flush)
+            core->parts[i]->flush(core, now_ms);
+}
 
 static void flush(Core *core) {
     if (core->is_up) {
@@ -140,11 +168,13 @@ static void flush(Core *core) {
     if (core->full_flows && link_has_room(core->link))
         flows_wake_full(&core->full_flows);
     core->unflushed = link_waiting(core->link);
+    flush_parts(core, clock_about_ms());
 }
 
 void core_sent(Core *core) {
     if (core->turns == 0 && core->corks == 0 && !core->loop_mode) {
         link_flush(core->link);
+        flush_parts(core, 0);
         return;
     }
     /* In a long turn, full batches leave at once. Messages of a handler that may compute for long
@@ -188,6 +218,44 @@ static bool is_due(const Core *core) {
     return false;
 }
 
+/* Reads from all connections. Returns the number of messages. */
+static int process(Core *core, uint64_t now_ms) {
+    int n = link_process(core->link, TURN_MESSAGES, now_ms);
+
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->process)
+            n += core->parts[i]->process(core, now_ms);
+    return n;
+}
+
+static bool has_input(const Core *core) {
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->has_input && core->parts[i]->has_input(core))
+            return true;
+    return link_has_input(core->link);
+}
+
+/* The latest time for the next process(), but for the broker's link. */
+static uint64_t parts_next_ms(const Core *core) {
+    uint64_t next_ms = UINT64_MAX;
+
+    for (size_t i = 0; i < core->n_parts; i++) {
+        uint64_t at_ms = core->parts[i]->next_ms ? core->parts[i]->next_ms(core) : UINT64_MAX;
+
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+    }
+    return next_ms;
+}
+
+/* Sleeps until a connection or the descriptor has input, or until until_ms. */
+static void sleep_until(Core *core, int fd, uint64_t until_ms) {
+    uint64_t next_ms = parts_next_ms(core);
+
+    if (has_input(core))
+        return;
+    link_wait(core->link, core->hot, fd, next_ms < until_ms ? next_ms : until_ms);
+}
+
 /* In loop mode: makes the descriptor readable when there is work, and sets the timer for later
  * work. Input that is already in memory, or that libzmq reports only once, does not make the
  * descriptor readable, so check for it here. */
@@ -197,11 +265,13 @@ static void settle(Core *core) {
 
     if (!core->loop_mode || core->turns > 0 || core->closed)
         return;
-    if (core->posts || is_due(core) || link_has_input(core->link)) {
+    if (core->posts || is_due(core) || has_input(core)) {
         core_raise(core);
         return;
     }
-    next_ms = link_next_ms(core->link);
+    next_ms = parts_next_ms(core);
+    if (link_next_ms(core->link) < next_ms)
+        next_ms = link_next_ms(core->link);
     next_ms = timer_ms < next_ms ? timer_ms : next_ms;
     /* Keep an earlier timer: it costs one extra turn, but setting the timer each time costs a
      * system call each time. */
@@ -248,13 +318,14 @@ int core_wait(Core *core, const bool *done, uint64_t until_ms) {
             r = -ETIMEDOUT;
             break;
         }
-        n = link_process(core->link, TURN_MESSAGES, now_ms);
+        n = process(core, now_ms);
         timers_run(&core->timers, now_ms, core);
         if (n > 0 || *done)
             continue;
         flush(core);
         next_ms = timers_next(&core->timers);
-        link_wait(core->link, -1, next_ms < until_ms ? next_ms : until_ms);
+        sleep_until(core, core->others_are_hot ? -1 : core->others_fd,
+                    next_ms < until_ms ? next_ms : until_ms);
     }
     core->waits--;
     settle(core);
@@ -265,7 +336,7 @@ void core_poll(Core *core) {
     uint64_t now_ms = clock_ms();
 
     core->waits++;
-    link_process(core->link, TURN_MESSAGES, now_ms);
+    process(core, now_ms);
     timers_run(&core->timers, now_ms, core);
     flush(core);
     core->waits--;
@@ -310,7 +381,7 @@ bool core_turn(Core *core) {
     if (!core->closed)
         busy |= deferred_run(core);
     if (!core->closed)
-        busy |= link_process(core->link, TURN_MESSAGES, core->now_ms) > 0;
+        busy |= process(core, core->now_ms) > 0;
     if (!core->closed) {
         timers_run(&core->timers, core->now_ms, core);
         busy |= core_run_due(core);
@@ -389,6 +460,6 @@ void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), co
         if (core_turn(core) || core->closed || is_over(core, ctx))
             continue;
         next_ms = next_due_ms(core);
-        link_wait(core->link, core->wait_fd, next_ms < until_ms ? next_ms : until_ms);
+        sleep_until(core, core->wait_fd, next_ms < until_ms ? next_ms : until_ms);
     }
 }

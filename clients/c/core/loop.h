@@ -42,6 +42,10 @@ int core_turn_check(ferry_client *client, ferry_error *reterr);
 void core_visit(Core *core);
 void core_wake_and_leave(Core *core);
 
+/* The client's waits end when this descriptor is readable, too. It stays watched until it is
+ * closed. A part adds it to link_epoll_fd() in its function `watch`. */
+int core_watch(Core *core, int fd);
+
 int loop_init(Core *core);
 void loop_deinit(Core *core);
 

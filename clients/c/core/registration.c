@@ -8,6 +8,7 @@
 
 #include "base/container.h"
 #include "clients/c/core/loop.h"
+#include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
 
 enum { RETRY_MS = 1000 };
@@ -277,7 +278,8 @@ static void withdraw(Core *core, Registration *registration) {
 static bool has_left(const Core *core, const void *ctx) {
     const Registration *registration = ctx;
 
-    return registration->dead || (registration->state != REGISTRATION_LEAVING && !core->deferred);
+    return registration->dead || (registration->state != REGISTRATION_LEAVING && !core->deferred &&
+                                  core->direct_ops->is_withdrawn(core));
 }
 
 ferry_registration *ferry_registration_close(ferry_registration *registration) {
@@ -320,7 +322,7 @@ bool registrations_are_off(const Core *core) {
     for (const Registration *r = core->registrations; r; r = r->next)
         if (r->kind->stops && r->state == REGISTRATION_LEAVING)
             return false;
-    return true;
+    return core->direct_ops->is_withdrawn(core);
 }
 
 const Part registrations_part = {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "clients/c/core/loop.h"
+#include "clients/c/core/route.h"
 #include "rpc/schema/remote-error.h"
 
 enum {
@@ -160,6 +161,19 @@ static void on_message(const Message *message, const void *block, void *ctx) {
         to_await(core, message->id, message, block, false);
 }
 
+void session_route_message(Route *route, const Message *message, const void *block) {
+    Core *core = route->core;
+    const Await *await;
+
+    if (message->op != OP_OK && message->op != OP_ERROR && message->op != OP_ITEM &&
+        message->op != OP_MORE)
+        return;
+    /* A server answers its own calls, and no others. */
+    await = id_map_get(&core->awaits, message->id);
+    if (await && await->route == route)
+        to_await(core, message->id, message, block, core->waits > 0 || core->deferred);
+}
+
 bool deferred_run(Core *core) {
     const Record *last = core->last_deferred;
     Record *record;
@@ -199,6 +213,8 @@ int core_send(Core *core, Lane lane, const Message *message, const void *block) 
 
     if (!core->link)
         return -ECANCELED;
+    if (message->id & DIRECT_ID)
+        return core->direct_ops->send(core, lane, message, block);
     if (core->is_up && !core->unsent) {
         r = link_put(core->link, lane, message, block);
         if (r != -EAGAIN) {

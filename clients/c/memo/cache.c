@@ -10,6 +10,7 @@
 
 #include <ferry/pack.h>
 
+#include "clients/c/core/loop.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/remote-error.h"
 
@@ -30,7 +31,6 @@ void memo_watch(Core *core) {
 
 Memo *memo_of(Core *core) {
     Memo *memo = core->memo;
-    struct epoll_event event = {.events = EPOLLIN};
 
     if (memo)
         return memo;
@@ -38,16 +38,13 @@ Memo *memo_of(Core *core) {
     if (!memo)
         return NULL;
     memo->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    event.data.fd = core->event_fd;
-    if (memo->epoll_fd < 0 ||
-        epoll_ctl(memo->epoll_fd, EPOLL_CTL_ADD, core->event_fd, &event) < 0) {
+    if (memo->epoll_fd < 0 || core_watch(core, memo->epoll_fd) < 0) {
         if (memo->epoll_fd >= 0)
             close(memo->epoll_fd);
         free(memo);
         return NULL;
     }
     core->memo = memo;
-    core->wait_fd = memo->epoll_fd;
     memo_watch(core);
     return memo;
 }

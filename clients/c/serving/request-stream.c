@@ -2,6 +2,7 @@
 /* The server's end of a stream: items to and from a request. */
 
 #include "clients/c/core/loop.h"
+#include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
 #include "clients/c/serving/request.h"
 
@@ -60,7 +61,24 @@ static int check(const Request *request) {
         return -EINVAL;
     if (request->cancelled || request->core->closed)
         return -ECANCELED;
-    return request->session == request->core->session && request->core->is_up ? 0 : -ECONNRESET;
+    if (request->id & DIRECT_ID)
+        return 0;
+    return request_is_live(request) && request->core->is_up ? 0 : -ECONNRESET;
+}
+
+static int put_item(Request *request, ferry_bytes item) {
+    Core *core = request->core;
+    Message message = {.op = OP_ITEM, .id = request->id, .body = span_bytes(item)};
+
+    return request->id & DIRECT_ID ? core->direct_ops->send(core, LANE_BULK, &message, item.block)
+                                   : link_put(core->link, LANE_BULK, &message, item.block);
+}
+
+static Flow **full_flows(Request *request) {
+    Core *core = request->core;
+
+    return request->id & DIRECT_ID ? core->direct_ops->full_flows(core, request->id)
+                                   : &core->full_flows;
 }
 
 /* Waits for items or credit. -EAGAIN: the request is watched, so it must not block. */
@@ -86,9 +104,7 @@ int ferry_request_yield(ferry_request *request, ferry_bytes item) {
             return -EMSGSIZE;
         r = -EAGAIN;
         if (flow_may_send(mine->flow))
-            r = link_put(mine->core->link, LANE_BULK,
-                         &(Message){.op = OP_ITEM, .id = mine->id, .body = span_bytes(item)},
-                         item.block);
+            r = put_item(mine, item);
         if (r == 0) {
             flow_sent(mine->flow, item.len);
             core_sent(mine->core);
@@ -97,7 +113,7 @@ int ferry_request_yield(ferry_request *request, ferry_bytes item) {
         if (r != -EAGAIN)
             return r;
         if (flow_may_send(mine->flow))
-            flow_wait_for_room(mine->flow, &mine->core->full_flows);
+            flow_wait_for_room(mine->flow, full_flows(mine));
         if (until_ms == 0)
             until_ms = clock_ms() + mine->timeout_ms;
         r = wait_for_change(mine, until_ms);

@@ -85,7 +85,7 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->request.body = bytes_span(message->body, block);
     request->core = core;
     request->id = message->id;
-    request->session = core->session;
+    request->session = message->id & DIRECT_ID ? UINT64_MAX : core->session;
     request->timeout_ms = message->call.timeout_ms > 0 && message->call.timeout_ms <= TIMEOUT_MAX_MS
                               ? (uint32_t)message->call.timeout_ms
                               : TIMEOUT_MS;
@@ -196,7 +196,7 @@ static void request_end(Request *request) {
 }
 
 Request *request_find(Core *core, uint64_t id) {
-    if (core->current && core->current->id == id && core->current->session == core->session)
+    if (core->current && core->current->id == id && request_is_live(core->current))
         return core->current;
     return core->requests_by_id.n > 0 ? id_map_get(&core->requests_by_id, id) : NULL;
 }
@@ -245,7 +245,7 @@ static int send_answer(Request *request, Message *message, const void *block) {
     message->id = request->id;
     if (!core->link)
         return -ECANCELED;
-    if (request->told || request->session != core->session || !core->is_up)
+    if (request->told || !request_is_live(request) || (!core->is_up && !(request->id & DIRECT_ID)))
         return 0;
     /* The answer of a stream must not overtake its items. */
     return core_send(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
@@ -441,11 +441,21 @@ void request_message(Core *core, Request *request, const Message *message, const
     request_note_due(request);
 }
 
-void requests_cancel(Core *core) {
-    if (core->current)
+static void cancel_some(Core *core, bool of_broker) {
+    if (core->current && !(of_broker && core->current->id & DIRECT_ID))
         cancel(core, core->current);
     for (Request *request = core->deferred_requests; request; request = request->next) {
+        if (of_broker && request->id & DIRECT_ID)
+            continue;
         leave_table(request);
         cancel(core, request);
     }
+}
+
+void requests_cancel(Core *core) {
+    cancel_some(core, false);
+}
+
+void requests_lose_broker(Core *core) {
+    cancel_some(core, true);
 }

@@ -45,6 +45,11 @@ static inline Request *request_of(const ferry_request *request) {
     return container_of(request, Request, request);
 }
 
+/* True: its caller can still be told. A direct caller's request does not need the broker. */
+static inline bool request_is_live(const Request *request) {
+    return request->id & DIRECT_ID || request->session == request->core->session;
+}
+
 extern const Part serving_part;
 
 /* Finds the running or deferred request with this id in this session; else NULL. */
@@ -73,8 +78,10 @@ void request_drop(Request *request);
 /* Notes that fn of a watched request must be called, because something has changed. */
 void request_note_due(Request *request);
 
-/* Cancels all requests: the session has ended, or the client is closed. */
+/* Cancels all requests: the client is closed. */
 void requests_cancel(Core *core);
+/* Cancels the requests that came from the broker: the session has ended. */
+void requests_lose_broker(Core *core);
 
 /* Calls fn of each watched request that is due. True: there were some. */
 bool requests_run(Core *core);

@@ -10,6 +10,7 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/registration.h"
+#include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
 #include "clients/c/serving/request.h"
 
@@ -26,6 +27,7 @@ typedef struct ServedService {
     bool redact_errors, not_ready;
     ferry_interceptor interceptor;
     ferry_bytes description; /* owned */
+    const char *endpoint;    /* of direct calls; NULL: they go through the broker */
     char name[NAME_MAX_LEN + 1];
     char instance[NAME_MAX_LEN + 1];
 } ServedService;
@@ -39,6 +41,11 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
                        .serve.instance = span_text(service->instance),
                        .serve.flags = service->not_ready ? SERVE_NOT_READY : 0};
 
+    if (service->endpoint) {
+        message.serve.endpoint = span_text(service->endpoint);
+        message.serve.key = core->direct_ops->key(core);
+    }
+
     if (service->description.len > 0)
         message.body = span_of(service->description.data, service->description.len);
     return link_put(core->link, LANE_CALLS, &message, service->description.block);
@@ -47,6 +54,8 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
 static int withdraw(Core *core, Registration *registration, uint64_t id) {
     ServedService *service = (ServedService *)registration;
 
+    if (service->endpoint)
+        core->direct_ops->withdraw(core, span_of(service->name, service->name_len));
     return link_put(
         core->link, LANE_CALLS,
         &(Message){.op = OP_UNSERVE, .id = id, .name = span_of(service->name, service->name_len)},
@@ -137,7 +146,7 @@ static void run(ServedService *service, const ServedMethod *method, InvokeFn inv
 
     request->redact_errors = service->redact_errors;
     core->current = request;
-    if (request->flow && core->deferred && request->session == core->session)
+    if (request->flow && core->deferred && request_is_live(request))
         deferred_claim(core, request->id, request_message, request);
     registration_enter(&service->registration);
     r = intercept(service, method, request) ? invoke(&request->request, method) : 0;
@@ -156,8 +165,7 @@ static bool is_full(const Core *core, const ServedService *service) {
     for (const Request *request = core->deferred_requests; request; request = request->next) {
         const char *full = request->request.method;
 
-        n += request->session == core->session &&
-             strncmp(full, service->name, service->name_len) == 0 &&
+        n += request_is_live(request) && strncmp(full, service->name, service->name_len) == 0 &&
              strrchr(full, '.') == full + service->name_len;
     }
     return n >= service->slots;
@@ -178,7 +186,7 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
                        "the call was cancelled before its handler began");
         return;
     }
-    if (core->session != session || !core->is_up)
+    if (!(message->id & DIRECT_ID) && (core->session != session || !core->is_up))
         return; /* the request ended with its session */
     /* `ferry ping SERVICE` measures the way to a server and back. */
     if (!method && service && span_is(message->call.method, "ferry_ping")) {
@@ -308,6 +316,14 @@ static int fill(ServedService *service, const ferry_client *client, const ServeS
     return 0;
 }
 
+/* The service takes calls at this endpoint, too. */
+static int listen_on(ServedService *service, Core *core, const ferry_serve_options *options,
+                     ferry_error *reterr) {
+    if (!options || !options->listen)
+        return 0;
+    return core->direct_ops->listen(core, options->listen, &service->endpoint, reterr);
+}
+
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
                   ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
@@ -326,7 +342,9 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
                 "a handler of this service is running: add methods outside of handlers");
         r = fill(service, client, spec, options);
         r = r < 0 ? error_set_code(reterr, r, NULL)
-                  : registration_change(&service->registration, reterr);
+                  : listen_on(service, client->core, options, reterr);
+        if (r == 0)
+            r = registration_change(&service->registration, reterr);
         if (r == 0 && ret)
             *ret = &service->registration;
         return r;
@@ -338,8 +356,7 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
     service->name_len = strlen(spec->service);
     service->slots = 1;
     r = fill(service, client, spec, options);
-    if (r < 0)
-        error_set_code(reterr, r, NULL);
+    r = r < 0 ? error_set_code(reterr, r, NULL) : listen_on(service, client->core, options, reterr);
     if (r == 0)
         r = registration_add(client, &service->registration, &service_kind, reterr);
     if (r < 0)
@@ -408,7 +425,7 @@ static void to_request(Core *core, const Message *message, const void *block, bo
 static void down(Core *core, const ferry_error *reason, bool was_up) {
     (void)reason;
     if (was_up)
-        requests_cancel(core);
+        requests_lose_broker(core);
 }
 
 const Part serving_part = {

@@ -9,7 +9,7 @@
 
 #include "base/block.h"
 #include "base/clock.h"
-#include "rpc/link/client/heartbeat.h"
+#include "rpc/link/heartbeat.h"
 #include "rpc/link/socket.h"
 #include "rpc/link/transport.h"
 

@@ -19,21 +19,36 @@ enum {
     WAITING_MAX = 4 * 1024 * 1024,
 };
 
-static void wait_for_input(Link *link, int fd, uint64_t ms) {
-    struct pollfd fds[TRANSPORT_FDS + 1];
-    int n = 0;
-
+/* The descriptors to poll. False: do not wait. */
+static bool poll_fds(Link *link, struct pollfd fds[TRANSPORT_FDS], int *ret_n) {
+    *ret_n = 0;
     if (link->transport) {
-        n = link->kind->poll_fds(link->transport, fds);
-        if (n == 0)
-            return;
-    } else if (link->waits_for_address) {
-        fds[n++] = (struct pollfd){lookup_fd(link->asking), POLLIN, 0};
+        *ret_n = link->kind->poll_fds(link->transport, fds);
+        return *ret_n > 0;
     }
-    fds[n++] = (struct pollfd){fd, POLLIN, 0};
-    link->found_nothing = poll(fds, (nfds_t)n, ms > 60000 ? 60000 : (int)ms) >= 0;
-    for (int i = 0; i < n - 1; i++)
+    if (link->waits_for_address)
+        fds[(*ret_n)++] = (struct pollfd){lookup_fd(link->asking), POLLIN, 0};
+    return true;
+}
+
+static void note_input(Link *link, const struct pollfd *fds, int n, bool has_polled) {
+    link->found_nothing = has_polled;
+    for (int i = 0; i < n; i++)
         link->found_nothing &= fds[i].revents == 0;
+}
+
+static void wait_for_input(Link *link, Link *other, int fd, uint64_t ms) {
+    struct pollfd fds[2 * TRANSPORT_FDS + 1];
+    int n, n_other = 0;
+    bool has_polled;
+
+    if (!poll_fds(link, fds, &n) || (other && !poll_fds(other, fds + n, &n_other)))
+        return;
+    fds[n + n_other] = (struct pollfd){fd, POLLIN, 0};
+    has_polled = poll(fds, (nfds_t)(n + n_other + 1), ms > 60000 ? 60000 : (int)ms) >= 0;
+    note_input(link, fds, n, has_polled);
+    if (other)
+        note_input(other, fds + n, n_other, has_polled);
 }
 
 static void arrange_brokers(Link *link) {
@@ -98,6 +113,14 @@ void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE])
     memcpy(link->keys.server_key, server_key, KEY_SIZE);
 }
 
+bool link_has_keys(const Link *link) {
+    return link->own_key != NULL;
+}
+
+void link_set_client(Link *link, const uint8_t client[WIRE_TOKEN]) {
+    memcpy(link->client, client, WIRE_TOKEN);
+}
+
 /* Data that waits for credit is dropped; BYE goes last. */
 static void say_goodbye(Link *link) {
     uint64_t until_ms = clock_ms() + GOODBYE_MS, now_ms;
@@ -107,7 +130,7 @@ static void say_goodbye(Link *link) {
     outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_BYE}, NULL);
     while (link->kind->send(link->transport, &link->out) == -EAGAIN &&
            (now_ms = clock_ms()) < until_ms)
-        wait_for_input(link, -1, until_ms - now_ms);
+        wait_for_input(link, NULL, -1, until_ms - now_ms);
 }
 
 Link *link_free(Link *link) {
@@ -270,11 +293,13 @@ uint64_t link_next_ms(const Link *link) {
     return next_ms;
 }
 
-void link_wait(Link *link, int fd, uint64_t until_ms) {
+void link_wait(Link *link, Link *other, int fd, uint64_t until_ms) {
     uint64_t now_ms = clock_ms(), next_ms = link_next_ms(link);
 
     until_ms = until_ms < next_ms ? until_ms : next_ms;
-    if (until_ms <= now_ms || link_has_input(link))
+    next_ms = other ? link_next_ms(other) : UINT64_MAX;
+    until_ms = until_ms < next_ms ? until_ms : next_ms;
+    if (until_ms <= now_ms || link_has_input(link) || (other && link_has_input(other)))
         return;
-    wait_for_input(link, fd, until_ms - now_ms);
+    wait_for_input(link, other, fd, until_ms - now_ms);
 }

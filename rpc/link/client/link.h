@@ -55,6 +55,11 @@ bool link_is_local(const Link *link);
  * at tcp://. Connections over ipc:// have no keys. */
 void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE]);
 
+bool link_has_keys(const Link *link);
+
+/* The client that HELLO names from the next connection on, in place of a random one. */
+void link_set_client(Link *link, const uint8_t client[WIRE_TOKEN]);
+
 LinkState link_state(const Link *link);
 uint64_t link_max_body(const Link *link);  /* the broker's limit, once up */
 const char *link_url(const Link *link);    /* of the broker in use, or tried now */
@@ -91,9 +96,9 @@ const void *link_hold_body(Link *link, Span body);
  * sleeping. */
 bool link_has_input(const Link *link);
 
-/* Sleeps until input arrives, until_ms (UINT64_MAX: for ever), or fd (-1: no descriptor) is
- * readable. */
-void link_wait(Link *link, int fd, uint64_t until_ms);
+/* Sleeps until input of one of two links (other may be NULL) arrives, until_ms (UINT64_MAX: for
+ * ever), or fd (-1: no descriptor) is readable. */
+void link_wait(Link *link, Link *other, int fd, uint64_t until_ms);
 
 /* The latest time for the next link_process(). */
 uint64_t link_next_ms(const Link *link);

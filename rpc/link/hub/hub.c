@@ -14,6 +14,14 @@ size_t hub_n_connections(const Hub *hub) {
     return hub->n_connections;
 }
 
+int hub_fd(const Hub *hub) {
+    return hub->epoll_fd;
+}
+
+bool hub_has_input(const Hub *hub) {
+    return hub->reading || hub->at_event < hub->n_events;
+}
+
 /* ---- waiting ---- */
 
 uint64_t hub_next_ms(const Hub *hub) {
@@ -49,7 +57,7 @@ int hub_wait(Hub *hub, int fd, int timeout_ms) {
     int is_readable = 0;
 
     /* The last turn may have ended before all input was handled. */
-    if (hub->reading || hub->at_event < hub->n_events)
+    if (hub_has_input(hub))
         return 0;
     watch_own_fd(hub, fd);
     if (timeout_ms == 0) {
@@ -136,6 +144,8 @@ static int next_batch(Hub *hub, Peer *peer, Span *ret_batch) {
     case ZMTP_EVENT_READY:
         if (peer->stage == STAGE_GREETING)
             peer_enter(peer, STAGE_SILENT);
+        if (peer->heart)
+            heart_start(peer->heart);
         break;
     case ZMTP_EVENT_PING:
     case ZMTP_EVENT_PONG:
@@ -189,7 +199,9 @@ static void flush_peer(Peer *peer) {
     link_out(peer);
     if (peer->is_full)
         return;
+    peer_lock(peer);
     r = connection_send(&peer->connection, &peer->out);
+    peer_unlock(peer);
     peer_weigh(peer);
     if (r < 0 && r != -EAGAIN) {
         peer_mark_gone(peer);

@@ -51,6 +51,7 @@ typedef struct Peer {
     uint64_t paused_ms;
     struct Peer *paused_prev, *paused_next; /* neighbours in hub->paused */
     uint32_t watched;                       /* the events that epoll reports */
+    struct Heart *heart;                    /* NULL: no thread sends PINGs to it */
     bool has_more; /* the broker has not handled all messages of the peer yet; on_gone waits until
                       it has */
 } Peer;
@@ -68,6 +69,7 @@ typedef struct HubOptions {
      * change them, and new connections use the changed keys. On ipc:// endpoints the kernel
      * identifies the peer. */
     const CurveKeys *keys;
+    bool beats;       /* a thread sends a PING to each peer every 2 s: see heartbeat.h */
     unsigned spin_us; /* how long to poll before sleeping; 0: do not poll */
     /* The peer's connection is gone: end peer->session. True: the hub frees the peer. False: the
      * hub calls on_gone again after each flush. */
@@ -132,6 +134,11 @@ const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]);
 /* Sends all data that credit and sockets allow to the touched peers, and reports peers that are
  * gone. */
 void hub_flush(Hub *hub);
+
+/* An epoll descriptor that is readable when hub_wait() would not sleep, but for the input that
+ * hub_has_input() tells of. */
+int hub_fd(const Hub *hub);
+bool hub_has_input(const Hub *hub);
 
 /* The latest time for the next hub_flush(). */
 uint64_t hub_next_ms(const Hub *hub);

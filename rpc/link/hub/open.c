@@ -50,6 +50,15 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
         hub_free(hub);
         return error_set_code(reterr, code, NULL);
     }
+    if (options->beats) {
+        int r = heartbeat_ref();
+
+        if (r < 0) {
+            hub->options.beats = false;
+            hub_free(hub);
+            return error_set_code(reterr, r, NULL);
+        }
+    }
     hub_begin_looking(hub);
     *ret = hub;
     return 0;
@@ -73,6 +82,8 @@ Hub *hub_free(Hub *hub) {
     places_free(hub);
     for (unsigned i = 0; i < hub->n_listeners; i++)
         close_listener(&hub->listeners[i]);
+    if (hub->options.beats)
+        heartbeat_unref();
     if (hub->epoll_fd >= 0)
         close(hub->epoll_fd);
     free(hub->buffer.data);

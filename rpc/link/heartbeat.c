@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that sends PINGs. See heartbeat.h. */
 
-#include "rpc/link/client/heartbeat.h"
+#include "rpc/link/heartbeat.h"
 
 #include <signal.h>
 #include <stdint.h>
