@@ -95,6 +95,7 @@ void config_deinit(Config *config) {
     rights_free(config->rights);
     free(config->data);
     free(config->web);
+    free(config->store);
     free(config->path);
     *config = (Config){0};
 }
@@ -160,9 +161,9 @@ static void set_limit(ConfigReading *reading, size_t i, const char *value) {
 }
 
 static void refuse_name(ConfigReading *reading, const char *name) {
-    enum { N_OTHERS = 7 };
+    enum { N_OTHERS = 8 };
     const char *names[N_SETTINGS + N_OTHERS] = {
-        "bind", "data", "ipc_mode", "log_level", "log_format", "drain_timeout", "web"};
+        "bind", "data", "ipc_mode", "log_level", "log_format", "drain_timeout", "web", "store"};
     const char *nearest;
 
     for (size_t i = 0; i < N_SETTINGS; i++)
@@ -230,6 +231,9 @@ static void set_broker(ConfigReading *reading, const char *name, const char *val
     } else if (strcmp(name, "data") == 0) {
         free(config->data);
         config->data = strdup(value);
+    } else if (strcmp(name, "store") == 0) {
+        free(config->store);
+        config->store = strdup(value);
     } else if (strcmp(name, "ipc_mode") == 0) {
         set_ipc_mode(reading, value);
     } else if (strcmp(name, "web") == 0) {

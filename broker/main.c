@@ -39,6 +39,9 @@
 #include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 #include "broker/stores/disk.h"
+#ifdef FERRY_WITH_REDIS
+#include "broker/stores/redis/redis-store.h"
+#endif
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 
@@ -63,6 +66,7 @@ typedef struct BrokerProgram {
     int wake;        /* eventfd: a store has work for the broker's thread */
     int wakers;      /* epoll of signals and wake */
     Store *disk;     /* the store in the data folder; NULL: there is no data folder */
+    Store *redis;    /* the store in Redis; NULL: none */
     uint64_t drain_ends_ms;
     uint64_t woke_ms;   /* when a pause ended; 0: the broker has caught up */
     uint64_t n_batches; /* batches handled so far */
@@ -125,6 +129,27 @@ static int add_disk(BrokerProgram *program) {
     return queues_add_store(program->broker.queues, program->disk);
 }
 
+/* With a store in Redis, queues are there if their configuration does not say otherwise. */
+static int add_redis(BrokerProgram *program, ferry_error *reterr) {
+    const char *url = program->options->store ? program->options->store : program->config.store;
+    int r;
+
+    if (!url)
+        return 0;
+#ifdef FERRY_WITH_REDIS
+    r = store_redis_new(url, &program->redis, reterr);
+    if (r < 0)
+        return r;
+    queues_set_usual_store(program->broker.queues, program->redis);
+    r = queues_add_store(program->broker.queues, program->redis);
+    return r < 0 ? error_set_code(reterr, r, NULL) : 0;
+#else
+    (void)r;
+    return error_set(reterr, "ferry.Unsupported",
+                     "this ferry was built without Redis (-Dcache): --store is not available");
+#endif
+}
+
 /* Two brokers on one machine start at different microseconds, and a broker gives out fewer ids than
  * it runs microseconds. So ids never repeat. */
 static uint64_t first_id(void) {
@@ -151,6 +176,7 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
                           .on_gone = on_gone,
                           .on_refused = on_refused,
                           .ctx = broker};
+    int r;
 
     broker->keys = (CurveKeys){.is_server = true, .admits = admits, .ctx = broker};
     broker->limits = program->config.limits;
@@ -169,7 +195,8 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
         schedules_new(&broker->schedules, broker) < 0 || admin_new(&broker->admin, broker) < 0 ||
         taps_new(&broker->taps, broker) < 0 || add_disk(program) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
-    return hub_new(&broker->hub, &options, reterr);
+    r = add_redis(program, reterr);
+    return r < 0 ? r : hub_new(&broker->hub, &options, reterr);
 }
 
 static void take_signals(BrokerProgram *program) {
@@ -198,10 +225,26 @@ static void tell_restoring(uint64_t *told_ms) {
     systemd_notify("STATUS=restoring the queues\nEXTEND_TIMEOUT_USEC=30000000");
 }
 
+static bool on_signals(BrokerProgram *program);
+
+/* A store may wait for another broker or for a server: a signal ends the wait. */
+static int restore(BrokerProgram *program, ferry_error *reterr) {
+    Queues *queues = program->broker.queues;
+    uint64_t told_ms = 0;
+    int r;
+
+    while ((r = queues_restore(queues, reterr)) > 0) {
+        tell_restoring(&told_ms);
+        if (on_signals(program) || program->broker.draining)
+            return error_set_code(reterr, -ECANCELED, "ended before the queues were restored");
+    }
+    return r;
+}
+
 /* Opens the stores and restores their contents. Signals and stores both wake the loop. */
 static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     Queues *queues = program->broker.queues;
-    uint64_t began_ms = clock_ms(), told_ms = 0;
+    uint64_t began_ms = clock_ms();
     char memory[16];
     int r;
 
@@ -210,13 +253,13 @@ static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     if (program->wake < 0 || program->wakers < 0 || watch(program->wakers, program->wake) < 0 ||
         watch(program->wakers, program->signals) < 0)
         return error_set_code(reterr, -errno, NULL);
-    if (!program->disk)
+    if (!program->disk && !program->redis)
         log_info("there is no data folder (--data DIR): queues are in memory and end with the "
                  "broker");
     r = queues_open_stores(queues, program->wake, reterr);
-    while (r >= 0 && (r = queues_restore(queues, reterr)) > 0)
-        tell_restoring(&told_ms);
-    if (r < 0 || !program->disk)
+    if (r == 0)
+        r = restore(program, reterr);
+    if (r < 0 || (!program->disk && !program->redis))
         return r;
     text_format_bytes(memory, trim_resident());
     log_info("the queues are restored: ms=%" PRIu64 " memory='%s'", clock_ms() - began_ms, memory);
@@ -469,6 +512,10 @@ static void run(BrokerProgram *program) {
         if (sleep_ms >= 0 && clock_ms() > before_ms + (unsigned)sleep_ms + PAUSE_MS)
             program->woke_ms = clock_ms();
         turn(program);
+        if (queues_lost(broker->queues)) {
+            log_error("another broker has the queues, ending: %s", queues_degraded(broker->queues));
+            return;
+        }
         if (is_drained(program))
             return;
     }
@@ -524,6 +571,9 @@ static void close_rooms(BrokerProgram *program) {
     if (program->wake >= 0)
         close(program->wake);
     store_disk_free(program->disk);
+#ifdef FERRY_WITH_REDIS
+    store_redis_free(program->redis);
+#endif
 }
 
 /* Reads and applies the configuration, and logs all its errors. */

@@ -14,6 +14,7 @@ typedef struct BrokerOptions {
     const char *usual_bind; /* the default if both have no endpoint; NULL or "":
                              * tcp://127.0.0.1:5877 */
     const char *data;       /* the broker's own folder; NULL: the broker has no data folder */
+    const char *store;      /* the URL of a Redis that keeps the queues; NULL: no Redis */
     const char *config;     /* the configuration file; NULL: there is no file */
     const char *log_level;  /* NULL: the level of the configuration, or else info */
     const char *web;        /* ADDRESS:PORT of the HTTP side; NULL: the setting `web` of the

@@ -46,10 +46,9 @@ struct Pending {
 
 void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue) {
     const QueueSettings *settings = queue ? &queue->settings : NULL;
-    uint64_t durability = !settings                          ? DURABILITY_UNKNOWN
-                          : settings->interval_ms > 0        ? DURABILITY_INTERVAL
-                          : settings->store == &store_memory ? DURABILITY_MEMORY
-                                                             : DURABILITY_DISK;
+    uint64_t durability = !settings                   ? DURABILITY_UNKNOWN
+                          : settings->interval_ms > 0 ? DURABILITY_INTERVAL
+                                                      : settings->store->ops->confirms;
 
     if (id != 0)
         session_send(session, LANE_CALLS,

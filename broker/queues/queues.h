@@ -167,5 +167,7 @@ const char *queues_usual_durability(const Queues *queues);
 const char *queues_degraded(const Queues *queues);
 /* A store has failed, and the broker must be restarted. */
 bool queues_broken(const Queues *queues);
+/* The queues of a store belong to another broker now: this broker must end. */
+bool queues_lost(const Queues *queues);
 /* Number of jobs in memory, which end with the broker. */
 size_t queues_n_fleeting(const Queues *queues);

@@ -86,7 +86,9 @@ static const char *read_durability(Queues *queues, const char *value, Rule *to) 
     if (!to->store && (is_interval || strcmp(value, "disk") == 0))
         return "this broker has no data folder: use 'memory', or start it with --data DIR";
     if (!to->store)
-        return "durability must be 'memory', 'disk' or 'interval:TIME'";
+        return strcmp(value, "redis") == 0
+                   ? "this broker has no store in Redis: start it with --store URL"
+                   : "durability must be 'memory', 'disk', 'interval:TIME' or 'redis'";
     return is_interval ? setting_parse(SETTING_MS, value + 9, 1, INTERVAL_MAX_MS, &to->number)
                        : NULL;
 }

@@ -2,6 +2,7 @@
 
 /* All stores of the queues at once: open, process, flush, forget. See store.h. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,6 +75,13 @@ bool queues_broken(const Queues *queues) {
     return false;
 }
 
+bool queues_lost(const Queues *queues) {
+    for (size_t i = 0; i < queues->n_stores; i++)
+        if (queues->stores[i]->lost)
+            return true;
+    return false;
+}
+
 void queues_set_usual_store(Queues *queues, Store *store) {
     queues->usual_store = store;
 }
@@ -92,9 +100,17 @@ const char *queues_degraded(const Queues *queues) {
 /* ---- changes that are not the change of one job ---- */
 
 void store_error(Session *session, uint64_t id, int result) {
+    const char *reason = queues_degraded(session->broker->queues);
+
     if (result == -ENOSPC)
         session_error(session, id, "ferry.Full",
                       "the disk of the broker is full: jobs can be finished, but not added");
+    else if (result == -ENOBUFS)
+        session_error(session, id, "ferry.Full", "%s: jobs can be finished, but not added",
+                      reason ? reason : "the memory of the store is full");
+    else if (result == -EBUSY)
+        session_error(session, id, "ferry.Overloaded", "the store confirms nothing now: %s",
+                      reason ? reason : "it has too much to write");
     else
         session_error(session, id, "ferry.Internal", "the store failed: %s", strerror(-result));
 }

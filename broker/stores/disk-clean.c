@@ -69,7 +69,7 @@ static bool move_key(DiskStore *disk, Span queue, Span key) {
     return again(disk, &(DiskRecord){.type = RECORD_KEY,
                                      .queue = queue,
                                      .key = key,
-                                     .key_until_ms = disk_to_wall(disk, until_ms)});
+                                     .key_until_ms = wall_clock_to(disk->wall, until_ms)});
 }
 
 static bool move_fact(DiskStore *disk, Span name) {
@@ -136,7 +136,7 @@ static bool move_job(DiskStore *disk, DiskJob *of) {
 
     if (!batch)
         return false;
-    disk_describe(disk, of->job, &record);
+    job_record_of(of->job, disk->wall, &record);
     if (stored_job_is_paged_out(of->job) && !take_content(disk, of, &record))
         return false;
     len = record_append(&batch->releases, &record);
@@ -168,13 +168,13 @@ static bool write_shared(const DiskStore *disk, Buffer *to, DiskJob *const *jobs
     for (size_t i = 0; i < n; i++) {
         const StoredJob *job = jobs[i]->job;
 
-        record_shared_put(&list, job->id - record->id, disk_to_wall(disk, job->expires_ms),
+        record_shared_put(&list, job->id - record->id, wall_clock_to(disk->wall, job->expires_ms),
                           span_of(job->queue->name, job->queue->name_len));
     }
     record->jobs = span_of(list.data, list.len);
     *ret_len = list.failed ? 0 : record_append(to, record);
     for (size_t i = 0; i<n && * ret_len> 0; i++) {
-        disk_describe_note(disk, jobs[i]->job, &state);
+        job_record_note(jobs[i]->job, disk->wall, &state);
         if (record_has_state(&state))
             record_append(to, &state);
     }
@@ -193,7 +193,7 @@ static bool move_shared(DiskStore *disk, DiskJob *const *jobs, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!stored_job_is_paged_out(jobs[i]->job))
             in_memory = i;
-    disk_describe(disk, jobs[in_memory]->job, &record);
+    job_record_of(jobs[in_memory]->job, disk->wall, &record);
     if (stored_job_is_paged_out(jobs[in_memory]->job) && !take_content(disk, jobs[0], &record))
         return false;
     at = batch->releases.len;

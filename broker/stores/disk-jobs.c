@@ -4,28 +4,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "base/clock.h"
 #include "broker/stores/disk-private.h"
-
-/* ---- times ---- */
-
-uint64_t disk_to_wall(const DiskStore *disk, uint64_t ms) {
-    return ms ? (uint64_t)((int64_t)ms + disk->wall_offset_ms) : 0;
-}
-
-uint64_t disk_from_wall(const DiskStore *disk, uint64_t ms) {
-    int64_t here = (int64_t)ms - disk->wall_offset_ms;
-
-    return ms == 0 ? 0 : here > 0 ? (uint64_t)here : 1;
-}
-
-static void look_at_clocks(DiskStore *disk) {
-    struct timespec wall;
-
-    clock_gettime(CLOCK_REALTIME, &wall);
-    disk->wall_offset_ms =
-        (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000 - (int64_t)clock_ms();
-}
 
 /* ---- segments and jobs ---- */
 
@@ -155,7 +134,7 @@ JournalBatch *disk_batch(DiskStore *disk) {
     disk->open->n = 0;
     disk->open->lost = false;
     disk->open->flush_by_us = UINT64_MAX;
-    look_at_clocks(disk);
+    wall_clock_look(&disk->wall);
     return disk->open;
 }
 
@@ -175,40 +154,6 @@ JournalEntry *disk_entry(JournalBatch *batch, const Buffer *part, JournalEntryKi
                             .len = len,
                             .n_sharing = 1};
     return entry;
-}
-
-void disk_describe(const DiskStore *disk, const StoredJob *job, DiskRecord *record) {
-    Message content = {0};
-
-    stored_job_content(job, &content);
-    *record = (DiskRecord){.type = RECORD_JOB,
-                           .id = job->id,
-                           .pushed_ms = disk_to_wall(disk, job->pushed_ms),
-                           .due_ms = disk_to_wall(disk, job->due_ms),
-                           .expires_ms = disk_to_wall(disk, job->expires_ms),
-                           .worker = job->worker,
-                           .attempt = job->attempt,
-                           .priority = job->priority,
-                           .held = job->held,
-                           .queue = {(const uint8_t *)job->queue->name, job->queue->name_len},
-                           .reason = stored_job_reason(job),
-                           .headers = content.headers,
-                           .body = content.body,
-                           .passed = content.passed,
-                           .order = stored_job_order(job),
-                           .unique = stored_job_unique(job)};
-    if (record->order.len > 0 || record->unique.len > 0)
-        record->type = RECORD_TIED;
-}
-
-void disk_describe_note(const DiskStore *disk, const StoredJob *job, DiskRecord *record) {
-    *record = (DiskRecord){.type = RECORD_NOTE,
-                           .id = job->id,
-                           .attempt = job->attempt,
-                           .due_ms = disk_to_wall(disk, job->due_ms),
-                           .worker = job->worker,
-                           .held = job->held,
-                           .reason = stored_job_reason(job)};
 }
 
 /* ---- the end ---- */

@@ -13,6 +13,7 @@
 
 #include "base/slab.h"
 #include "broker/stores/disk.h"
+#include "broker/stores/job-record.h"
 #include "broker/stores/journal.h"
 #include "broker/stores/loader.h"
 #include "broker/stores/scan.h"
@@ -64,9 +65,9 @@ typedef struct DiskStore {
     JournalBatch *open, *spare; /* open: the batch for the next records; spare: a batch to use
                                  * again */
     Slabs slabs;
-    uint64_t bytes;         /* bytes of all slabs */
-    int64_t wall_offset_ms; /* wall clock minus monotonic clock */
-    Live *segments;         /* ascending by number, without gaps */
+    uint64_t bytes; /* bytes of all slabs */
+    WallClock wall;
+    Live *segments; /* ascending by number, without gaps */
     size_t n_segments;
     DiskJob *unplaced;    /* jobs that are not written yet */
     uint64_t total, live; /* bytes of all segments */
@@ -93,10 +94,6 @@ static inline DiskStore *disk_of(Store *store) {
 
 /* ---- disk-jobs.c ---- */
 
-/* Records have times of the wall clock, which goes on while the broker is off. 0 stays 0. */
-uint64_t disk_to_wall(const DiskStore *disk, uint64_t ms);
-uint64_t disk_from_wall(const DiskStore *disk, uint64_t ms);
-
 /* The segment with this number. NULL: the segment is gone, or out of memory. */
 Live *disk_segment(DiskStore *disk, uint32_t number);
 /* The segment (0: no segment) has records up to this position. */
@@ -120,11 +117,6 @@ JournalEntry *disk_entry(JournalBatch *batch, const Buffer *part, JournalEntryKi
 void disk_submit(DiskStore *disk);
 /* Keeps the batch for later use, or frees it. */
 void disk_batch_free(DiskStore *disk, JournalBatch *batch);
-/* Fills in the fields of a RECORD_JOB, except its push and key. headers and body are borrowed from
- * the job. */
-void disk_describe(const DiskStore *disk, const StoredJob *job, DiskRecord *record);
-/* Fills in the fields of a RECORD_NOTE. */
-void disk_describe_note(const DiskStore *disk, const StoredJob *job, DiskRecord *record);
 void disk_state_free(DiskStore *disk);
 
 /* ---- disk-restore.c ---- */

@@ -152,9 +152,9 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
     content.body = record.body;
     content.passed = record.passed;
     as = (StoredJob){.id = found->id,
-                     .pushed_ms = disk_from_wall(disk, record.pushed_ms),
-                     .due_ms = disk_from_wall(disk, found->due_ms),
-                     .expires_ms = disk_from_wall(disk, record.expires_ms),
+                     .pushed_ms = wall_clock_from(disk->wall, record.pushed_ms),
+                     .due_ms = wall_clock_from(disk->wall, found->due_ms),
+                     .expires_ms = wall_clock_from(disk->wall, record.expires_ms),
                      .worker = found->worker,
                      .attempt = found->attempt,
                      .priority = record.priority,
@@ -183,7 +183,7 @@ static int restore_rest(DiskStore *disk) {
     for (const FoundKey *key = found->keys; key && r == 0; key = key->next)
         r = queues_restore_key(queues, span_of(key->data, key->n_queue),
                                span_of(key->data + key->n_queue, key->n_key),
-                               disk_from_wall(disk, key->until_ms));
+                               wall_clock_from(disk->wall, key->until_ms));
     for (const FoundClient *client = found->clients; client && r == 0; client = client->hh.next)
         for (size_t i = 0; i < client->n && r == 0; i++)
             r = queues_restore_push(queues, client->id, client->pushes[i]);

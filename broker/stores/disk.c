@@ -58,10 +58,10 @@ static int add(DiskStore *disk, uint64_t ticket, StoredJob *old, StoredJob *job,
     made = batch ? disk_job_new(disk, job) : NULL;
     if (!made)
         return -ENOMEM;
-    disk_describe(disk, job, &record);
+    job_record_of(job, disk->wall, &record);
     record.old = old ? old->id : 0;
     record.key = by->key;
-    record.key_until_ms = disk_to_wall(disk, by->key_until_ms);
+    record.key_until_ms = wall_clock_to(disk->wall, by->key_until_ms);
     if (by->client && by->id) {
         record.client = span_of(by->client, WIRE_TOKEN);
         record.push = by->id;
@@ -96,7 +96,8 @@ static int begin_shared(DiskStore *disk, StoredJob *const *jobs, size_t n, Buffe
     for (size_t i = 0; i < n; i++) {
         DiskJob *made = disk_job_new(disk, jobs[i]);
 
-        record_shared_put(list, jobs[i]->id - jobs[0]->id, disk_to_wall(disk, jobs[i]->expires_ms),
+        record_shared_put(list, jobs[i]->id - jobs[0]->id,
+                          wall_clock_to(disk->wall, jobs[i]->expires_ms),
                           span_of(jobs[i]->queue->name, jobs[i]->queue->name_len));
         if (made)
             continue;
@@ -123,7 +124,7 @@ static int disk_append_shared(Store *store, uint64_t ticket, StoredJob *const *j
     batch = disk_batch_for(disk, n);
     if (!batch || begin_shared(disk, jobs, n, &list) < 0)
         return -ENOMEM;
-    disk_describe(disk, jobs[0], &record);
+    job_record_of(jobs[0], disk->wall, &record);
     record.type = RECORD_SHARED;
     record.n_jobs = (uint32_t)n;
     record.jobs = span_of(list.data, list.len);
@@ -223,7 +224,7 @@ static void disk_note(Store *store, StoredJob *job) {
 
     if (!job->place)
         return;
-    disk_describe_note(disk_of(store), job, &record);
+    job_record_note(job, disk_of(store)->wall, &record);
     release(store, &record, clock_us() + NOTE_FLUSH_US);
 }
 
@@ -327,6 +328,7 @@ static void disk_close(Store *store) {
 
 static const StoreOps ops = {
     .durability = "disk",
+    .confirms = DURABILITY_DISK,
     .has_intervals = true,
     .later = true,
     .open = disk_open,

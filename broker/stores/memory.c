@@ -3,6 +3,6 @@
 
 #include "broker/stores/store.h"
 
-static const StoreOps ops = {.durability = "memory"};
+static const StoreOps ops = {.durability = "memory", .confirms = DURABILITY_MEMORY};
 
 Store store_memory = {.ops = &ops};

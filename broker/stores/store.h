@@ -67,7 +67,8 @@ enum { STORE_LATER = 1, STORE_HAS_MORE = 1, STORE_REASON_MAX = 200, STORE_SHARED
 
 /* The ops of a store, all called on the broker's thread. An op that is NULL does nothing. */
 typedef struct StoreOps {
-    const char *durability; /* its name in the configuration: "memory", "disk" */
+    const char *durability; /* its name in the configuration: "memory", "disk", "redis" */
+    uint64_t confirms;      /* in the confirmation of a push: DURABILITY_DISK and so on */
     bool has_intervals;     /* the configuration may also say "interval:TIME" */
     bool later;             /* append, settle and forward may return STORE_LATER */
 
@@ -123,6 +124,7 @@ struct Store {
     bool has_changes;                /* the store has changes of this turn */
     char degraded[STORE_REASON_MAX]; /* the reason why it cannot write; empty: the store works */
     bool broken;                     /* a write has failed: the broker must be restarted */
+    bool lost;                       /* its queues belong to another broker: this broker must end */
 };
 
 /* Fills in headers and body, or passed, of a message; they point into the job. Returns the block

@@ -112,7 +112,7 @@ static size_t check_bulk(Guard *guard, const uint8_t *data, size_t len) {
     return n;
 }
 
-size_t guard_check(Guard *guard, const uint8_t *data, size_t len) {
+size_t guard_feed(Guard *guard, const uint8_t *data, size_t len) {
     size_t at = 0;
 
     while (at < len && !guard->problem) {

@@ -31,4 +31,4 @@ typedef struct Guard {
 
 /* Returns how many of these bytes may be passed to the parser. The rest is an incomplete line:
  * offer it again with the bytes that follow. If problem is set, the connection must be closed. */
-size_t guard_check(Guard *guard, const uint8_t *data, size_t len);
+size_t guard_feed(Guard *guard, const uint8_t *data, size_t len);

@@ -108,7 +108,7 @@ static int complete_line(ReplyReader *reader, const uint8_t *data, size_t len, s
     memcpy(reader->held + reader->n_held, data, n);
     reader->n_held += n;
     *ret_taken = n;
-    passed = guard_check(&reader->guard, reader->held, reader->n_held);
+    passed = guard_feed(&reader->guard, reader->held, reader->n_held);
     if (passed == 0 && reader->n_held == sizeof(reader->held) && !reader->guard.problem)
         reader->guard.problem = "a line is too long";
     r = pass_on(reader, reader->held, passed);
@@ -127,7 +127,7 @@ int reply_reader_feed(ReplyReader *reader, const uint8_t *data, size_t len) {
         len -= n;
     }
     if (r >= 0 && len > 0) {
-        n = guard_check(&reader->guard, data, len);
+        n = guard_feed(&reader->guard, data, len);
         r = pass_on(reader, data, n); /* replies before a malformed one are still valid */
         if (reader->guard.problem)
             r = -EPROTO;

@@ -23,7 +23,8 @@ typedef enum ferry_durability {
     FERRY_DURABILITY_MEMORY = 1,  /* the job is lost if the broker ends */
     /* The job is on the disk after a short interval: see ferry.conf(5). */
     FERRY_DURABILITY_INTERVAL = 2,
-    FERRY_DURABILITY_DISK = 3, /* the job is on the disk */
+    FERRY_DURABILITY_DISK = 3,  /* the job is on the disk */
+    FERRY_DURABILITY_REDIS = 4, /* Redis has confirmed the job: see ferry.conf(5) */
 } ferry_durability;
 
 /* The outcome of a confirmed push. */

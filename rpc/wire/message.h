@@ -84,6 +84,7 @@ enum {
     DURABILITY_MEMORY = 1,
     DURABILITY_INTERVAL = 2, /* on the disk after a short interval */
     DURABILITY_DISK = 3,
+    DURABILITY_REDIS = 4, /* Redis has confirmed it */
 };
 
 /* Why a worker has lost a job, in LOST. */

@@ -226,8 +226,8 @@ static void finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
 
 static ferry_durability durability_of(const Message *ok) {
     /* A later broker may send a durability that this library does not know. */
-    return ok->ok.durability <= DURABILITY_DISK ? (ferry_durability)ok->ok.durability
-                                                : FERRY_DURABILITY_UNKNOWN;
+    return ok->ok.durability <= DURABILITY_REDIS ? (ferry_durability)ok->ok.durability
+                                                 : FERRY_DURABILITY_UNKNOWN;
 }
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block) {

@@ -20,7 +20,7 @@
 
 typedef struct Values {
     Texts binds;
-    const char *data, *config, *log_level, *web;
+    const char *data, *store, *config, *log_level, *web;
     bool insecure, check_config;
 } Values;
 
@@ -30,6 +30,8 @@ static const Option options[] = {
         "where to listen (default --url, $FERRY_URL, else tcp://127.0.0.1:5877); may be repeated"),
     OPTION_PLAIN(OPTION_TEXT, 'd', "data", Values, data, "DIR",
                  "keep queues in this folder (default: in memory)"),
+    OPTION_PLAIN(OPTION_TEXT, 's', "store", Values, store, "URL",
+                 "keep queues in Redis: redis://, redis+sentinel:// or redis+cluster://"),
     OPTION_PLAIN(OPTION_TEXT, 'c', "config", Values, config, "FILE", "the configuration file"),
     OPTION_ROW(OPTION_TEXT, 'l', "log-level", Values, log_level, "L",
                "error, warning, info (default) or debug", 0, 0, "error|warning|info|debug"),
@@ -103,6 +105,7 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
                             .n_binds = v->binds.n,
                             .usual_bind = cli->url ? cli->url : getenv("FERRY_URL"),
                             .data = v->data,
+                            .store = v->store,
                             .config = v->config,
                             .log_level = v->log_level ? v->log_level
                                          : cli->quiet ? "warning"
@@ -130,7 +133,7 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_broker = {
     .name = "broker",
-    .usage = "[--bind ENDPOINT]... [--data DIR] [--config FILE] [--log-level L]"
+    .usage = "[--bind ENDPOINT]... [--data DIR] [--store URL] [--config FILE] [--log-level L]"
 #ifdef FERRY_WITH_WEB
              " [--web ADDRESS:PORT]"
 #endif

@@ -68,10 +68,9 @@ typedef struct Sent {
 
 static void show(const Run *run, const ferry_pushed *pushed) {
     static const char *const durabilities[] = {
-        [FERRY_DURABILITY_UNKNOWN] = "unknown",
-        [FERRY_DURABILITY_MEMORY] = "memory",
-        [FERRY_DURABILITY_INTERVAL] = "interval",
-        [FERRY_DURABILITY_DISK] = "disk",
+        [FERRY_DURABILITY_UNKNOWN] = "unknown",   [FERRY_DURABILITY_MEMORY] = "memory",
+        [FERRY_DURABILITY_INTERVAL] = "interval", [FERRY_DURABILITY_DISK] = "disk",
+        [FERRY_DURABILITY_REDIS] = "redis",
     };
     const Cli *cli = run->feed.cli;
     unsigned long long job = pushed->job;

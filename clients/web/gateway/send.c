@@ -143,7 +143,7 @@ void gateway_publish(HttpRequest *request) {
 /* ---- push ---- */
 
 static void on_pushed(const ferry_error *error, void *ctx) {
-    static const char *const durabilities[] = {"unknown", "memory", "interval", "disk"};
+    static const char *const durabilities[] = {"unknown", "memory", "interval", "disk", "redis"};
     HttpSend *sending = ctx;
     char job[24];
 
@@ -155,7 +155,7 @@ static void on_pushed(const ferry_error *error, void *ctx) {
     http_reply_json(sending->request, 201,
                     json_pack("{s:s, s:b, s:s}", "job", job, "duplicate", sending->pushed.duplicate,
                               "durability",
-                              durabilities[sending->pushed.durability <= FERRY_DURABILITY_DISK
+                              durabilities[sending->pushed.durability <= FERRY_DURABILITY_REDIS
                                                ? sending->pushed.durability
                                                : FERRY_DURABILITY_UNKNOWN]));
     free(sending);

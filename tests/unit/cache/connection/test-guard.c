@@ -15,7 +15,7 @@ static void good_replies_pass_whole_and_byte_by_byte(void) {
     size_t len = sizeof(good) - 1, n;
     Guard guard = {0};
 
-    CU_ASSERT_EQUAL(guard_check(&guard, (const uint8_t *)good, len), len);
+    CU_ASSERT_EQUAL(guard_feed(&guard, (const uint8_t *)good, len), len);
     CU_ASSERT_PTR_NULL(guard.problem);
     CU_ASSERT_EQUAL(guard.depth, 0);
     for (size_t step = 1; step < len; step++) {
@@ -43,18 +43,18 @@ static void limits_hold_to_the_number(void) {
     Guard guard = {0};
     int len = snprintf(text, sizeof(text), "$%d\r\n", GUARD_BULK);
 
-    guard_check(&guard, (const uint8_t *)text, (size_t)len);
+    guard_feed(&guard, (const uint8_t *)text, (size_t)len);
     CU_ASSERT_PTR_NULL(guard.problem);
     guard = (Guard){0};
     len = snprintf(text, sizeof(text), "$%d\r\n", GUARD_BULK + 1);
-    CU_ASSERT_EQUAL(guard_check(&guard, (const uint8_t *)text, (size_t)len), 0);
+    CU_ASSERT_EQUAL(guard_feed(&guard, (const uint8_t *)text, (size_t)len), 0);
     CU_ASSERT_PTR_NOT_NULL(guard.problem);
     guard = (Guard){0};
     len = snprintf(text, sizeof(text), "*%d\r\n", GUARD_ELEMENTS);
-    guard_check(&guard, (const uint8_t *)text, (size_t)len);
+    guard_feed(&guard, (const uint8_t *)text, (size_t)len);
     CU_ASSERT_PTR_NULL(guard.problem);
     /* One more nested array would exceed the limit of elements. */
-    guard_check(&guard, (const uint8_t *)"*1\r\n", 4);
+    guard_feed(&guard, (const uint8_t *)"*1\r\n", 4);
     CU_ASSERT_PTR_NOT_NULL(guard.problem);
 }
 
@@ -62,9 +62,9 @@ static void nesting_ends_at_its_limit(void) {
     Guard guard = {0};
 
     for (int i = 0; i < GUARD_DEPTH; i++)
-        CU_ASSERT_EQUAL(guard_check(&guard, (const uint8_t *)"*1\r\n", 4), 4);
+        CU_ASSERT_EQUAL(guard_feed(&guard, (const uint8_t *)"*1\r\n", 4), 4);
     CU_ASSERT_PTR_NULL(guard.problem);
-    CU_ASSERT_EQUAL(guard_check(&guard, (const uint8_t *)"*1\r\n", 4), 0);
+    CU_ASSERT_EQUAL(guard_feed(&guard, (const uint8_t *)"*1\r\n", 4), 0);
     CU_ASSERT_PTR_NOT_NULL(guard.problem);
 }
 
@@ -76,9 +76,9 @@ static void lines_without_end_are_refused(void) {
 
     memset(line, 'e', sizeof(line));
     line[0] = '-';
-    CU_ASSERT_EQUAL(guard_check(&guard, line, GUARD_LINE - 1), 0);
+    CU_ASSERT_EQUAL(guard_feed(&guard, line, GUARD_LINE - 1), 0);
     CU_ASSERT_PTR_NULL(guard.problem);
-    guard_check(&guard, line, GUARD_LINE);
+    guard_feed(&guard, line, GUARD_LINE);
     CU_ASSERT_PTR_NOT_NULL(guard.problem);
     reply_reader_init(&reader);
     for (size_t i = 0; i < sizeof(line) && r == 0; i++)

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls of the scripts and commands of a space. See link.h. */
+
+#include "broker/stores/redis/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "rpc/wire/message.h"
+
+enum {
+    CALLS_MAX = 2,
+    WAIT_MS = 700, /* less than the time of an attempt */
+    SETTING_MS = 2000,
+    ATTEMPT_MS = 5000, /* that a connection without an own deadline may take */
+};
+
+int redis_link_open(RedisLink *link, RedisStoreOptions *options, ferry_error *reterr) {
+    snprintf(link->key, sizeof(link->key), "ferry:{%s}", options->name);
+    link->n_wait = options->n_wait;
+    return redis_new(&link->redis, &options->url, ATTEMPT_MS, NULL, reterr);
+}
+
+void redis_link_close(RedisLink *link) {
+    link->redis = redis_free(link->redis);
+}
+
+/* ---- failures ---- */
+
+/* Errors that only a change of the configuration or of the data ends. */
+static bool is_wrong(const char *why) {
+    static const char *const texts[] = {": WRONGTYPE", ": WRONGPASS", ": NOAUTH", ": NOPERM",
+                                        ": ERR "};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        if (strstr(why, texts[i]))
+            return true;
+    return false;
+}
+
+/* Redis adds where in the script a command failed. */
+static void cut_script(char *why) {
+    char *at = strstr(why, " script: ");
+
+    if (at)
+        *at = '\0';
+}
+
+static LinkOutcome outcome_of(const RedisCommand *command, const char *why) {
+    if (command->status == 0)
+        return LINK_DONE;
+    if (command->status == -ENOBUFS && strstr(why, ": OOM "))
+        return command->tries <= 1 ? LINK_FULL : LINK_AGAIN;
+    return command->status == -EACCES ||
+                   ((command->status == -EREMOTEIO || command->status == -EINVAL) && is_wrong(why))
+               ? LINK_WRONG
+               : LINK_AGAIN;
+}
+
+/* ---- scripts ---- */
+
+static void begin_script(const RedisLink *link, const LinkCall *call, bool by_text,
+                         RedisCommand *command) {
+    *command = (RedisCommand){.route = span_text(link->key), .repeatable = true};
+    command_add_text(command, by_text ? "EVAL" : "EVALSHA");
+    command_add_text(command, by_text ? call->script->text : call->script->sha);
+    command_add_text(command, "1");
+    command_add_text(command, link->key);
+    for (unsigned i = 0; i < call->n_args; i++)
+        command_add(command, call->args[i].data, call->args[i].len);
+}
+
+/* Redis is asked for the name of the script, and has it then. */
+static void learn(RedisLink *link, LinkScript *script, uint64_t deadline_ns) {
+    RedisCommand command = {.route = span_text(link->key), .repeatable = true};
+
+    command_add_text(&command, "SCRIPT");
+    command_add_text(&command, "LOAD");
+    command_add_text(&command, script->text);
+    if (redis_run(link->redis, &command, 1, deadline_ns, link->why) < 0)
+        return;
+    if (command.reply->bytes.len == sizeof(script->sha) - 1)
+        memcpy(script->sha, command.reply->bytes.data, sizeof(script->sha) - 1);
+    reply_free(command.reply);
+}
+
+static void begin_wait(const RedisLink *link, RedisCommand *command, char number[12],
+                       char timeout[12]) {
+    snprintf(number, 12, "%u", link->n_wait);
+    snprintf(timeout, 12, "%d", WAIT_MS);
+    *command = (RedisCommand){.route = span_text(link->key), .repeatable = true};
+    command_add_text(command, "WAIT");
+    command_add_text(command, number);
+    command_add_text(command, timeout);
+}
+
+/* WAIT counts the replicas that have what its own connection wrote before. */
+static bool is_confirmed(RedisLink *link, const RedisCommand *commands, unsigned n) {
+    const RedisCommand *wait = &commands[n];
+
+    for (unsigned i = 0; i <= n; i++)
+        if (commands[i].tries > 1 || commands[i].node != wait->node) {
+            snprintf(link->why, sizeof(link->why), "Redis moved the space during a write");
+            return false;
+        }
+    if (wait->status < 0)
+        return false;
+    if (wait->reply->integer >= (int64_t)link->n_wait)
+        return true;
+    snprintf(link->why, sizeof(link->why), "%lld of %u replicas have the last changes (wait=%u)",
+             (long long)wait->reply->integer, link->n_wait, link->n_wait);
+    return false;
+}
+
+void redis_link_call(RedisLink *link, LinkCall *calls, unsigned n, bool confirm,
+                     uint64_t deadline_ns) {
+    RedisCommand commands[CALLS_MAX + 1];
+    char number[12], timeout[12];
+    bool waits = confirm && link->n_wait > 0, unknown = false;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (!*calls[i].script->sha)
+            learn(link, calls[i].script, deadline_ns);
+        begin_script(link, &calls[i], !*calls[i].script->sha, &commands[i]);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        *link->why = '\0';
+        if (waits)
+            begin_wait(link, &commands[n], number, timeout);
+        redis_run(link->redis, commands, n + waits, deadline_ns, link->why);
+        unknown = false;
+        for (unsigned i = 0; i < n; i++)
+            unknown |= commands[i].status < 0 && strstr(link->why, ": NOSCRIPT");
+        if (!unknown || pass > 0)
+            break;
+        /* Redis was started again, or is another one: it gets the text. The calls that succeeded
+         * have no effect the second time. */
+        for (unsigned i = 0; i <= n; i++)
+            if (i < n || waits)
+                commands[i].reply = reply_free(commands[i].reply);
+        for (unsigned i = 0; i < n; i++)
+            begin_script(link, &calls[i], true, &commands[i]);
+    }
+    cut_script(link->why);
+    if (waits && !is_confirmed(link, commands, n))
+        for (unsigned i = 0; i < n; i++)
+            if (commands[i].status == 0)
+                commands[i].status = -EAGAIN;
+    if (waits)
+        reply_free(commands[n].reply);
+    for (unsigned i = 0; i < n; i++) {
+        calls[i].outcome = outcome_of(&commands[i], link->why);
+        calls[i].reply = commands[i].reply;
+        if (calls[i].outcome != LINK_DONE)
+            calls[i].reply = reply_free(calls[i].reply);
+    }
+}
+
+/* ---- commands ---- */
+
+LinkOutcome redis_link_ask(RedisLink *link, const char *verb, const char *suffix, const Span *args,
+                           unsigned n_args, uint64_t deadline_ns, Reply **ret) {
+    char key[REDIS_KEY_MAX + 8];
+    RedisCommand command = {0};
+    LinkOutcome outcome;
+
+    snprintf(key, sizeof(key), "%s%s", link->key, suffix);
+    command_begin(&command, verb, span_text(key), true);
+    for (unsigned i = 0; i < n_args; i++)
+        command_add(&command, args[i].data, args[i].len);
+    *link->why = '\0';
+    redis_run(link->redis, &command, 1, deadline_ns, link->why);
+    outcome = outcome_of(&command, link->why);
+    if (outcome == LINK_DONE)
+        *ret = command.reply;
+    return outcome;
+}
+
+void redis_link_setting(RedisLink *link, const char *name, char *to, size_t size) {
+    RedisCommand command = {.route = span_text(link->key), .repeatable = true};
+    char why[REDIS_WHY];
+    const Reply *value = NULL;
+
+    command_add_text(&command, "CONFIG");
+    command_add_text(&command, "GET");
+    command_add_text(&command, name);
+    if (redis_run(link->redis, &command, 1, clock_ns() + SETTING_MS * UINT64_C(1000000), why) ==
+            0 &&
+        command.reply->type == REPLY_ARRAY && command.reply->n == 2)
+        value = command.reply->elements[1];
+    if (value && value->type == REPLY_STRING)
+        snprintf(to, size, "%.*s", (int)value->bytes.len, (const char *)value->bytes.data);
+    else
+        snprintf(to, size, "unknown");
+    reply_free(command.reply);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Calls of the scripts and commands of a space: waits for each reply. One thread at a time. */
+
+#include "broker/stores/redis/options.h"
+#include "cache/redis/redis.h"
+
+enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_CALL_ARGS = 6 };
+
+/* The calls that fail with a text of the server. */
+typedef enum LinkOutcome {
+    LINK_DONE = 0,
+    LINK_AGAIN, /* no answer, or the server cannot do it now: why says the reason */
+    LINK_FULL,  /* the memory of Redis is full: the call had no effect */
+    LINK_WRONG, /* trying again would not help: why says the reason */
+} LinkOutcome;
+
+/* A script, and what Redis calls it. */
+typedef struct LinkScript {
+    const char *text;
+    char sha[41]; /* empty: not known yet */
+} LinkScript;
+
+typedef struct RedisLink {
+    Redis *redis;
+    char key[REDIS_KEY_MAX]; /* "ferry:{NAME}" */
+    uint32_t n_wait;
+    char why[REDIS_WHY]; /* the reason of the last failure */
+} RedisLink;
+
+/* A call in the making; its arguments are lent. */
+typedef struct LinkCall {
+    LinkScript *script;
+    Span args[REDIS_CALL_ARGS];
+    unsigned n_args;
+    Reply *reply; /* LINK_DONE: owned by the caller */
+    LinkOutcome outcome;
+} LinkCall;
+
+/* Takes the URL out of options. 0, or a negative errno with its cause in reterr. */
+int redis_link_open(RedisLink *link, RedisStoreOptions *options, ferry_error *reterr);
+void redis_link_close(RedisLink *link);
+
+/* Runs the scripts, at most 2, in one round trip. confirm: LINK_DONE only after n_wait replicas
+ * have what was written; then why says how many have it. */
+void redis_link_call(RedisLink *link, LinkCall *calls, unsigned n, bool confirm,
+                     uint64_t deadline_ns);
+/* One command, whose first key is that of the space with this suffix. */
+LinkOutcome redis_link_ask(RedisLink *link, const char *verb, const char *suffix, const Span *args,
+                           unsigned n_args, uint64_t deadline_ns, Reply **ret);
+/* The setting of the server (CONFIG GET) as a text; "unknown" if it does not say. */
+void redis_link_setting(RedisLink *link, const char *name, char *to, size_t size);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The records that the files of the store in Redis share:
+ *
+ *   restore.c      the lease is taken, and the contents of the space are read
+ *   redis-store.c  the ops of the store: changes, and their ends
+ *
+ * Under them are options (the URL), link (calls), script (what Redis runs) and writer (the thread).
+ */
+
+#include "broker/stores/job-record.h"
+#include "broker/stores/redis/redis-store.h"
+#include "broker/stores/redis/writer.h"
+
+typedef enum RestoreStep {
+    RESTORE_LEASE, /* may wait for another broker, or for Redis */
+    RESTORE_PAUSED,
+    RESTORE_JOBS,
+    RESTORE_KEYS,
+    RESTORE_PUSHES,
+    RESTORE_FACTS,
+    RESTORE_DONE,
+} RestoreStep;
+
+typedef struct Restoring {
+    RestoreStep step;
+    uint64_t began_ms, told_ms; /* told_ms: when the log last said what is waited for; 0: never */
+    uint64_t cursor;            /* RESTORE_JOBS: the last job; later: values that were read */
+    uint64_t n_jobs;
+    LinkScript take, read;
+} Restoring;
+
+typedef struct RedisQueues {
+    Store store; /* first: a RedisQueues is a Store */
+    RedisStoreOptions options;
+    RedisLink link;
+    RedisWriter writer;
+    int wake_fd;
+    char holder[128]; /* names this process: host, process, a random number */
+    char token[24];
+    uint64_t last_job; /* the last one that was appended or restored */
+    WallClock wall;
+    Restoring restoring;
+    WriterBatch *open, *spare; /* the batch in the making; one to use again */
+    size_t n_submitted;        /* batches that the thread has */
+    size_t backlog;            /* their bytes, and those of `open` */
+    RedisTrouble trouble;      /* the latest that the thread has reported */
+    Buffer record;             /* the record in the making */
+} RedisQueues;
+
+static inline RedisQueues *redis_of(Store *store) {
+    return (RedisQueues *)store;
+}
+
+/* What StoredJob.place says of a job in Redis. */
+enum { PLACE_STORED = 1, PLACE_HAS_NOTE = 2 };
+
+static inline unsigned redis_place(const StoredJob *job) {
+    return (unsigned)(uintptr_t)job->place;
+}
+
+static inline void redis_set_place(StoredJob *job, unsigned place) {
+    job->place = (void *)(uintptr_t)place;
+}
+
+/* The seed of the checksums of records in Redis. */
+#define REDIS_RECORD_SEED UINT64_C(0x7265646973)
+
+/* As StoreOps.restore. */
+int redis_restore(Store *store, size_t max, ferry_error *reterr);

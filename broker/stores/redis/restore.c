@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The start of a store in Redis: the lease is taken, after another broker's has ended, and the
+ * contents of the space are read in slices. Until Redis answers, the broker waits. See
+ * redis-private.h.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "broker/stores/redis/redis-private.h"
+
+enum {
+    CALL_MS = 2000,
+    SLICE_BYTES = 4 << 20, /* of one reply, and one job more */
+    WAIT_MS = 100,         /* between two looks at a lease, or at Redis */
+    TELL_MS = 30000,       /* between two lines in the log about waiting */
+};
+
+static uint64_t deadline(void) {
+    return clock_ns() + CALL_MS * UINT64_C(1000000);
+}
+
+static Span word_of(const Reply *reply, size_t i) {
+    return i < reply->n && reply->elements[i]->bytes.data ? reply_span(reply->elements[i])
+                                                          : (Span){NULL, 0};
+}
+
+/* A copy of a word from Redis that is safe to show. Returns to. */
+static const char *shown_word(const Reply *reply, size_t i, char to[TEXT_ESCAPED_MAX]) {
+    Span word = word_of(reply, i);
+
+    return text_escape(to, word.data ? (const void *)word.data : "", word.len);
+}
+
+static uint64_t number_of(Span text) {
+    char digits[24];
+
+    if (text.len >= sizeof(digits))
+        return 0;
+    memcpy(digits, text.data, text.len);
+    digits[text.len] = '\0';
+    return strtoull(digits, NULL, 10);
+}
+
+/* ---- waiting ---- */
+
+/* The log says each TELL_MS what the broker waits for. */
+static int wait_for(RedisQueues *redis, const char *what) {
+    Restoring *restoring = &redis->restoring;
+
+    if (restoring->told_ms == 0 || clock_ms() >= restoring->told_ms + TELL_MS) {
+        restoring->told_ms = clock_ms();
+        log_warning("the queues in Redis cannot be read yet, waiting: key=%s reason='%s'",
+                    redis->link.key, what);
+    }
+    nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000}, NULL);
+    return STORE_HAS_MORE;
+}
+
+/* A call that failed: STORE_HAS_MORE, or a negative errno. */
+static int failed(RedisQueues *redis, LinkOutcome outcome, ferry_error *reterr) {
+    if (outcome == LINK_WRONG)
+        return error_set_code(reterr, -EIO, "cannot read the queues in Redis: %s", redis->link.why);
+    return wait_for(redis, outcome == LINK_FULL ? "the memory of Redis is full (maxmemory)"
+                                                : redis->link.why);
+}
+
+static int lost(RedisQueues *redis, Span word, ferry_error *reterr) {
+    return error_set_code(reterr, -EIO, "%s: %s",
+                          span_begins(word, "LOST")
+                              ? "another broker has taken over the queues while they were read"
+                              : "the queues have gone from Redis while they were read",
+                          redis->link.key);
+}
+
+/* ---- the lease ---- */
+
+static int taken(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
+    char id[TEXT_ESCAPED_MAX], appendonly[32], appendfsync[32];
+    Span token = word_of(reply, 1);
+
+    if (token.len == 0 || token.len >= sizeof(redis->token))
+        return error_set_code(reterr, -EPROTO, "%s: Redis named no token of the lease",
+                              redis->link.key);
+    memcpy(redis->token, token.data, token.len);
+    redis->token[token.len] = '\0';
+    redis->last_job = number_of(word_of(reply, 3));
+    redis_link_setting(&redis->link, "appendonly", appendonly, sizeof(appendonly));
+    redis_link_setting(&redis->link, "appendfsync", appendfsync, sizeof(appendfsync));
+    log_info("the queues in Redis belong to this broker: key=%s id=%s token=%s appendonly=%s "
+             "appendfsync=%s wait=%u",
+             redis->link.key, shown_word(reply, 2, id), redis->token, appendonly, appendfsync,
+             redis->link.n_wait);
+    redis->restoring.step = RESTORE_PAUSED;
+    return STORE_HAS_MORE;
+}
+
+static int take_word(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
+    char text[TEXT_ESCAPED_MAX], what[400];
+    const char *key = redis->link.key;
+    Span word = word_of(reply, 0);
+
+    if (span_begins(word, "TAKEN"))
+        return taken(redis, reply, reterr);
+    if (span_begins(word, "HELD")) {
+        snprintf(what, sizeof(what), "another broker has them: %.100s", shown_word(reply, 1, text));
+        return wait_for(redis, what);
+    }
+    if (span_begins(word, "EMPTY"))
+        return error_set_code(reterr, -ENOENT,
+                              "there is no %s in Redis: it was emptied, or is another Redis than "
+                              "that of id=%s; without id= in the URL the broker begins anew",
+                              key, redis->options.id);
+    if (span_begins(word, "OTHER"))
+        return error_set_code(reterr, -EINVAL,
+                              "%s in Redis belongs to other data: its id is %s, and the URL of the "
+                              "store says id=%s",
+                              key, shown_word(reply, 1, text), redis->options.id);
+    if (span_begins(word, "FORMAT"))
+        return error_set_code(reterr, -EINVAL,
+                              "%s in Redis has format %s, and this ferry reads format %d", key,
+                              shown_word(reply, 1, text), REDIS_FORMAT);
+    return error_set_code(reterr, -EIO,
+                          "%s is missing in Redis, but keys beside it are there (%s:*): a part of "
+                          "the data was deleted or restored; nothing was changed",
+                          key, key);
+}
+
+static int restore_lease(RedisQueues *redis, ferry_error *reterr) {
+    char lease[12], id[REDIS_ID_SIZE + 1];
+    LinkCall call = {.script = &redis->restoring.take, .n_args = 4};
+    int r;
+
+    snprintf(lease, sizeof(lease), "%u", redis->options.lease_ms);
+    snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, random_u64(), random_u64());
+    call.args[0] = span_text(redis->holder);
+    call.args[1] = span_text(lease);
+    call.args[2] = span_text(id);
+    call.args[3] = span_text(redis->options.id);
+    redis_link_call(&redis->link, &call, 1, true, deadline());
+    if (call.outcome != LINK_DONE)
+        return failed(redis, call.outcome, reterr);
+    r = take_word(redis, call.reply, reterr);
+    reply_free(call.reply);
+    return r;
+}
+
+/* ---- jobs ---- */
+
+static int damaged(RedisQueues *redis, uint64_t id, ferry_error *reterr) {
+    return error_set_code(reterr, -EBADMSG,
+                          "entry %" PRIu64 "-0 of %s:jobs in Redis is damaged: ferry did not write "
+                          "it so; the broker changes nothing until the entry is removed",
+                          id, redis->link.key);
+}
+
+/* Reads a record, which lies in bytes that are not aligned. */
+static int read_record(Span bytes, uint64_t id, DiskRecord *ret) {
+    if (!record_check(bytes.data, bytes.len, REDIS_RECORD_SEED) ||
+        record_read(bytes.data, ret) < 0 || ret->id != id)
+        return -EBADMSG;
+    return 0;
+}
+
+static int restore_job(RedisQueues *redis, const Reply *reply, size_t i, ferry_error *reterr) {
+    struct Queues *queues = redis->store.ctx;
+    uint64_t id = number_of(word_of(reply, i));
+    Span note_bytes = word_of(reply, i + 2);
+    DiskRecord record, note;
+    Message content = {0};
+    StoredJob as, *job;
+    int r = read_record(word_of(reply, i + 1), id, &record);
+
+    if (r < 0 || !record_is_job(&record))
+        return damaged(redis, id, reterr);
+    note = record;
+    if (note_bytes.len > 0 && (read_record(note_bytes, id, &note) < 0 || note.type != RECORD_NOTE))
+        return damaged(redis, id, reterr);
+    content.headers = record.headers;
+    content.body = record.body;
+    content.passed = record.passed;
+    as = (StoredJob){.id = id,
+                     .pushed_ms = wall_clock_from(redis->wall, record.pushed_ms),
+                     .due_ms = wall_clock_from(redis->wall, note.due_ms),
+                     .expires_ms = wall_clock_from(redis->wall, record.expires_ms),
+                     .worker = note.worker,
+                     .attempt = note.attempt,
+                     .priority = record.priority,
+                     .held = note.held};
+    r = queues_restore_job(queues, &redis->store, record.queue, &as, note.reason, &content, NULL,
+                           &job);
+    if (r == 0)
+        r = queues_restore_ties(queues, job, record.order, record.unique);
+    if (r < 0)
+        return error_set_code(reterr, r, "cannot restore job %" PRIu64 " of queue '%.*s': %s", id,
+                              (int)record.queue.len, (const char *)record.queue.data, strerror(-r));
+    redis_set_place(job, note_bytes.len > 0 ? PLACE_STORED | PLACE_HAS_NOTE : PLACE_STORED);
+    if (redis->last_job < id)
+        redis->last_job = id;
+    redis->restoring.cursor = id;
+    redis->restoring.n_jobs++;
+    return 0;
+}
+
+static int restore_jobs(RedisQueues *redis, size_t max, ferry_error *reterr) {
+    char lease[12], from[24], most[24], bytes[12];
+    LinkCall call = {.script = &redis->restoring.read, .n_args = 5};
+    size_t n;
+    int r = 0;
+
+    snprintf(lease, sizeof(lease), "%u", redis->options.lease_ms);
+    snprintf(from, sizeof(from), "%" PRIu64, redis->restoring.cursor);
+    snprintf(most, sizeof(most), "%zu", max);
+    snprintf(bytes, sizeof(bytes), "%d", SLICE_BYTES);
+    call.args[0] = span_text(redis->token);
+    call.args[1] = span_text(lease);
+    call.args[2] = span_text(from);
+    call.args[3] = span_text(most);
+    call.args[4] = span_text(bytes);
+    redis_link_call(&redis->link, &call, 1, false, deadline());
+    if (call.outcome != LINK_DONE)
+        return failed(redis, call.outcome, reterr);
+    if (call.reply->type != REPLY_ARRAY)
+        r = lost(redis, reply_span(call.reply), reterr);
+    n = call.reply->type == REPLY_ARRAY ? call.reply->n : 0;
+    for (size_t i = 0; i + 2 < n && r == 0; i += 3)
+        r = restore_job(redis, call.reply, i, reterr);
+    if (r == 0 && n == 0)
+        redis->restoring.step = RESTORE_KEYS;
+    reply_free(call.reply);
+    return r < 0 ? r : STORE_HAS_MORE;
+}
+
+/* ---- the other keys ---- */
+
+static int take_key(RedisQueues *redis, const Reply *reply, size_t i) {
+    Span member = word_of(reply, i);
+    uint64_t until_ms = number_of(word_of(reply, i + 1));
+    size_t n = member.len > 0 ? member.data[0] : 0;
+
+    if (member.len < 1 + n)
+        return -EBADMSG;
+    return queues_restore_key(redis->store.ctx, (Span){member.data + 1, n},
+                              (Span){member.data + 1 + n, member.len - 1 - n},
+                              wall_clock_from(redis->wall, until_ms));
+}
+
+static int take_push(RedisQueues *redis, const Reply *reply, size_t i) {
+    Span member = word_of(reply, i);
+    uint64_t id = 0;
+
+    if (member.len != REDIS_PUSH_SIZE)
+        return -EBADMSG;
+    for (size_t at = WIRE_TOKEN; at < REDIS_PUSH_SIZE; at++)
+        id = id << 8 | member.data[at];
+    return queues_restore_push(redis->store.ctx, member.data, id);
+}
+
+static int take_paused(RedisQueues *redis, const Reply *reply, size_t i) {
+    return queues_restore_queue(redis->store.ctx, &redis->store, word_of(reply, i), true);
+}
+
+static int take_fact(RedisQueues *redis, const Reply *reply, size_t i) {
+    return queues_restore_fact(redis->store.ctx, word_of(reply, i), word_of(reply, i + 1));
+}
+
+/* The keys that are read after the lease, besides the jobs. */
+static const struct {
+    const char *verb, *suffix;
+    bool in_slices;  /* ZRANGE */
+    bool has_scores; /* of which each value is followed by its score */
+    size_t size;     /* elements of the reply for one value */
+    int (*take)(RedisQueues *redis, const Reply *reply, size_t i);
+    RestoreStep next;
+} lists[] = {
+    [RESTORE_PAUSED] = {"SMEMBERS", ":paused", false, false, 1, take_paused, RESTORE_JOBS},
+    [RESTORE_KEYS] = {"ZRANGE", ":keys", true, true, 2, take_key, RESTORE_PUSHES},
+    [RESTORE_PUSHES] = {"ZRANGE", ":pushes", true, false, 1, take_push, RESTORE_FACTS},
+    [RESTORE_FACTS] = {"HGETALL", ":facts", false, false, 2, take_fact, RESTORE_DONE},
+};
+
+static int restore_list(RedisQueues *redis, size_t max, ferry_error *reterr) {
+    Restoring *restoring = &redis->restoring;
+    RestoreStep step = restoring->step;
+    size_t size = lists[step].size;
+    char first[24], last[24];
+    Span args[3] = {{NULL, 0}, {NULL, 0}, span_text("WITHSCORES")};
+    LinkOutcome outcome;
+    Reply *reply;
+    int r = 0;
+
+    snprintf(first, sizeof(first), "%" PRIu64, restoring->cursor);
+    snprintf(last, sizeof(last), "%" PRIu64, restoring->cursor + max - 1);
+    args[0] = span_text(first);
+    args[1] = span_text(last);
+    outcome = redis_link_ask(&redis->link, lists[step].verb, lists[step].suffix, args,
+                             lists[step].has_scores  ? 3
+                             : lists[step].in_slices ? 2
+                                                     : 0,
+                             deadline(), &reply);
+    if (outcome != LINK_DONE)
+        return failed(redis, outcome, reterr);
+    if (reply->type != REPLY_ARRAY || reply->n % size != 0)
+        r = -EBADMSG;
+    for (size_t i = 0; r == 0 && i < reply->n; i += size)
+        r = lists[step].take(redis, reply, i);
+    if (r < 0)
+        error_set_code(reterr, r, "cannot restore %s%s from Redis: %s", redis->link.key,
+                       lists[step].suffix, strerror(-r));
+    restoring->cursor += max;
+    if (!lists[step].in_slices || reply->n == 0) {
+        restoring->step = lists[step].next;
+        restoring->cursor = 0;
+    }
+    reply_free(reply);
+    return r < 0 ? r : STORE_HAS_MORE;
+}
+
+static int finish(RedisQueues *redis, ferry_error *reterr) {
+    int r = redis_writer_start(&redis->writer, &redis->link, redis->token, redis->options.lease_ms,
+                               redis->wake_fd);
+
+    if (r < 0)
+        return error_set_code(reterr, r, "cannot start the thread that writes to Redis: %s",
+                              strerror(-r));
+    queues_restore_last(redis->store.ctx, redis->last_job);
+    log_info("the queues in Redis were read: key=%s jobs=%" PRIu64 " ms=%" PRIu64, redis->link.key,
+             redis->restoring.n_jobs, clock_ms() - redis->restoring.began_ms);
+    return 0;
+}
+
+int redis_restore(Store *store, size_t max, ferry_error *reterr) {
+    RedisQueues *redis = redis_of(store);
+
+    wall_clock_look(&redis->wall);
+    switch (redis->restoring.step) {
+    case RESTORE_LEASE:
+        return restore_lease(redis, reterr);
+    case RESTORE_JOBS: {
+        int r = restore_jobs(redis, max, reterr);
+
+        if (redis->restoring.step != RESTORE_JOBS)
+            redis->restoring.cursor = 0;
+        return r;
+    }
+    case RESTORE_DONE:
+        return finish(redis, reterr);
+    default:
+        return restore_list(redis, max, reterr);
+    }
+}

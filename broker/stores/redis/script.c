@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The scripts that run in Redis. See script.h. */
+
+#include "broker/stores/redis/script.h"
+
+#include <endian.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rpc/wire/message.h"
+
+/* The token is looked at first: a broker that lost its lease changes nothing. A take-over by the
+ * same holder is its own repeated call. */
+const char script_take[] =
+    "local at = KEYS[1]\n"
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "local own = redis.call('HMGET', at, 'format', 'id', 'token', 'holder', 'until', 'last')\n"
+    "if not own[1] then\n"
+    "  local rest = {'jobs', 'notes', 'pushes', 'keys', 'paused', 'facts'}\n"
+    "  for _, name in ipairs(rest) do\n"
+    "    if redis.call('EXISTS', at .. ':' .. name) == 1 then return {'PARTIAL'} end\n"
+    "  end\n"
+    "  if ARGV[4] ~= '' then return {'EMPTY'} end\n"
+    "  redis.call('HSET', at, 'format', '1', 'id', ARGV[3], 'token', '0', 'holder', '',\n"
+    "             'until', '0', 'last', '0')\n"
+    "  own = {'1', ARGV[3], '0', '', '0', '0'}\n"
+    "end\n"
+    "if own[1] ~= '1' then return {'FORMAT', own[1]} end\n"
+    "if ARGV[4] ~= '' and ARGV[4] ~= own[2] then return {'OTHER', own[2]} end\n"
+    "local left = tonumber(own[5]) - now\n"
+    "if left > 0 and own[4] ~= ARGV[1] then\n"
+    "  return {'HELD', own[4], string.format('%.0f', left)}\n"
+    "end\n"
+    "local token = string.format('%.0f', tonumber(own[3]) + 1)\n"
+    "redis.call('HSET', at, 'token', token, 'holder', ARGV[1], 'pushes', '0', 'releases', '0',\n"
+    "           'until', string.format('%.0f', now + ARGV[2]))\n"
+    "return {'TAKEN', token, own[2], own[6]}\n";
+
+/* Redis refuses a script when its memory is full, unless a command that needs no memory has
+ * written first: HDEL does for releases, and so pushes are refused as a whole. */
+const char script_write[] =
+    "local at, part = KEYS[1], ARGV[2]\n"
+    "local own = redis.call('HMGET', at, 'token', part)\n"
+    "if not own[1] then return 'EMPTY' end\n"
+    "if own[1] ~= ARGV[1] then return 'LOST' end\n"
+    "local number, last = tonumber(ARGV[3]), tonumber(own[2])\n"
+    "if last == number then return 'OK' end\n"
+    "if last ~= number - 1 then return 'OLD' end\n"
+    "if part == 'releases' then redis.call('HDEL', at, '') end\n"
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "redis.call('HSET', at, part, ARGV[3], 'until', string.format('%.0f', now + ARGV[4]))\n"
+    "local changes, p = ARGV[5], 1\n"
+    "local function text()\n"
+    "  local value\n"
+    "  value, p = struct.unpack('<I4c0', changes, p)\n"
+    "  return value\n"
+    "end\n"
+    "local jobs, notes = at .. ':jobs', at .. ':notes'\n"
+    "while p <= #changes do\n"
+    "  local kind = string.sub(changes, p, p)\n"
+    "  p = p + 1\n"
+    "  if kind == 'J' then\n"
+    "    local id = text()\n"
+    "    redis.call('XADD', jobs, id .. '-0', 'r', text())\n"
+    "    redis.call('HSET', at, 'last', id)\n"
+    "    local push = text()\n"
+    "    if push ~= '' then redis.call('ZADD', at .. ':pushes', 0, push) end\n"
+    "    local key = text()\n"
+    "    local ends = text()\n"
+    "    if key ~= '' then redis.call('ZADD', at .. ':keys', ends, key) end\n"
+    "    local old = text()\n"
+    "    if old ~= '' then\n"
+    "      redis.call('XDEL', jobs, old .. '-0')\n"
+    "      redis.call('HDEL', notes, old)\n"
+    "    end\n"
+    "  elseif kind == 'S' then\n"
+    "    redis.call('XDEL', jobs, text() .. '-0')\n"
+    "  elseif kind == 'D' then\n"
+    "    redis.call('HDEL', notes, text())\n"
+    "  elseif kind == 'N' then\n"
+    "    local id = text()\n"
+    "    redis.call('HSET', notes, id, text())\n"
+    "  elseif kind == 'F' then\n"
+    "    local name = text()\n"
+    "    local value = text()\n"
+    "    if value == '' then redis.call('HDEL', at .. ':facts', name)\n"
+    "    else redis.call('HSET', at .. ':facts', name, value) end\n"
+    "  elseif kind == 'P' then redis.call('SADD', at .. ':paused', text())\n"
+    "  elseif kind == 'U' then redis.call('SREM', at .. ':paused', text())\n"
+    "  elseif kind == 'C' then\n"
+    "    local from = text()\n"
+    "    redis.call('ZREMRANGEBYLEX', at .. ':pushes', '[' .. from, '(' .. text())\n"
+    "  elseif kind == 'K' then\n"
+    /* An hour: the clocks of the broker and of Redis may differ. */
+    "    redis.call('ZREMRANGEBYSCORE', at .. ':keys', '-inf',\n"
+    "               string.format('%.0f', now - 3600000))\n"
+    "  elseif kind == 'E' then redis.call('HSET', at, 'until', '0', 'holder', '', 'last', text())\n"
+    "  end\n"
+    "end\n"
+    "return 'OK'\n";
+
+/* Jobs are read one by one: a body may have many megabytes, and a reply has a limit. */
+const char script_read[] =
+    "local at = KEYS[1]\n"
+    "local token = redis.call('HGET', at, 'token')\n"
+    "if not token then return 'EMPTY' end\n"
+    "if token ~= ARGV[1] then return 'LOST' end\n"
+    "local time = redis.call('TIME')\n"
+    "redis.call('HDEL', at, '')\n"
+    "redis.call('HSET', at, 'until', string.format('%.0f', time[1] * 1000 + ARGV[2]))\n"
+    "local from, max, bytes = ARGV[3] .. '-1', 3 * ARGV[4], tonumber(ARGV[5])\n"
+    "local found, size = {}, 0\n"
+    "local notes = redis.call('EXISTS', at .. ':notes') == 1\n"
+    "while #found < max and size < bytes do\n"
+    "  local entry = redis.call('XRANGE', at .. ':jobs', from, '+', 'COUNT', 1)[1]\n"
+    "  if not entry then break end\n"
+    "  local id = string.match(entry[1], '^%d+')\n"
+    "  from = id .. '-1'\n"
+    "  found[#found + 1] = id\n"
+    "  found[#found + 1] = entry[2][2]\n"
+    "  found[#found + 1] = notes and redis.call('HGET', at .. ':notes', id) or ''\n"
+    "  size = size + #entry[2][2]\n"
+    "end\n"
+    "return found\n";
+
+/* ---- changes: a letter, and texts with their lengths ---- */
+
+static void put_kind(Buffer *to, char kind) {
+    buffer_append(to, &kind, 1);
+}
+
+static void put_text(Buffer *to, Span text) {
+    uint32_t len = htole32((uint32_t)text.len);
+
+    buffer_append(to, &len, sizeof(len));
+    buffer_append(to, text.data, text.len);
+}
+
+static void put_number(Buffer *to, uint64_t number) {
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    put_text(to, span_text(text));
+}
+
+void change_put_job(Buffer *to, uint64_t id, uint64_t old, Span record, Span push, Span key,
+                    uint64_t key_until_ms) {
+    put_kind(to, 'J');
+    put_number(to, id);
+    put_text(to, record);
+    put_text(to, push);
+    put_text(to, key);
+    put_number(to, key_until_ms);
+    if (old)
+        put_number(to, old);
+    else
+        put_text(to, (Span){NULL, 0});
+}
+
+void change_put_settled(Buffer *to, uint64_t id, bool has_note) {
+    put_kind(to, 'S');
+    put_number(to, id);
+    if (!has_note)
+        return;
+    put_kind(to, 'D');
+    put_number(to, id);
+}
+
+void change_put_note(Buffer *to, uint64_t id, Span note) {
+    put_kind(to, 'N');
+    put_number(to, id);
+    put_text(to, note);
+}
+
+void change_put_fact(Buffer *to, Span name, Span value) {
+    put_kind(to, 'F');
+    put_text(to, name);
+    put_text(to, value);
+}
+
+void change_put_paused(Buffer *to, Span queue, bool paused) {
+    put_kind(to, paused ? 'P' : 'U');
+    put_text(to, queue);
+}
+
+void redis_push_member(uint8_t to[REDIS_PUSH_SIZE], const uint8_t *client, uint64_t id) {
+    id = htobe64(id);
+    memcpy(to, client, WIRE_TOKEN);
+    memcpy(to + WIRE_TOKEN, &id, sizeof(id));
+}
+
+void change_put_forget(Buffer *to, const uint8_t *client, uint64_t floor) {
+    uint8_t from[REDIS_PUSH_SIZE], until[REDIS_PUSH_SIZE];
+
+    redis_push_member(from, client, 0);
+    redis_push_member(until, client, floor);
+    put_kind(to, 'C');
+    put_text(to, span_of(from, sizeof(from)));
+    put_text(to, span_of(until, sizeof(until)));
+}
+
+void change_put_renewal(Buffer *to) {
+    put_kind(to, 'K');
+}
+
+void change_put_end(Buffer *to, uint64_t last) {
+    put_kind(to, 'E');
+    put_number(to, last);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The scripts that run in Redis, and the changes that they apply. All keys of a space begin with
+ * the same hash tag, so they are on one node of a Cluster, and one script can change all of them:
+ *
+ *   ferry:{NAME}          hash: format, id of the data, token, holder and end of the lease (by the
+ *                         clock of Redis), last number of a job, and for each part the number of
+ *                         its last call
+ *   ferry:{NAME}:jobs     stream: entry ID-0 has the record of job ID (record.h)
+ *   ferry:{NAME}:notes    hash: the note of a job, by its number
+ *   ferry:{NAME}:pushes   sorted set: client and push id, 16 and 8 bytes, in the order of bytes
+ *   ferry:{NAME}:keys     sorted set: queue and deduplication key, by the time of their end
+ *   ferry:{NAME}:paused   set: the names of paused queues
+ *   ferry:{NAME}:facts    hash: facts, by name
+ *
+ * Each call of the write script has the fencing token of its broker and a number. The script
+ * applies all changes of a call or none, and a call that is sent again is applied once.
+ */
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "rpc/wire/reader.h"
+
+enum { REDIS_FORMAT = 1 };
+
+/* Takes the lease. Arguments: holder, lease in ms, id for new data, the id that the data must
+ * have. Replies with words: TAKEN token id last; HELD holder ms; or EMPTY, PARTIAL, FORMAT version,
+ * OTHER id. */
+extern const char script_take[];
+/* Applies changes. Arguments: token, part ("pushes" or "releases"), number of the call, lease in
+ * ms, changes. Replies with OK, or with EMPTY, LOST, OLD: nothing was changed. */
+extern const char script_write[];
+/* Reads the next jobs, and prolongs the lease. Arguments: token, lease in ms, the last job that was
+ * read, jobs at most, bytes at most. Replies with EMPTY or LOST; or with three values for each job:
+ * number, record, note or "". */
+extern const char script_read[];
+
+/* Changes, appended to those of a call. */
+void change_put_job(Buffer *to, uint64_t id, uint64_t old, Span record, Span push, Span key,
+                    uint64_t key_until_ms);
+void change_put_settled(Buffer *to, uint64_t id, bool has_note);
+void change_put_note(Buffer *to, uint64_t id, Span note);
+void change_put_fact(Buffer *to, Span name, Span value);
+void change_put_paused(Buffer *to, Span queue, bool paused);
+/* Forgets the pushes of a client (WIRE_TOKEN bytes) below floor. */
+void change_put_forget(Buffer *to, const uint8_t *client, uint64_t floor);
+/* Prolongs the lease, and forgets deduplication keys that have ended. */
+void change_put_renewal(Buffer *to);
+/* Gives the lease back. Job numbers up to last are used up. */
+void change_put_end(Buffer *to, uint64_t last);
+
+enum { REDIS_PUSH_SIZE = 24 };
+
+/* The member of ":pushes" for a push. */
+void redis_push_member(uint8_t to[REDIS_PUSH_SIZE], const uint8_t *client, uint64_t id);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread that writes to Redis. See writer.h. */
+
+#include "broker/stores/redis/writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static const char *const part_names[N_PARTS] = {"pushes", "releases"};
+
+void writer_batch_free(WriterBatch *batch) {
+    if (!batch)
+        return;
+    for (int i = 0; i < N_PARTS; i++)
+        buffer_deinit(&batch->parts[i].changes);
+    free(batch);
+}
+
+static void wake_loop(const RedisWriter *writer) {
+    uint64_t one = 1;
+    ssize_t n = write(writer->wake_fd, &one, sizeof(one));
+
+    (void)n;
+}
+
+/* ---- trouble ---- */
+
+static void report(RedisWriter *writer, RedisTrouble trouble, const char *reason) {
+    pthread_mutex_lock(&writer->lock);
+    if (writer->trouble != trouble || strcmp(writer->reason, reason) != 0) {
+        writer->trouble = trouble;
+        snprintf(writer->reason, sizeof(writer->reason), "%s", reason);
+        wake_loop(writer);
+    }
+    pthread_mutex_unlock(&writer->lock);
+}
+
+static bool has_ended(const RedisWriter *writer) {
+    return writer->trouble >= TROUBLE_BROKEN;
+}
+
+/* The script changed nothing, and will not. */
+static void refuse(RedisWriter *writer, Span word) {
+    char reason[STORE_REASON_MAX];
+
+    if (span_begins(word, "LOST")) {
+        report(writer, TROUBLE_LOST, "another broker has taken over the queues");
+        return;
+    }
+    snprintf(reason, sizeof(reason),
+             span_begins(word, "OLD")
+                 ? "Redis has lost changes that it had confirmed: %s is older than this broker "
+                   "(the broker must be started again)"
+                 : "the data of the queues is gone from Redis: there is no %s (the broker must be "
+                   "started again)",
+             writer->link->key);
+    report(writer, TROUBLE_BROKEN, reason);
+}
+
+/* ---- attempts ---- */
+
+static void end_part(WriterPart *part, int result) {
+    part->result = result;
+    part->ended = true;
+}
+
+static void take_result(RedisWriter *writer, WriterPart *part, WriterPartKind kind,
+                        LinkCall *call) {
+    if (call->outcome == LINK_DONE) {
+        Span word = reply_span(call->reply);
+
+        if (span_begins(word, "OK"))
+            end_part(part, 0);
+        else
+            refuse(writer, word);
+    } else if (call->outcome == LINK_FULL && kind == PART_PUSHES && part->attempts == 1) {
+        /* Redis has certainly not applied the call: the next one has its number. An earlier attempt
+         * without an answer could still be applied. */
+        writer->numbers[kind]--;
+        end_part(part, -ENOBUFS);
+    }
+    call->reply = reply_free(call->reply);
+}
+
+/* One round trip for the parts of the batch that have not ended. */
+static void attempt(RedisWriter *writer, WriterBatch *batch, uint64_t deadline_ns) {
+    char numbers[N_PARTS][24], lease[12];
+    WriterPartKind kinds[N_PARTS];
+    LinkCall calls[N_PARTS];
+    unsigned n = 0;
+
+    snprintf(lease, sizeof(lease), "%u", writer->lease_ms);
+    for (int kind = 0; kind < N_PARTS; kind++) {
+        WriterPart *part = &batch->parts[kind];
+
+        if (part->ended)
+            continue;
+        if (part->attempts++ == 0)
+            part->number = ++writer->numbers[kind];
+        snprintf(numbers[n], sizeof(numbers[n]), "%" PRIu64, part->number);
+        calls[n] = (LinkCall){.script = &writer->write,
+                              .args = {span_text(writer->token), span_text(part_names[kind]),
+                                       span_text(numbers[n]), span_text(lease),
+                                       span_of(part->changes.data, part->changes.len)},
+                              .n_args = 5};
+        kinds[n++] = (WriterPartKind)kind;
+    }
+    redis_link_call(writer->link, calls, n, true, deadline_ns);
+    for (unsigned i = 0; i < n; i++)
+        take_result(writer, &batch->parts[kinds[i]], kinds[i], &calls[i]);
+}
+
+static bool all_ended(const WriterBatch *batch) {
+    return batch->parts[PART_PUSHES].ended && batch->parts[PART_RELEASES].ended;
+}
+
+/* for_work: the pause ends when a batch comes, or the broker ends. */
+static void pause_thread(RedisWriter *writer, uint64_t ms, bool for_work) {
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000 * 1000000);
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&writer->lock);
+    while (!(for_work && (writer->stopping || writer->todo)) &&
+           pthread_cond_timedwait(&writer->cond, &writer->lock, &until) == 0)
+        continue;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+/* The end of an attempt that begins now. */
+static uint64_t deadline_of(RedisWriter *writer, uint64_t attempt_ms) {
+    uint64_t deadline_ns = clock_ns() + attempt_ms * UINT64_C(1000000);
+
+    pthread_mutex_lock(&writer->lock);
+    if (writer->stopping && deadline_ns > writer->stop_by_ns)
+        deadline_ns = writer->stop_by_ns;
+    pthread_mutex_unlock(&writer->lock);
+    return deadline_ns;
+}
+
+static void report_end(RedisWriter *writer, const WriterBatch *batch) {
+    const WriterPart *pushes = &batch->parts[PART_PUSHES];
+
+    if (pushes->result == -ENOBUFS)
+        report(writer, TROUBLE_FULL, "the memory of Redis is full (maxmemory)");
+    else if (pushes->changes.len > 0 || writer->trouble == TROUBLE_WAITING)
+        report(writer, TROUBLE_NONE, "");
+}
+
+/* Until the batch has ended, or never will. */
+static void write_batch(RedisWriter *writer, WriterBatch *batch) {
+    uint64_t attempt_ms = REDIS_ATTEMPT_MS;
+
+    for (int kind = 0; kind < N_PARTS; kind++) {
+        batch->parts[kind].ended = batch->parts[kind].changes.len == 0;
+        batch->parts[kind].attempts = 0;
+        batch->parts[kind].result = 0;
+    }
+    while (!has_ended(writer)) {
+        uint64_t deadline_ns = deadline_of(writer, attempt_ms);
+
+        if (clock_ns() >= deadline_ns)
+            return;
+        attempt(writer, batch, deadline_ns);
+        if (has_ended(writer))
+            return;
+        if (all_ended(batch)) {
+            report_end(writer, batch);
+            return;
+        }
+        report(writer, TROUBLE_WAITING, writer->link->why);
+        pause_thread(writer, REDIS_PAUSE_MS, false);
+        if (attempt_ms < REDIS_ATTEMPT_MAX_MS)
+            attempt_ms *= 2;
+    }
+}
+
+/* ---- the thread ---- */
+
+/* Prolongs the lease. A call of pushes finds out whether the memory of Redis is still full. */
+static void renew(RedisWriter *writer) {
+    WriterBatch *batch = &writer->renewal;
+
+    for (int kind = 0; kind < N_PARTS; kind++) {
+        buffer_reset(&batch->parts[kind].changes);
+        if (kind == PART_RELEASES || writer->trouble == TROUBLE_FULL)
+            change_put_renewal(&batch->parts[kind].changes);
+    }
+    write_batch(writer, batch);
+}
+
+static WriterBatch *take_todo(RedisWriter *writer, bool *ret_stopping) {
+    WriterBatch *batch;
+
+    pthread_mutex_lock(&writer->lock);
+    batch = writer->todo;
+    if (batch && !(writer->todo = batch->next))
+        writer->todo_end = &writer->todo;
+    *ret_stopping = writer->stopping;
+    pthread_mutex_unlock(&writer->lock);
+    return batch;
+}
+
+static void put_done(RedisWriter *writer, WriterBatch *batch) {
+    batch->next = NULL;
+    pthread_mutex_lock(&writer->lock);
+    *writer->done_end = batch;
+    writer->done_end = &batch->next;
+    pthread_mutex_unlock(&writer->lock);
+    wake_loop(writer);
+}
+
+static uint64_t next_renewal(const RedisWriter *writer) {
+    return has_ended(writer)
+               ? UINT64_MAX
+               : clock_ms() + (writer->trouble == TROUBLE_FULL ? (uint64_t)REDIS_FULL_MS
+                                                               : writer->lease_ms / 3);
+}
+
+static void *run(void *ctx) {
+    RedisWriter *writer = ctx;
+    uint64_t renew_ms = next_renewal(writer);
+    bool stopping;
+
+    for (;;) {
+        WriterBatch *batch = take_todo(writer, &stopping);
+        uint64_t now_ms = clock_ms();
+
+        if (batch) {
+            write_batch(writer, batch);
+            put_done(writer, batch);
+        } else if (stopping) {
+            return NULL;
+        } else if (now_ms < renew_ms) {
+            pause_thread(writer, renew_ms - now_ms, true);
+        }
+        if (clock_ms() >= renew_ms) {
+            renew(writer);
+            renew_ms = next_renewal(writer);
+        } else if (writer->trouble != TROUBLE_NONE && renew_ms > next_renewal(writer)) {
+            renew_ms = next_renewal(writer);
+        }
+    }
+}
+
+int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token, uint32_t lease_ms,
+                       int wake_fd) {
+    pthread_condattr_t attr;
+    int r;
+
+    *writer = (RedisWriter){
+        .link = link, .wake_fd = wake_fd, .lease_ms = lease_ms, .write = {.text = script_write}};
+    snprintf(writer->token, sizeof(writer->token), "%s", token);
+    writer->todo_end = &writer->todo;
+    writer->done_end = &writer->done;
+    pthread_mutex_init(&writer->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->cond, &attr);
+    pthread_condattr_destroy(&attr);
+    r = pthread_create(&writer->thread, NULL, run, writer);
+    writer->running = r == 0;
+    return -r;
+}
+
+void redis_writer_stop(RedisWriter *writer) {
+    if (!writer->running)
+        return;
+    pthread_mutex_lock(&writer->lock);
+    writer->stopping = true;
+    writer->stop_by_ns = clock_ns() + REDIS_CLOSE_MS * UINT64_C(1000000);
+    pthread_cond_signal(&writer->cond);
+    pthread_mutex_unlock(&writer->lock);
+    pthread_join(writer->thread, NULL);
+    writer->running = false;
+    for (WriterBatch *batch = writer->done, *next; batch; batch = next) {
+        next = batch->next;
+        writer_batch_free(batch);
+    }
+    for (int kind = 0; kind < N_PARTS; kind++)
+        buffer_deinit(&writer->renewal.parts[kind].changes);
+    pthread_cond_destroy(&writer->cond);
+    pthread_mutex_destroy(&writer->lock);
+}
+
+void redis_writer_submit(RedisWriter *writer, WriterBatch *batch) {
+    batch->next = NULL;
+    pthread_mutex_lock(&writer->lock);
+    *writer->todo_end = batch;
+    writer->todo_end = &batch->next;
+    pthread_cond_signal(&writer->cond);
+    pthread_mutex_unlock(&writer->lock);
+}
+
+WriterBatch *redis_writer_take(RedisWriter *writer, RedisTrouble *ret_trouble, char *reason) {
+    WriterBatch *done;
+
+    pthread_mutex_lock(&writer->lock);
+    done = writer->done;
+    writer->done = NULL;
+    writer->done_end = &writer->done;
+    *ret_trouble = writer->trouble;
+    snprintf(reason, STORE_REASON_MAX, "%s", writer->reason);
+    pthread_mutex_unlock(&writer->lock);
+    return done;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The thread that writes to Redis. It takes one batch at a time, and tries each part of it again
+ * until Redis has confirmed it, or refuses it because its memory is full. Without a batch it
+ * prolongs the lease.
+ *
+ * A batch has two parts, as in the disk store: `pushes` need memory; `releases` (acknowledgements,
+ * notes) are applied also when the memory of Redis is full. A release concerns jobs whose push was
+ * confirmed in an earlier batch, so the parts may be applied in any order.
+ */
+
+#include <pthread.h>
+
+#include "broker/stores/redis/link.h"
+#include "broker/stores/redis/script.h"
+#include "broker/stores/store.h"
+
+enum {
+    REDIS_BATCH_TICKETS = 1024,  /* of a part */
+    REDIS_BATCH_BYTES = 1 << 20, /* a larger batch is submitted at once */
+    REDIS_BACKLOG = 64 << 20,    /* bytes that wait for Redis: more pushes are refused */
+    REDIS_ATTEMPT_MS = 1000,     /* the first attempt; doubles, up to REDIS_ATTEMPT_MAX_MS */
+    REDIS_ATTEMPT_MAX_MS = 8000,
+    REDIS_PAUSE_MS = 100,  /* after a failed attempt */
+    REDIS_FULL_MS = 1000,  /* how often a full memory is looked at */
+    REDIS_CLOSE_MS = 5000, /* for the last batch of a broker that ends */
+};
+
+typedef enum WriterPartKind { PART_PUSHES, PART_RELEASES, N_PARTS } WriterPartKind;
+
+typedef struct WriterPart {
+    Buffer changes;
+    uint64_t tickets[REDIS_BATCH_TICKETS];
+    size_t n;
+    uint64_t number; /* of the call */
+    unsigned attempts;
+    int result; /* of process(): 0, or a negative errno */
+    bool ended;
+} WriterPart;
+
+typedef struct WriterBatch {
+    struct WriterBatch *next;
+    WriterPart parts[N_PARTS];
+} WriterBatch;
+
+void writer_batch_free(WriterBatch *batch);
+
+typedef enum RedisTrouble {
+    TROUBLE_NONE,
+    TROUBLE_WAITING, /* Redis does not confirm; tried again */
+    TROUBLE_FULL,    /* the memory of Redis is full */
+    TROUBLE_BROKEN,  /* the data is gone, or older than what Redis had confirmed */
+    TROUBLE_LOST,    /* another broker has the lease */
+} RedisTrouble;
+
+typedef struct RedisWriter {
+    RedisLink *link;
+    int wake_fd;
+    uint32_t lease_ms;
+    char token[24];
+    LinkScript write;
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    /* Shared, under the lock. */
+    WriterBatch *todo, **todo_end, *done, **done_end;
+    bool stopping;
+    RedisTrouble trouble;
+    char reason[STORE_REASON_MAX];
+    uint64_t stop_by_ns;
+
+    /* Of the thread. */
+    uint64_t numbers[N_PARTS]; /* of the last calls */
+    WriterBatch renewal;       /* of the lease */
+} RedisWriter;
+
+/* Starts the thread, which writes to wake_fd when a batch has ended or the trouble has changed. The
+ * link belongs to the thread until redis_writer_stop(). 0, or a negative errno. */
+int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token, uint32_t lease_ms,
+                       int wake_fd);
+/* Writes what was submitted, for at most REDIS_CLOSE_MS, and ends the thread. */
+void redis_writer_stop(RedisWriter *writer);
+
+void redis_writer_submit(RedisWriter *writer, WriterBatch *batch);
+/* The batches that have ended, in the order of submission: a list by next, or NULL. reason has
+ * STORE_REASON_MAX bytes. */
+WriterBatch *redis_writer_take(RedisWriter *writer, RedisTrouble *ret_trouble, char *reason);
