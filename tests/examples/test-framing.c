@@ -112,7 +112,7 @@ static bool cut_is_noticed(Stream *s, Dice *dice) {
 
 static void streams_survive_any_cut(framing_pattern pattern) {
     const char *said = getenv("FRAMING_STREAMS");
-    long n = said ? atol(said) : 1000000;
+    long n = said ? atol(said) : 100000;
     Dice dice = dice_new(4 + (uint64_t)pattern);
     Stream s = {.pattern = pattern, .settings = FRAMING_SETTINGS_INIT};
 

@@ -15,7 +15,7 @@ except ImportError:
     sys.exit(77)
 
 driver, idl, data, include, library = sys.argv[1:6]
-ROUNDS = 5  # values of each type, for each seed
+ROUNDS = 2  # values of each type, for each seed
 ITEMS = 150  # items and fields of one value, because types that contain themselves would grow without limit
 first_seed, n_seeds = int(os.environ.get("TEST_SEED", 1)), int(os.environ.get("TEST_SEEDS", 1))
 rng = random.Random()

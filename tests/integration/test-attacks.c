@@ -55,6 +55,7 @@ static uint64_t used_afterwards(ferry_client *observer, uint64_t before) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS, used;
 
     do {
+        usleep(10000);
         used = broker_stat(observer, "memory_used");
     } while (used > before + before / 10 + (128 << 10) && clock_ms() < until_ms);
     return used;

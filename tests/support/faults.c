@@ -106,7 +106,7 @@ void serve_echo(ferry_client *client) {
 
 /* ---- the bystander ---- */
 
-enum { CALLS_MAX = 200000, PAUSE_US = 500 };
+enum { CALLS_MAX = 200000, PAUSE_US = 2000 };
 
 struct Bystander {
     pthread_t server, caller;
