@@ -663,7 +663,7 @@ static void silent_connections_give_their_places_to_new_ones(void) {
     for (int i = 0; i < NEWCOMERS; i++)
         n_in += (newcomers[i] = raw_session(broker.port, 1 << 20)) >= 0;
     CU_ASSERT_EQUAL(n_in, NEWCOMERS);
-    CU_ASSERT_TRUE(daemon_log_lines(&broker, "when the broker needed its place") > 0);
+    CU_ASSERT_TRUE(daemon_log_lines(&broker, "the broker gave its place to a new connection") > 0);
     noticed = bystander_stop(bystander);
     CU_ASSERT_EQUAL(noticed.n_failed, 0);
     printf("\n    %d silent connections for %d places: %d of %d newcomers got in", SILENT, PLACES,

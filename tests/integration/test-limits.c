@@ -47,7 +47,7 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     CU_ASSERT_EQUAL(raw_hear(fd, OP_FAULT, ANSWER_MS, &message), HEARD);
     CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "type"), "ferry.Protocol");
     CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
-    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "or more than 64 transfers at once"), 1);
+    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "or more than 64 transfers are open"), 1);
     close(fd);
     noticed = bystander_stop(bystander);
     CU_ASSERT_EQUAL(noticed.n_failed, 0);

@@ -107,7 +107,19 @@ static void beside_a_living_client_nothing_is_stored_twice(void) {
         play_back(&scene, scene.n_captured);
         play_back(&scene, 1 + dice_below(&dice, scene.n_captured));
         expect_nothing_new(&scene, JOBS + ACKED, "a living client", seed);
-        /* The replayed session replaced the client's, and the client has reconnected. */
+        /* The replayed session replaced the client's, and a replaced client stays away. */
+        CU_ASSERT(ferry_push(scene.client, "kept", ferry_str("job"), NULL, NULL) < 0);
+        tear_down(&scene);
+    }
+}
+
+static void beside_a_client_that_came_back_nothing_is_stored_twice(void) {
+    EACH_SEED(seed, 84, 2) {
+        Dice dice = dice_of(seed);
+        Scene scene;
+
+        set_up(&scene, &dice);
+        proxy_cut(scene.proxy);
         CU_ASSERT_EQUAL(ferry_push(scene.client, "kept", ferry_str("job"), NULL, NULL), 0);
         /* The new session does not know the ids of the old one: they are below the ids that the
          * client may still send. */
@@ -150,6 +162,7 @@ static void after_a_good_bye_the_playback_is_a_client_of_its_own(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(beside_a_living_client_nothing_is_stored_twice),
+        TEST(beside_a_client_that_came_back_nothing_is_stored_twice),
         TEST(after_a_lost_client_nothing_is_stored_twice),
         TEST(after_a_good_bye_the_playback_is_a_client_of_its_own),
         TESTS_END,
