@@ -357,14 +357,25 @@ static void memory_idle(const LabArgs *args) {
 
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "async", calls_async},   {"latency", "sync", latency_sync},
-        {"callers", "sync", callers_sync}, {"pubsub", "loop", pubsub},
-        {"queue", "memory", queue_memory}, {"memory", "idle", memory_idle},
-        {"typed", "typed", typed_calls},   {"typed", "untyped", untyped_calls},
-        {"codec", "tables", codec_tables}, {"streams", "echo", streams_echo},
-        {"durable", "disk", queue_memory}, {"stored", "async", push_async},
-        {"flush", "sync", push_sync},      {"beside", "quiet", latency_sync},
-        {"beside", "busy", latency_busy},  {0},
+        {"calls", "async", calls_async},
+        {"latency", "sync", latency_sync},
+        {"callers", "sync", callers_sync},
+        {"pubsub", "loop", pubsub},
+        {"queue", "memory", queue_memory},
+        {"memory", "idle", memory_idle},
+        {"typed", "typed", typed_calls},
+        {"typed", "untyped", untyped_calls},
+        {"codec", "tables", codec_tables},
+        {"streams", "echo", streams_echo},
+        {"durable", "disk", queue_memory},
+        {"stored", "async", push_async},
+        {"flush", "sync", push_sync},
+        {"beside", "quiet", latency_sync},
+        {"beside", "busy", latency_busy},
+        {"calls", "direct", direct_calls},
+        {"latency", "direct", direct_latency},
+        {"latency", "direct-unix", direct_latency_unix},
+        {0},
     };
 
     return lab_main(argc, argv, rows);

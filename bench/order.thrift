@@ -18,4 +18,5 @@ struct Order {
 
 service Orders {
   Order echo(1: Order order),
+  binary say(1: binary bytes),
 }

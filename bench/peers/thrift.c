@@ -47,12 +47,23 @@ static gboolean echo(benchOrdersIf *handler, benchOrder **ret, const benchOrder 
     return TRUE;
 }
 
+static gboolean say(benchOrdersIf *handler, GByteArray **ret, const GByteArray *bytes,
+                    GError **error) {
+    (void)handler;
+    (void)error;
+    if (*ret)
+        g_byte_array_unref(*ret);
+    *ret = g_byte_array_ref((gpointer)(uintptr_t)bytes);
+    return TRUE;
+}
+
 static void echo_handler_init(EchoHandler *handler) {
     (void)handler;
 }
 
 static void echo_handler_class_init(EchoHandlerClass *class) {
     class->parent.echo = echo;
+    class->parent.say = say;
 }
 
 static _Noreturn void serve(int port) {
@@ -160,8 +171,70 @@ static void typed(const LabArgs *args) {
     lab_meter_report(&meter);
 }
 
+/* ---- bytes ---- */
+
+typedef struct Bytes {
+    Client client;
+    GByteArray *payload;
+} Bytes;
+
+static Bytes start_bytes(const LabArgs *args) {
+    Bytes bytes = {start(), g_byte_array_new()};
+
+    g_byte_array_append(bytes.payload, (const guint8 *)args->payload, (guint)args->size);
+    return bytes;
+}
+
+static void send_bytes(Bytes *bytes) {
+    GError *error = NULL;
+
+    if (!bench_orders_client_send_say(bytes->client.orders, bytes->payload, &error))
+        lab_die("thrift: %s", error->message);
+}
+
+static void receive_bytes(Bytes *bytes) {
+    GByteArray *got = NULL;
+    GError *error = NULL;
+
+    if (!bench_orders_client_recv_say(bytes->client.orders, &got, &error))
+        lab_die("thrift: %s", error->message);
+    LAB_CHECK(got->len == bytes->payload->len);
+    g_byte_array_unref(got);
+}
+
+static int say_once(void *ctx) {
+    send_bytes(ctx);
+    receive_bytes(ctx);
+    return 0;
+}
+
+static void bytes_latency(const LabArgs *args) {
+    Bytes bytes = start_bytes(args);
+
+    lab_measure_latency(args, say_once, &bytes);
+}
+
+static void bytes_calls(const LabArgs *args) {
+    Bytes bytes = start_bytes(args);
+    LabMeter meter;
+
+    lab_meter_start(&meter, args);
+    for (unsigned i = 0; i < args->window; i++)
+        send_bytes(&bytes);
+    for (;;) {
+        receive_bytes(&bytes);
+        if (lab_meter_add(&meter, 1))
+            break;
+        send_bytes(&bytes);
+    }
+    lab_meter_report(&meter);
+}
+
 int main(int argc, char **argv) {
-    static const LabRow rows[] = {{"typed", "framed", typed}, {0}};
+    static const LabRow rows[] = {{"typed", "framed", typed},
+                                  {"calls", "bytes", bytes_calls},
+                                  {"latency", "bytes", bytes_latency},
+                                  {0}};
 
     return lab_main(argc, argv, rows);
 }

@@ -44,8 +44,8 @@ const char *direct_endpoint(Span announced, Span key, const DirectOrigin *origin
     memcpy(text, announced.data, announced.len);
     text[announced.len] = '\0';
     for (size_t i = 0; i < announced.len; i++)
-        if (announced.data[i] <= ' ' || announced.data[i] > '~')
-            return "it has a character that is not printable ASCII, or a space";
+        if (announced.data[i] <= ' ' || announced.data[i] > '~' || strchr(",?", text[i]))
+            return "it has a comma, a question mark, a space, or a character that is not ASCII";
     if (key.len != 0 && key.len != KEY_SIZE)
         return "its key has not 32 bytes";
     if (endpoint_after_transport(text) != text)

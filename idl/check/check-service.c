@@ -220,6 +220,7 @@ void check_service(Program *program, const File *file, Definition *service) {
     int depth = 0, n = 0;
 
     check_extends(program, file, service);
+    check_flag(program, annotation_find(service->annotations, "direct"));
     for (const Definition *base = service->base; base; base = base->base)
         if (++depth == PROGRAM_DEPTH_MAX / 4) {
             report_error(&program->reports, service->extends.place, NULL,

@@ -128,6 +128,7 @@ static uint64_t duration(const Annotation *annotations, const char *name) {
 
 static const char *method_flags(Emit *emit, const EmitMethod *m) {
     const Annotation *idempotent = annotation_find(m->function->annotations, "idempotent");
+    const Annotation *direct = annotation_find(m->service->annotations, "direct");
     const char *flags = "";
     const struct {
         bool set;
@@ -139,6 +140,7 @@ static const char *method_flags(Emit *emit, const EmitMethod *m) {
         {m->in != NULL, "FERRY_STREAM_IN"},
         {m->out != NULL, "FERRY_STREAM_OUT"},
         {m->inherited, "FERRY_INHERITED"},
+        {direct && (direct->value[0] == 't' || direct->value[0] == '1'), "FERRY_DIRECT"},
     };
 
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)

@@ -139,7 +139,8 @@ enum {
     FERRY_IDEMPOTENT = 2, /* calls may be retried, also on another server */
     FERRY_STREAM_IN = 4,  /* the caller sends items */
     FERRY_STREAM_OUT = 8, /* the server sends items */
-    FERRY_INHERITED = 16  /* declared in a service that this service extends */
+    FERRY_INHERITED = 16, /* declared in a service that this service extends */
+    FERRY_DIRECT = 32     /* calls go straight to a server, if one takes direct calls */
 };
 
 /* A callback of any type. The code that passes it and the code that calls it agree on its real

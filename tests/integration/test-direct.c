@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rpc/keys/key.h"
 #include "support/broker.h"
 #include "support/process.h"
 #include "support/raw-peer.h"
 #include "support/suite.h"
+#include "y_direct.h"
 
 enum { PATIENCE_MS = 60000 };
 
@@ -166,6 +168,38 @@ static void what_is_no_endpoint_is_refused(void) {
     CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "http://127.0.0.1:80"));
     ferry_error_clear(&error);
     ferry_close(client);
+    broker_terminate(&broker);
+}
+
+/* ---- generated code ---- */
+
+static int add(ferry_request *request, int32_t a, int32_t b, void *ctx) {
+    (void)ctx;
+    return straight_sums_add_return(request, (int64_t)a + b);
+}
+
+static int serve_sums(ferry_client *client, void *ctx) {
+    static const straight_sums_handlers handlers = {.add = add};
+    ferry_serve_options options = {.listen = "tcp://127.0.0.1:*"};
+
+    return straight_sums_serve(client, &handlers, &options, ctx, NULL, NULL);
+}
+
+/* The annotation `direct` of the service stands in place of the option. */
+static void an_annotated_service_is_called_directly(void) {
+    ferry_client *client;
+    int64_t sum = 0;
+
+    broker_spawn(&broker);
+    runner_start(&server, &broker, serve_sums, NULL);
+    client = connect_client(&broker);
+    for (int i = 0; i < 200; i++)
+        CU_ASSERT_EQUAL(straight_sums_add(client, i, 1, &sum, NULL), 0);
+    broker_kill(&broker);
+    CU_ASSERT_EQUAL(straight_sums_add(client, 2, 3, &sum, NULL), 0);
+    CU_ASSERT_EQUAL(sum, 5);
+    ferry_close(client);
+    runner_stop(&server);
     broker_terminate(&broker);
 }
 
@@ -479,6 +513,104 @@ static void strangers_are_refused(void) {
     broker_terminate(&broker);
 }
 
+/* ---- keys ---- */
+
+typedef struct Identity {
+    char file[128], public_key[KEY_TEXT_MAX];
+} Identity;
+
+static void make_identity(Identity *identity, const char *folder, const char *name) {
+    KeyPair *pair = NULL;
+
+    snprintf(identity->file, sizeof(identity->file), "%s/%s.key", folder, name);
+    CU_ASSERT_EQUAL_FATAL(key_pair_new(&pair), 0);
+    CU_ASSERT_EQUAL_FATAL(key_file_write(identity->file, pair, NULL), 0);
+    key_text(pair->public_key, identity->public_key);
+    key_pair_free(pair);
+}
+
+static ferry_client *connect_as(const Identity *identity, const Identity *of_broker,
+                                const char *url) {
+    ferry_options options = {.direct = true,
+                             .timeout_ms = 10000,
+                             .key_file = identity->file,
+                             .server_key = of_broker->public_key};
+    ferry_client *client = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(ferry_open(url, &options, &client, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_ping(client, NULL, NULL), 0);
+    return client;
+}
+
+static int user(ferry_request *request, void *ctx) {
+    const char *name = ferry_request_user(request);
+
+    (void)ctx;
+    return ferry_request_return(request, ferry_str(name ? name : ""));
+}
+
+typedef struct Answer {
+    int n, code;
+    char text[64];
+} Answer;
+
+static void keep_answer(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Answer *answer = ctx;
+
+    answer->n++;
+    answer->code = error ? error->code : 0;
+    snprintf(answer->text, sizeof(answer->text), "%.*s", reply ? (int)reply->body.len : 0,
+             reply ? (const char *)reply->body.data : "");
+}
+
+static Answer ask_user(ferry_client *of_server, ferry_client *caller) {
+    Answer answer = {0};
+
+    ferry_call_async(caller, "calc.Echo.user", ferry_str(""), keep_answer, &answer, NULL);
+    CU_ASSERT_TRUE(process_both_until(of_server, caller, &answer.n, 1));
+    return answer;
+}
+
+/* The server knows the user of a direct call, and a user without the right gets no ticket. */
+static void keys_and_rights_hold_without_the_broker(void) {
+    ferry_serve_options options = {.listen = "tcp://127.0.0.1:*", .slots = 10};
+    char folder[] = "/tmp/ferry-direct-XXXXXX", config[1024], command[64];
+    Identity of_broker, of_server, alice, bob;
+    ferry_client *clients[3];
+    Answer answer;
+    Daemon daemon;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    make_identity(&of_broker, folder, "broker");
+    make_identity(&of_server, folder, "server");
+    make_identity(&alice, folder, "alice");
+    make_identity(&bob, folder, "bob");
+    snprintf(config, sizeof(config),
+             "[server]\nkey = %s\n[user server]\nkey = %s\nmay = serve calc.*\n"
+             "[user alice]\nkey = %s\nmay = call calc.*\n[user bob]\nkey = %s\nmay = call other\n",
+             of_broker.file, of_server.public_key, alice.public_key, bob.public_key);
+    daemon_start(&daemon, &(DaemonOptions){.tcp = true, .config = config});
+    clients[0] = connect_as(&of_server, &of_broker, daemon.url);
+    CU_ASSERT_EQUAL_FATAL(
+        ferry_serve_method(clients[0], "calc.Echo.user", &options, user, NULL, NULL, NULL), 0);
+    clients[1] = connect_as(&alice, &of_broker, daemon.url);
+    clients[2] = connect_as(&bob, &of_broker, daemon.url);
+    for (int i = 0; i < 100; i++) {
+        answer = ask_user(clients[0], clients[1]);
+        CU_ASSERT_STRING_EQUAL(answer.text, "alice");
+        answer = ask_user(clients[0], clients[2]);
+        CU_ASSERT_EQUAL(answer.code, -EACCES);
+    }
+    daemon_kill(&daemon);
+    answer = ask_user(clients[0], clients[1]);
+    CU_ASSERT_STRING_EQUAL(answer.text, "alice");
+    for (int i = 2; i >= 0; i--)
+        ferry_close(clients[i]);
+    daemon_end(&daemon);
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    CU_ASSERT_EQUAL(system(command), 0);
+}
+
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(calls_over_tcp_need_no_broker),
@@ -487,6 +619,7 @@ int main(int argc, char **argv) {
         TEST(large_bodies_go_both_ways),
         TEST(a_server_that_does_not_listen_is_called_through_the_broker),
         TEST(what_is_no_endpoint_is_refused),
+        TEST(an_annotated_service_is_called_directly),
         TEST(a_server_works_on_as_many_calls_as_it_has_slots),
         TEST(a_cancelled_call_cancels_its_request),
         TEST(a_deadline_ends_the_call_and_its_request),
@@ -494,6 +627,7 @@ int main(int argc, char **argv) {
         TEST(idempotent_calls_go_on_at_another_server),
         TEST(a_server_that_stops_loses_no_call),
         TEST(strangers_are_refused),
+        TEST(keys_and_rights_hold_without_the_broker),
         TESTS_END,
     };
 

@@ -29,6 +29,7 @@ static int prepare(ferry_client *client, const char *service, const ferry_method
                                (method->flags & FERRY_STREAM_IN ? CALL_STREAM_IN : 0) |
                                (method->flags & FERRY_STREAM_OUT ? CALL_STREAM_OUT : 0),
                       .timeout_ms = method->timeout_ms,
+                      .direct = (method->flags & FERRY_DIRECT) != 0,
                       .args = ferry_bytes_of(&none, 1)};
     if (!method->args || method->args->n == 0)
         return 0;

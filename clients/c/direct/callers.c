@@ -258,10 +258,8 @@ static void request(Caller *caller, const Message *message, const void *block) {
         inbound_message(caller, message, block);
         break;
     case OP_OK:
-        if (message->id == caller->drain_id) {
+        if (message->id == caller->drain_id)
             caller->drain_id = 0;
-            caller->has_left = true;
-        }
         break;
     case OP_ERROR:
         break;

@@ -121,7 +121,6 @@ struct Caller {
     unsigned n_requests_when_full;   /* its service had no free slot then; 0: it has one */
     Flow *full_flows;
     uint64_t drain_id; /* of an UNSERVE that it has not confirmed; 0 */
-    bool has_left;     /* no more calls come */
 };
 
 /* A batch has come from a peer. Returns the number of its messages. */

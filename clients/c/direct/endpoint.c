@@ -146,6 +146,7 @@ static void say_goodbye(Endpoint *endpoint) {
     uint64_t until_ms = clock_ms() + LEAVING_MS, now_ms;
     Caller *caller;
 
+    hub_flush(endpoint->hub);
     DL_FOREACH(endpoint->callers, caller) {
         caller_end(caller, "closed");
     }

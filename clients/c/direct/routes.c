@@ -163,7 +163,7 @@ static void route_new(WatchedService *watch, const Message *message) {
     DL_APPEND(watch->routes, route);
     watch->n_routes++;
     direct->n_routes++;
-    if (!route->endpoint || !route->instance ||
+    if (!route->endpoint || !route->instance || strpbrk(route->endpoint, ",?") ||
         endpoint_problem(route->endpoint, ENDPOINT_CONNECT) || open_link(route, message) < 0) {
         route_free(route);
         return;

@@ -16,7 +16,7 @@
 
 typedef struct Values {
     uint64_t slots, delay_ms, count;
-    const char *exec, *fail, *instance, *format;
+    const char *exec, *fail, *instance, *format, *listen;
     bool echo, redact_errors;
 } Values;
 
@@ -35,6 +35,8 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T", "wait before each answer"),
     OPTION_PLAIN(OPTION_TEXT, 'i', "instance", Values, instance, "NAME",
                  "name of this instance of the service"),
+    OPTION_PLAIN(OPTION_TEXT, 'l', "listen", Values, listen, "URL",
+                 "take direct calls at tcp://HOST:PORT or ipc://PATH, too"),
     OPTION_PLAIN(OPTION_FLAG, 0, "redact-errors", Values, redact_errors, NULL,
                  "for callers outside: leave trace, causes and host out of errors"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N calls", 1, 0),
@@ -217,7 +219,8 @@ static int serve(Run *run, ferry_client *client, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_serve_options with = {.slots = (uint32_t)run->values->slots,
                                 .redact_errors = run->values->redact_errors,
-                                .instance = run->values->instance};
+                                .instance = run->values->instance,
+                                .listen = run->values->listen};
     int status = loop_add_client(&run->loop, client);
 
     if (status != EXIT_OK)

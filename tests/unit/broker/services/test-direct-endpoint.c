@@ -49,6 +49,9 @@ static void other_texts_are_not_announced(void) {
     CU_ASSERT_PTR_NULL(announced("tcp://127.0.0.1:0", ""));
     CU_ASSERT_PTR_NULL(announced("tcp://127.0.0.1:4000\n", ""));
     CU_ASSERT_PTR_NULL(announced("tcp://127.0.0.1", ""));
+    /* A caller would take it for a list of brokers. */
+    CU_ASSERT_PTR_NULL(announced("ipc:///run/calc,tcp://192.0.2.8:80", ""));
+    CU_ASSERT_PTR_NULL(announced("ipc:///run/calc?prefer=order", ""));
 }
 
 static void a_broker_with_keys_wants_keys_of_tcp_endpoints(void) {
