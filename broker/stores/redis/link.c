@@ -19,7 +19,12 @@ enum {
 };
 
 int redis_link_open(RedisLink *link, RedisStoreOptions *options, ferry_error *reterr) {
-    snprintf(link->key, sizeof(link->key), "ferry:{%s}", options->name);
+    static const char *const suffixes[REDIS_KEYS] = {"",      ":jobs",   ":notes", ":pushes",
+                                                     ":keys", ":paused", ":facts"};
+
+    for (int i = 0; i < REDIS_KEYS; i++)
+        snprintf(link->keys[i], sizeof(link->keys[i]), "ferry:{%s}%s", options->name, suffixes[i]);
+    link->key = link->keys[0];
     link->n_wait = options->n_wait;
     return redis_new(&link->redis, &options->url, ATTEMPT_MS, NULL, reterr);
 }
@@ -67,8 +72,11 @@ static void begin_script(const RedisLink *link, const LinkCall *call, bool by_te
     *command = (RedisCommand){.route = span_text(link->key), .repeatable = true};
     command_add_text(command, by_text ? "EVAL" : "EVALSHA");
     command_add_text(command, by_text ? call->script->text : call->script->sha);
-    command_add_text(command, "1");
-    command_add_text(command, link->key);
+    /* A Cluster that moves the slot to another node must know all keys: it refuses the script until
+     * all of them are on one node. */
+    command_add_text(command, "7");
+    for (int i = 0; i < REDIS_KEYS; i++)
+        command_add_text(command, link->keys[i]);
     for (unsigned i = 0; i < call->n_args; i++)
         command_add(command, call->args[i].data, call->args[i].len);
 }

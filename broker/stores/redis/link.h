@@ -6,7 +6,7 @@
 #include "broker/stores/redis/options.h"
 #include "cache/redis/redis.h"
 
-enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_CALL_ARGS = 6 };
+enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 7, REDIS_CALL_ARGS = 5 };
 
 /* The calls that fail with a text of the server. */
 typedef enum LinkOutcome {
@@ -24,7 +24,8 @@ typedef struct LinkScript {
 
 typedef struct RedisLink {
     Redis *redis;
-    char key[REDIS_KEY_MAX]; /* "ferry:{NAME}" */
+    char keys[REDIS_KEYS][REDIS_KEY_MAX]; /* "ferry:{NAME}", "ferry:{NAME}:jobs" and so on */
+    const char *key;                      /* the first of them */
     uint32_t n_wait;
     char why[REDIS_WHY]; /* the reason of the last failure */
 } RedisLink;

@@ -9,7 +9,8 @@
 
 static RedisServer server;
 static Store *redis;
-static char url[400], url_more[200]; /* url_more: further settings, "&name=value" */
+static char url[500], url_more[200]; /* url_more: further settings, "&name=value" */
+static char url_of_servers[200];     /* empty: of `server` */
 static int n_places;
 
 /* One command to Redis; "@" is the first key of this place. */
@@ -39,8 +40,9 @@ static inline int try_begin(ferry_error *reterr) {
 
     setup();
     wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    snprintf(url, sizeof(url), "redis://127.0.0.1:%u?name=place%d%s", server.port, n_places,
-             url_more);
+    if (!*url_of_servers)
+        snprintf(url_of_servers, sizeof(url_of_servers), "redis://127.0.0.1:%u", server.port);
+    snprintf(url, sizeof(url), "%s?name=place%d%s", url_of_servers, n_places, url_more);
     r = store_redis_new(url, &redis, reterr);
     CU_ASSERT_EQUAL_FATAL(r, 0);
     return begin_on(redis, reterr);
