@@ -5,6 +5,7 @@
 
 #include <ferry/pool.h>
 
+#include <errno.h>
 #include <stdint.h>
 
 enum {
@@ -32,6 +33,12 @@ struct ferry_pool {
 
 static inline unsigned pool_stops(const ferry_pool *pool) {
     return __atomic_load_n(&pool->stops, __ATOMIC_ACQUIRE);
+}
+
+/* A stop ends a wait for the broker: a member that waited in its set_up has this result, and has
+ * not failed. */
+static inline bool pool_is_canceled(int r) {
+    return r == -ENOTCONN || r == -ECANCELED;
 }
 
 /* pool_begin() begins a run: 0, -EINVAL, -EBUSY. pool_end() ends the run and resets the number of

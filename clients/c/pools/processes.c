@@ -192,6 +192,7 @@ static void read_complaints(Run *run) {
 static void child_ended(Run *run, unsigned member, int status) {
     Child *child = &run->children[member];
     uint64_t now_ms = clock_ms();
+    bool is_stopped;
 
     if (child->fd >= 0)
         close(child->fd);
@@ -202,7 +203,8 @@ static void child_ended(Run *run, unsigned member, int status) {
     if (run->pool->on_exit)
         run->pool->on_exit(member, status, child->error.type ? &child->error : NULL,
                            run->pool->ctx);
-    if (child->error.type && child->starts == 1 && run->result == 0) {
+    is_stopped = run->kill_ms != UINT64_MAX && pool_is_canceled(child->error.code);
+    if (child->error.type && child->starts == 1 && run->result == 0 && !is_stopped) {
         run->result = child->error.code;
         error_move(run->error, &child->error);
         stop_all(run);

@@ -82,10 +82,23 @@ static void look_after(ferry_pool *pool, Member *members, unsigned n, bool has_f
     }
 }
 
+/* The member whose error the pool reports, or NULL. */
+static Member *first_failed(const ferry_pool *pool, Member *members) {
+    Member *canceled = NULL;
+
+    for (unsigned i = 0; i < pool->n; i++) {
+        if (members[i].result < 0 && !pool_is_canceled(members[i].result))
+            return &members[i];
+        if (members[i].result < 0 && !canceled)
+            canceled = &members[i];
+    }
+    return pool_stops(pool) > 0 ? NULL : canceled;
+}
+
 int ferry_pool_run_threads(ferry_pool *pool, ferry_member_fn set_up, void *ctx,
                            ferry_error *reterr) {
     ferry_error error = FERRY_ERROR_INIT;
-    Member *members;
+    Member *members, *failed;
     int r = pool_begin(pool, set_up, reterr);
 
     if (r < 0)
@@ -103,12 +116,14 @@ int ferry_pool_run_threads(ferry_pool *pool, ferry_member_fn set_up, void *ctx,
         if (members[i].is_running)
             pthread_join(members[i].thread, NULL);
         ferry_close(members[i].client);
-        if (members[i].result < 0 && r == 0) {
-            r = members[i].result;
-            error_move(&error, &members[i].error);
-        }
-        ferry_error_clear(&members[i].error);
     }
+    failed = members && r == 0 ? first_failed(pool, members) : NULL;
+    if (failed) {
+        r = failed->result;
+        error_move(&error, &failed->error);
+    }
+    for (unsigned i = 0; members && i < pool->n; i++)
+        ferry_error_clear(&members[i].error);
     free(members);
     pool_end(pool);
     if (r < 0)
