@@ -89,6 +89,44 @@ static void refuse_with_body(Session *session, Message *message) {
     refuse(session, message);
 }
 
+/* A message about jobs; any other message is for clients. */
+static void dispatch_job(Session *session, const Message *message, const void *block) {
+    Broker *broker = session->broker;
+
+    switch (message->op) {
+    case OP_PUSH:
+        quota_count(session, QUOTA_PUSH);
+        queues_push(broker->queues, session, message, block);
+        break;
+    case OP_ACK:
+        queues_ack(broker->queues, session, message);
+        break;
+    case OP_PULL:
+        queues_pull(broker->queues, session, message);
+        break;
+    case OP_UNPULL:
+        queues_unpull(broker->queues, session, message);
+        break;
+    case OP_RETRY:
+        queues_retry(broker->queues, session, message);
+        break;
+    case OP_REJECT:
+        queues_reject(broker->queues, session, message);
+        break;
+    case OP_RELEASE:
+        queues_release(broker->queues, session, message);
+        break;
+    case OP_EXTEND:
+        queues_extend(broker->queues, session, message);
+        break;
+    case OP_FORWARD:
+        queues_forward(broker->queues, session, message, block);
+        break;
+    default:
+        session_fault(session, "%s is not a message for the broker", op_name(message->op));
+    }
+}
+
 /* Sends the message to its room. False: the message is costly, may wait, and is deferred. */
 static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
@@ -123,13 +161,6 @@ static bool dispatch(Session *session, const Message *message, const void *block
             binds_publish(broker->binds, session, message, block);
         else
             topics_publish(broker->topics, session, message, block);
-        break;
-    case OP_PUSH:
-        quota_count(session, QUOTA_PUSH);
-        queues_push(broker->queues, session, message, block);
-        break;
-    case OP_ACK:
-        queues_ack(broker->queues, session, message);
         break;
     case OP_ITEM:
         services_item(broker->services, session, message, block);
@@ -170,29 +201,8 @@ static bool dispatch(Session *session, const Message *message, const void *block
     case OP_ANSWER:
         topics_answer(broker->topics, session, message, block);
         break;
-    case OP_PULL:
-        queues_pull(broker->queues, session, message);
-        break;
-    case OP_UNPULL:
-        queues_unpull(broker->queues, session, message);
-        break;
-    case OP_RETRY:
-        queues_retry(broker->queues, session, message);
-        break;
-    case OP_REJECT:
-        queues_reject(broker->queues, session, message);
-        break;
-    case OP_RELEASE:
-        queues_release(broker->queues, session, message);
-        break;
-    case OP_EXTEND:
-        queues_extend(broker->queues, session, message);
-        break;
-    case OP_FORWARD:
-        queues_forward(broker->queues, session, message, block);
-        break;
     default:
-        session_fault(session, "%s is not a message for the broker", op_name(message->op));
+        dispatch_job(session, message, block);
     }
     return true;
 }
