@@ -125,8 +125,8 @@ void lab_stream_report(const LabStream *stream, const LabArgs *args);
 /* One call at a time: p50 and p99. call returns 0, or anything else for a failure. */
 void lab_measure_latency(const LabArgs *args, int (*call)(void *ctx), void *ctx);
 
-/* The same with n_ends callers at the same time, each a process with its own connection. connect
- * returns the ctx of its calls. */
+/* Like the function above, with n_ends callers at the same time, each a process with its own
+ * connection. connect returns the ctx of its calls. */
 void lab_measure_callers(const LabArgs *args, void *(*connect)(const LabArgs *args),
                          int (*call)(void *ctx));
 

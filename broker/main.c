@@ -315,8 +315,8 @@ static void on_trim(Timer *timer, void *ctx) {
     trim_start();
 }
 
-/* The loop goes on: that is what the service manager's watchdog asks. If a store cannot write, the
- * broker is degraded, and a restart would not help. */
+/* The loop is running, which is the condition for the service manager's watchdog. If a store cannot
+ * write, the broker is degraded, and a restart would not help. */
 static void on_alive(Timer *timer, void *ctx) {
     const BrokerProgram *program = container_of(timer, BrokerProgram, alive);
     Broker *broker = ctx;

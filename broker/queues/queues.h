@@ -34,7 +34,7 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
 void queues_forward_denied(Queues *queues, Session *session, const Message *message);
 
 /* HELLO: `held` lists the deliveries that the client has from an earlier session, as [job,
- * attempt]. Writes those that it keeps to *ret, in the same form. */
+ * attempt]. Writes the deliveries that the client keeps to *ret, in the same form. */
 void queues_held(Queues *queues, Client *client, Span held, Buffer *ret);
 
 /* HELLO: the client will not send pushes with ids below `floor` again. */

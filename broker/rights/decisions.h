@@ -3,8 +3,9 @@
 
 /*
  * The decisions that a session has got before: a small table by action and name. With it a message
- * costs one comparison, however many rights its user has. A colliding entry is replaced; long names
- * are decided each time. The table has two kilobytes, for each session that has needed a decision.
+ * costs one comparison, for any number of rights of its user. A colliding entry is replaced; long
+ * names are decided each time. The table has two kilobytes, for each session that has needed a
+ * decision.
  */
 
 #include "broker/rights/rights.h"

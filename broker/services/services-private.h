@@ -246,7 +246,8 @@ void call_free(Call *call);
  * used up its share of max_memory. */
 bool call_charge(Call *call, BudgetKind kind, size_t bytes);
 void call_refund_items(Call *call, size_t bytes);
-/* Ends the charge of the call, which goes on without it: the account of its payer ends. */
+/* Ends the charge of the call, because the account of its payer ends. The call continues without
+ * it. */
 void call_lose_payer(Call *call);
 /* Frees the call's slot at its server. */
 void call_leave_server(Call *call);

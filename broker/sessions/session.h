@@ -8,7 +8,7 @@
 
 typedef struct DeferredBatch DeferredBatch;
 
-/* If more clients are lost, the broker forgets those that were lost first. */
+/* If more clients are lost, the broker forgets the longest lost ones. */
 enum { CLIENTS_LOST_MAX = 65536 };
 
 /* A program that uses the broker, known by the random id in its HELLO. The broker remembers it for

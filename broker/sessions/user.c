@@ -57,7 +57,7 @@ void session_deny(Session *session, uint64_t id, Action action, Span name) {
                   session->user->name, action_name(action), shown(name));
 }
 
-/* True: the session may go on under its new user. */
+/* True: the session may continue with its new user. */
 static bool may_go_on(const User *before, const User *now) {
     if (!now)
         return true;

@@ -46,7 +46,7 @@ static void topic_free(Topics *topics, Topic *topic) {
     free(topic);
 }
 
-/* Forgets topics beyond TOPICS_KNOWN, those that were published to least recently first; if the
+/* Forgets topics beyond TOPICS_KNOWN, beginning with the least recently published one. If the
  * broker is full, forgets more topics. */
 static void forget_some(Topics *topics) {
     bool is_full = !broker_may_store(topics->broker, memory_of(NAME_MAX_LEN));

@@ -198,7 +198,7 @@ struct Publication {
     Session *session; /* the publisher's */
     const Message *message;
     const void *block;     /* the block around message->body, or NULL */
-    Gather *gather;        /* NULL: the message is no question */
+    Gather *gather;        /* NULL: the message is not a question */
     SharedMessage *shared; /* the stored copy, once an owner has asked for it */
     bool owns_shared;      /* the publication holds a reference to it */
     bool tapped;           /* a tap watches the topic */
@@ -267,7 +267,7 @@ static inline void subscription_charge(Subscription *subscription, size_t body_l
     subscription->credit -= (int64_t)(body_len + WIRE_ITEM_COST);
 }
 
-/* The subscription has got credit: its backlog goes on at the end of the turn. */
+/* The subscription has got credit: its backlog continues at the end of the turn. */
 void backlog_go_on(Subscription *subscription);
 
 /* The message with the number seq of this subscription waits, or is dropped. */

@@ -88,7 +88,7 @@ static int hear_a_report(ferry_client *client, ferry_error *error) {
     if (r == 0)
         r = halfopen_report_end(stream, error);
     if (r == 0)
-        printf("3 bytes sent, then the end; the answer goes on:\n");
+        printf("3 bytes sent, then the end; the answer continues:\n");
     while (r == 0 && (r = halfopen_report_next(stream, &line, error)) > 0) {
         printf("    %s\n", line);
         ferry_free(line);

@@ -3,7 +3,7 @@
  * Tells whether a host is listening on a port. Exit status: 0: it is; 1: the name is unknown; 2: no
  * server answers; 3: another error.
  *
- *     probe-client HOST [SERVICE [4|6]]   default: http, over whatever the host has
+ *     probe-client HOST [SERVICE [4|6]]   default: http, over each family that the host has
  */
 
 #include "probe.h"

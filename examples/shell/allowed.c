@@ -5,8 +5,7 @@
 
 #include "shell-server.h"
 
-/* The dots mean that arguments may follow. No command here reads a file, whatever its arguments
- * are. */
+/* The dots mean that arguments may follow. No command here reads a file, for any arguments. */
 static const char usual[] =
     "hello=echo Hello, world; echo=echo ...; shout=tr a-z A-Z; count=wc -c; "
     "fail=false; sleep=sleep 30";

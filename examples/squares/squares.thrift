@@ -56,7 +56,7 @@ service Squares {
   /** n times n, by n additions; remembered for a minute. */
   Answer square(1: i64 n) throws (1: OutOfRange out_of_range) (idempotent = "true")
 
-  /** The same without the cache. */
+  /** Computes the same answer without the cache. */
   Answer compute(1: i64 n) throws (1: OutOfRange out_of_range) (idempotent = "true")
 
   /** Counters of the cache. */

@@ -77,7 +77,7 @@ exception Expired {
   5: string message
 }
 
-/** The certificate is valid, but for another host. */
+/** The certificate is valid, but belongs to another host. */
 exception WrongName {
   1: string host
   2: list<string> names

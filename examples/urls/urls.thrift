@@ -66,13 +66,13 @@ service Urls {
   /** Letters, digits, _.-~ and the characters of `safe` stay; every other octet becomes %XX. */
   string quote(1: string text, 2: string safe = "/") (idempotent = "true")
 
-  /** The same for fields of a query: a space becomes +. */
+  /** Quotes a field of a query: a space becomes +. */
   string quote_plus(1: string text, 2: string safe = "") (idempotent = "true")
 
   /** Each %XX becomes an octet; octets that are not UTF-8 become U+FFFD. */
   string unquote(1: string text) throws (1: NotText not_text) (idempotent = "true")
 
-  /** The same for fields of a query: a + becomes a space. */
+  /** Unquotes a field of a query: a + becomes a space. */
   string unquote_plus(1: string text) throws (1: NotText not_text) (idempotent = "true")
 
   /** The values of each name of a query. A name without a value counts with `keep_blank_values`. */

@@ -151,7 +151,7 @@ int ferry_stream_next(ferry_stream *stream, ferry_bytes *ret, ferry_error *reter
 int ferry_stream_send(ferry_stream *stream, ferry_bytes item, ferry_error *reterr);
 
 /**
- * Tells the server that no more items come from this side. The server may go on sending.
+ * Tells the server that no more items come from this side. The server may continue to send.
  *
  * @return 0, or an error of ferry_stream_send().
  */

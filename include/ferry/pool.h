@@ -101,7 +101,8 @@ int ferry_pool_run_threads(ferry_pool *pool, ferry_member_fn set_up, void *ctx,
                            ferry_error *reterr);
 
 /**
- * Forks n children, each with its own client, and replaces those that end, until ferry_pool_stop().
+ * Forks n children, each with its own client, and replaces children that end, until
+ * ferry_pool_stop().
  *
  * If a child dies or ends after at least 10 s, it is replaced at once. If it ends sooner, it is
  * replaced after a pause, which doubles with each failure in a row, from 100 ms to 10 s. If a child

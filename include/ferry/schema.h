@@ -473,7 +473,7 @@ const char *ferry_type_format(const ferry_type *type, char *to, size_t size);
 /* ---- servers: the functions that generated code calls ----
  *
  * method is the method of the request. If a value is invalid, the function returns -EINVAL, and the
- * caller gets ferry.Internal with the place of the value. Threads: those that may answer the
+ * caller gets ferry.Internal with the place of the value. Threads: a thread that may answer the
  * request, see <ferry/serve.h>. */
 
 /**

@@ -53,17 +53,17 @@ static inline uint64_t budget_free(const Budget *budget) {
     return budget->max == 0 ? UINT64_MAX / 4 : used < budget->max ? budget->max - used : 0;
 }
 
-/* May this process hold n more bytes that belong to no account? */
+/* True: the process may hold n more bytes that belong to no account. */
 static inline bool budget_allows(const Budget *budget, uint64_t n) {
     return n <= budget_free(budget) / 2;
 }
 
-/* May this process hold n more bytes because of this peer's messages? */
+/* True: the process may hold n more bytes because of this peer's messages. */
 bool account_allows(const Account *account, uint64_t n);
-/* May a peer whose transfers hold `own` bytes have n more? The same rule, applied to
+/* True: a peer whose transfers hold `own` bytes may have n more, by the same rule for
  * max_transfers. */
 bool budget_allows_transfer(const Budget *budget, uint64_t own, uint64_t n);
-/* May n more bytes wait to be sent to this peer? */
+/* True: n more bytes may wait to be sent to this peer. */
 bool account_allows_output(const Account *account, uint64_t n);
 /* True: due bytes take half of the peer's share, so the caller should stop reading from the
  * peer. */

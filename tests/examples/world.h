@@ -27,7 +27,7 @@ int world_isolate(void);
 pid_t spawn(const char *program, ...) __attribute__((sentinel));
 void reap(pid_t pid); /* SIGTERM, and waits */
 
-/* The same for a server that prints its port in its first line. */
+/* Starts a server that prints its port in its first line. */
 pid_t spawn_on_port(uint16_t *ret_port, const char *program, ...) __attribute__((sentinel));
 
 /* Waits until somebody listens on a TCP port of an address, at most 10 s. */

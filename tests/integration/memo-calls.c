@@ -403,7 +403,7 @@ static void a_running_loop_hears_of_the_answer(void) {
     tear_down();
 }
 
-/* The same in a program's own loop. */
+/* Calls memoised methods in a program's own loop. */
 static void the_descriptor_tells_of_the_answer(void) {
     struct pollfd poll_fd = {.events = POLLIN};
     Answers answers = {0};

@@ -276,7 +276,7 @@ static void the_same_routing_id_again_and_again(uint16_t port) {
         close(fds[i]);
 }
 
-/* Meaningless bytes that a peer goes on sending after the refusal. */
+/* Meaningless bytes that a peer continues to send after the refusal. */
 static void bytes_after_the_refusal(uint16_t port) {
     static uint8_t junk[256 << 10] = {0xFF};
 

@@ -343,7 +343,8 @@ static void a_batch_cut_anywhere_gets_a_fault(void) {
     end_scene(&scene);
 }
 
-/* Checks that the message is answered with an error of this type, and that the session goes on. */
+/* Checks that the message is answered with an error of this type, and that the session
+ * continues. */
 static void is_refused(int fd, const Message *message, const char *type) {
     Message error;
 
@@ -395,7 +396,8 @@ static void meaningless_messages_get_an_error_and_nothing_else(void) {
     CU_ASSERT_TRUE(raw_say(fd, &(Message){.op = OP_PING, .id = 5}));
     CU_ASSERT_EQUAL(raw_hear(fd, OP_PONG, ANSWER_MS, &pong), HEARD);
     close(fd);
-    printf("\n    names, jobs, answers that make no sense: an error each, and the session goes on");
+    printf(
+        "\n    names, jobs, answers that make no sense: an error each, and the session continues");
     end_scene(&scene);
 }
 

@@ -76,7 +76,7 @@ static void a_peer_that_sends_without_credit_is_cut(void) {
     while (at + 32 < batch + sizeof(batch))
         at = message_write(at, &publish);
 
-    /* A peer that stays within its credit is served to the end, however long it takes. */
+    /* A peer that stays within its credit is served to the end, for any time. */
     modest = raw_session(broker.port, 1 << 20);
     publish.id = 4711;
     at = message_write(at, &publish);

@@ -32,8 +32,8 @@ static ferry_client *open_named(const char *name, uint16_t port) {
     return client;
 }
 
-/* The first call must end in time, however long the name takes. Returns the time that the call
- * took. */
+/* The first call must end in time, even if the lookup of the name takes long. Returns the time that
+ * the call took. */
 static uint64_t failing_call_ms(ferry_client *client, const char *text) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_reply *reply = NULL;
@@ -70,7 +70,7 @@ static void a_silent_name_server_delays_no_other_client(void) {
     bystander = bystander_start(broker.url);
     client = open_named("never.test", 5877);
     took_ms = failing_call_ms(client, "is still being looked up");
-    /* The loop goes on all the time. */
+    /* The loop runs all the time. */
     start_ms = clock_ms();
     while (clock_ms() < start_ms + SOON_MS) {
         uint64_t turn_ms = clock_ms();

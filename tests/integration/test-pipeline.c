@@ -32,7 +32,7 @@ enum {
     STAGES = 3,
     WORKERS = 2, /* workers of each stage */
     SLOTS = 256,
-    LIVES_MAX = 60000, /* all workers, including those that replace killed ones */
+    LIVES_MAX = 60000, /* all workers, including workers that replace killed ones */
     IN_FLIGHT = 2000,  /* pushes without an answer */
     AHEAD = 100000,    /* jobs in the pipeline */
     CATCH_MS = 2000,

@@ -4,7 +4,7 @@
  * Random programs against a broker on disk that is killed, over lines that are cut, stalled and
  * slow. A model knows what each return value and each callback promised:
  *
- *     push      confirmed: a worker gets it, however often it is retried or forwarded. Refused, and
+ *     push      confirmed: a worker gets it, after any number of retries and forwards. Refused, and
  *               the outcome is known: no worker gets it. Of pushes with the same key one is stored
  *     call      a result: the method ran, once if it is not idempotent. An error whose outcome is
  *               known: it did not run, unless the method threw it

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Services, workers and subscriptions are closed one by one, while their client goes on. */
+/* Services, workers and subscriptions are closed one by one, while their client continues. */
 
 #include "support/broker.h"
 #include "support/suite.h"

@@ -57,8 +57,8 @@ static void end_scene(Scene *scene) {
     daemon_end(&scene->broker);
 }
 
-/* Continues the subscriber: the messages that it got and those that it is told to have missed must
- * be all published messages. */
+/* Continues the subscriber: the messages that it got and the messages that it is told to have
+ * missed must be all published messages. */
 static void check_count(Scene *scene, const char *when) {
     long received = -1, missed = -1;
 

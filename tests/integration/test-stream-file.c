@@ -229,7 +229,7 @@ static void two_files_share_a_stream(void) {
 
     CU_ASSERT_FATAL(to && from);
     CU_ASSERT(fputs("hello\nworld\n", to) >= 0);
-    CU_ASSERT_EQUAL(fclose(to), 0); /* this ends one side; the other side goes on */
+    CU_ASSERT_EQUAL(fclose(to), 0); /* this ends one side; the other side continues */
     CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), from));
     CU_ASSERT_STRING_EQUAL(line, "hello\n");
     CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), from));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sockets of libzmq that are not clients of ferry, or not DEALERs: each is refused, with the reason
- * and its address in the log, however often it connects again, and other clients are served as
+ * and its address in the log, for any number of connections, and other clients are served as
  * before. DEALERs with older and newer options are served.
  */
 

@@ -60,7 +60,8 @@ static void *serve_web(void *ctx) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
     if (web_run(ctx, &error) < 0)
-        log_error("the HTTP side has ended, and the broker goes on: %s", error.message);
+        log_error("the HTTP side has ended, and the broker continues without it: %s",
+                  error.message);
     return NULL;
 }
 

@@ -27,7 +27,7 @@ const TopView *top_view(TopKind kind);
  * restarted, the rate counts from 0. Topics without a name (patterns) are removed. */
 void top_add_rates(const TopView *view, json_t *rows, const json_t *previous, double seconds);
 
-/* The same for the broker's counters, an object. */
+/* Adds the rates of the broker's counters, an object. */
 void top_add_total_rates(json_t *stats, const json_t *previous, double seconds);
 
 /* How rows are shown. */

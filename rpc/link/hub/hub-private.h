@@ -26,7 +26,7 @@ enum {
 };
 
 /* Limits of the commands and events between two flushes. They end a turn that gets no batches, for
- * example if peers send only PINGs, or a refused peer goes on sending. */
+ * example if peers send only PINGs, or a refused peer continues to send. */
 enum {
     STEPS_MAX = 8192,
     STEPS_OF_HANDSHAKE = 512, /* steps that one read counts for while the peer's keys are being
@@ -130,8 +130,8 @@ void place_leave(Hub *hub, Origin *origin);
  * place_checked_keys() when the handshake has ended in any way. */
 void place_check_keys(Peer *peer);
 void place_checked_keys(Peer *peer);
-/* Frees the records of addresses: places_look() those that have been without connections for long
- * enough, places_free() all records without connections. */
+/* places_look() frees the records of addresses that have been without connections for long enough.
+ * places_free() frees all records of addresses without connections. */
 void places_look(Hub *hub);
 void places_free(Hub *hub);
 

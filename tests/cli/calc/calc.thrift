@@ -10,7 +10,7 @@ struct Range { 1: i32 low, 2: i32 high, 3: optional i32 step }
 
 enum Rounding { DOWN = 1, UP = 2 }
 
-/** Sums and the like. */
+/** Sums and other arithmetic. */
 service Calc {
   i64 add(1: i32 a, 2: i32 b) (idempotent = "true")
   /** Whole-number division. */

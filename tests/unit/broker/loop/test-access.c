@@ -483,7 +483,7 @@ static void sessions_that_lose_a_right_end(void) {
     CU_ASSERT_STRING_EQUAL(told(peer), "rights");
     end();
 
-    /* More rights: the session goes on, and its earlier denial is forgotten. */
+    /* More rights: the session continues, and its earlier denial is forgotten. */
     begin(WITHOUT, ACTION_PUSH);
     CU_ASSERT_EQUAL(try(OP_PUSH, ++last_id, "there").op, OP_ERROR);
     rights = rights_for(ACTION_PUSH);
@@ -512,7 +512,7 @@ static void sessions_whose_user_is_gone_end(void) {
     end();
 }
 
-/* The same, if the connection was lost before the user was removed. */
+/* The connection is lost before the user is removed. */
 static void lost_clients_whose_user_is_gone_are_forgotten(void) {
     char problem[RIGHTS_PROBLEM_MAX];
     Rights *rights = rights_new();

@@ -161,7 +161,7 @@ static void a_draining_broker_takes_no_new_work(void) {
     broker.draining = true;
     push(s, 2, "q", "x", NULL);
     expect_error(s, 2, "ferry.Draining");
-    /* Open work goes on. */
+    /* Open work continues. */
     pull(s, 3, "q", 1);
     expect_ok(s, 3);
     expect_job(s, 3, "x", 1);

@@ -627,7 +627,7 @@ static void jobs_come_back_as_they_were(void) {
     expect_ok(s, 2);
     push(s, 3, "disk.q", "x", NULL);
     finish(1, 0);
-    CU_ASSERT_EQUAL(expect_ok(s, 3), 104); /* job numbers go on */
+    CU_ASSERT_EQUAL(expect_ok(s, 3), 104); /* job the numbers continue */
     teardown();
 }
 

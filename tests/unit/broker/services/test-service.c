@@ -149,7 +149,7 @@ static void answers_that_a_slow_caller_has_no_room_for_fail_alone(void) {
     }
     CU_ASSERT_EQUAL(n_answered, 3); /* each answer has 320 KiB */
     CU_ASSERT_EQUAL(n_refused, CALLS - 3);
-    /* The session goes on. */
+    /* The session continues. */
     call(CALLS + 1, 0);
     answer(server, expect(server, OP_CALL));
     CU_ASSERT_EQUAL(expect(caller, OP_OK), CALLS + 1);

@@ -37,7 +37,7 @@ static void push_and_work(Session *s) {
     unpull(s, 0, 3);
 }
 
-/* The same, until the old segments are removed. */
+/* Pushes and works, and waits until the old segments are removed. */
 static void churn(Session *s) {
     push_and_work(s);
     for (int i = 0; i < 2000 && n_files(data, "journal-") > 3; i++)
