@@ -59,10 +59,16 @@ static Fit fit_of(const Service *service, Span method) {
     return fit;
 }
 
+/* A client of several brokers makes calls in one session and serves in another one. */
+static bool is_same_client(const Session *one, const Session *other) {
+    return one == other || (one && one->has_group && other->has_group &&
+                            memcmp(one->group, other->group, WIRE_TOKEN) == 0);
+}
+
 /* True: the session waits for the call, or for an ancestor of it, so it begins no request. */
 static bool call_is_awaited_by(const Call *call, const Session *session) {
     for (const Call *up = call; up; up = up->parent)
-        if ((up->flags & CALL_BLOCKS) && up->caller == session)
+        if ((up->flags & CALL_BLOCKS) && is_same_client(up->caller, session))
             return true;
     return false;
 }

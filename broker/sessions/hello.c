@@ -281,6 +281,10 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
         peer_refuse(broker, peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
         return;
     }
+    if (message->hello.group.len != 0 && message->hello.group.len != WIRE_TOKEN) {
+        peer_refuse(broker, peer, "ferry.Protocol", "HELLO: group must have 16 bytes");
+        return;
+    }
     if (broker->draining) {
         peer_fault(broker, peer, "ferry.Draining", "this broker is shutting down");
         return;
@@ -332,6 +336,9 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     peer->session = session;
     session_credit(session, message->hello.bytes);
     set_name(session, message->hello.text);
+    session->has_group = message->hello.group.len > 0;
+    if (session->has_group)
+        memcpy(session->group, message->hello.group.data, WIRE_TOKEN);
     DL_APPEND(broker->sessions, session);
     broker->n_sessions++;
     session->memory = session_memory(user);

@@ -50,6 +50,8 @@ struct Session {
     bool has_calls;         /* the session has ended and still has calls: see services/services.c */
     uint32_t number;        /* for people; a number is never used again */
     char name[64];          /* for people; escaped */
+    bool has_group;
+    uint8_t group[WIRE_TOKEN]; /* the same in all sessions of one client */
     uint64_t since_ms;
     uint32_t memory;                         /* bytes of this struct and of `decisions` that are
                                               * charged to the budget */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry_open(): puts the parts of the library together. */
 
+#include "clients/c/brokers/brokers.h"
 #include "clients/c/calls/call.h"
+#include "clients/c/core/client.h"
 #include "clients/c/core/registration.h"
 #include "clients/c/direct/direct.h"
 #include "clients/c/queues/push-log.h"
@@ -9,19 +11,23 @@
 #include "clients/c/serving/request.h"
 #include "clients/c/topics/subscribe.h"
 #ifdef FERRY_WITH_CACHE
-#include "clients/c/core/client.h"
 #include "clients/c/memo/memo.h"
 #endif
 
+static const Part *const parts[] = {
+    &registrations_part, &topics_part,  &calls_part,   &pushes_part,
+    &jobs_part,          &serving_part, &brokers_part, &direct_part,
+#ifdef FERRY_WITH_CACHE
+    &memo_part,
+#endif
+};
+
 int ferry_open(const char *url, const ferry_options *options, ferry_client **ret,
                ferry_error *reterr) {
-    static const Part *const parts[] = {
-        &registrations_part, &topics_part,  &calls_part,  &pushes_part,
-        &jobs_part,          &serving_part, &direct_part,
-#ifdef FERRY_WITH_CACHE
-        &memo_part,
-#endif
-    };
+    return client_open(parts, sizeof(parts) / sizeof(*parts), NULL, url, options, ret, reterr);
+}
 
-    return client_open(parts, sizeof(parts) / sizeof(*parts), url, options, ret, reterr);
+int client_open_member(Core *leader, const char *url, const ferry_options *options,
+                       ferry_client **ret, ferry_error *reterr) {
+    return client_open(parts, sizeof(parts) / sizeof(*parts), leader, url, options, ret, reterr);
 }

@@ -150,6 +150,7 @@ enum {
  * outcome_unknown. Unconfirmed pushes are sent again with their ids, so one broker stores each of
  * them once. The client begins with a random broker. "?prefer=local" at the end of the URL puts
  * brokers of this machine first, and "?prefer=order" begins with the first one of the list.
+ * Services, workers and subscriptions are at each broker of the list, in a session of its own.
  * docs/scaling.md describes each promise with several brokers.
  *
  * Returns at once. Before the connection is up, calls and publishes wait for it, at most 5 s (see

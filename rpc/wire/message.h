@@ -133,8 +133,10 @@ typedef struct Message {
         struct {
             uint64_t version_min, version_max, bytes, floor;
             Span client;
-            Span held; /* MessagePack: a list of [job, attempt] */
-            Span text; /* the name of the peer, for people */
+            Span held;  /* MessagePack: a list of [job, attempt] */
+            Span text;  /* the name of the peer, for people */
+            Span group; /* 16 bytes: the same in all sessions of one client; empty: no other session
+                         */
         } hello;
         struct {
             uint64_t version, epoch, bytes;

@@ -2,6 +2,8 @@
 
 /* Clients with a list of brokers in their URL, while brokers come and go. */
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -215,7 +217,210 @@ static void unconfirmed_pushes_go_to_another_broker(void) {
     broker_respawn(&brokers[0]);
 }
 
-static void without_a_broker_the_error_says_that_all_were_tried(void) {
+/* ---- servers, workers and subscribers ---- */
+
+typedef struct Site {
+    int number; /* the answer of its service */
+    int n_jobs, n_messages;
+    ferry_registration *service;
+} Site;
+
+static int count_job(ferry_job *job, void *ctx) {
+    Site *site = ctx;
+
+    (void)job;
+    __atomic_add_fetch(&site->n_jobs, 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static void count_message(const ferry_message *message, void *ctx) {
+    Site *site = ctx;
+
+    (void)message;
+    __atomic_add_fetch(&site->n_messages, 1, __ATOMIC_RELEASE);
+}
+
+static int set_up_site(ferry_client *client, void *ctx) {
+    Site *site = ctx;
+    ferry_error error = FERRY_ERROR_INIT;
+    int r = ferry_serve_method(client, "test.Where.where", NULL, where, &site->number,
+                               &site->service, &error);
+
+    if (r == 0)
+        r = ferry_work(client, "tasks", NULL, count_job, site, NULL, &error);
+    if (r == 0)
+        r = ferry_subscribe(client, "news.*", NULL, count_message, site, NULL, &error);
+    if (r < 0)
+        ferry_error_print(&error, stderr);
+    ferry_error_clear(&error);
+    return r;
+}
+
+/* All brokers, as one URL. */
+static TestBroker all;
+
+static void await(const int *n, int wanted) {
+    for (int i = 0; i < 10000 && __atomic_load_n(n, __ATOMIC_ACQUIRE) < wanted; i++)
+        usleep(1000);
+    CU_ASSERT_EQUAL(__atomic_load_n(n, __ATOMIC_ACQUIRE), wanted);
+}
+
+static void a_server_a_worker_and_a_subscriber_are_at_every_broker(void) {
+    Site site = {.number = 7};
+    Runner runner;
+
+    runner_start(&runner, &all, set_up_site, &site);
+    for (int i = 0; i < N; i++) {
+        ferry_client *client = connect_client(&brokers[i]);
+
+        CU_ASSERT_EQUAL(ask(client), 7);
+        CU_ASSERT_EQUAL(ferry_push(client, "tasks", one, NULL, NULL), 0);
+        CU_ASSERT_EQUAL(ferry_publish(client, "news.today", one, NULL, NULL), 0);
+        ferry_close(client);
+    }
+    await(&site.n_jobs, N);
+    await(&site.n_messages, N);
+    runner_stop(&runner);
+    for (int i = 0; i < N; i++) {
+        ferry_client *client = connect_client(&brokers[i]);
+        ferry_error error = FERRY_ERROR_INIT;
+
+        CU_ASSERT_EQUAL(ferry_call(client, "test.Where.where", one, NULL, &error), -EHOSTUNREACH);
+        CU_ASSERT_STRING_EQUAL(error.type, "ferry.NoSuchService");
+        ferry_error_clear(&error);
+        ferry_close(client);
+    }
+}
+
+static void a_broker_that_comes_later_gets_the_service(void) {
+    Site site = {.number = 7};
+    ferry_client *client;
+    Runner runner;
+
+    broker_kill(&brokers[1]);
+    runner_start(&runner, &all, set_up_site, &site);
+    broker_respawn(&brokers[1]);
+    client = open_client(brokers[1].url, &(ferry_options){.wait_for_server = true});
+    CU_ASSERT_EQUAL(ask(client), 7);
+    ferry_close(client);
+    runner_stop(&runner);
+}
+
+static void a_client_without_any_broker_cannot_serve(void) {
+    ferry_client *client =
+        open_client("ipc:///nowhere/a,ipc:///nowhere/b", &(ferry_options){.timeout_ms = 200});
+    ferry_error error = FERRY_ERROR_INIT;
+    int number = 0;
+
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(client, "test.Where.where", NULL, where, &number, NULL, &error),
+        -ENOTCONN);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "none of the 2 brokers"));
+    ferry_error_clear(&error);
+    ferry_close(client);
+}
+
+static void a_refusal_of_one_broker_undoes_the_service_at_all(void) {
+    const ferry_serve_options unique = {.instance = "the-one"};
+    ferry_client *holder = connect_client(&brokers[2]), *client = open_client(all.url, NULL);
+    ferry_client *caller = connect_client(&brokers[0]);
+    int number = 1, r = 0;
+
+    CU_ASSERT_EQUAL(ferry_serve_method(holder, "test.One.who", &unique, where, &number, NULL, NULL),
+                    0);
+    CU_ASSERT_TRUE(ferry_serve_method(client, "test.One.who", &unique, where, &number, NULL, NULL) <
+                   0);
+    for (int i = 0; i < 10000 && r != -EHOSTUNREACH; i++) {
+        r = ferry_call(caller, "test.One.who", one, NULL, NULL);
+        usleep(1000);
+    }
+    CU_ASSERT_EQUAL(r, -EHOSTUNREACH);
+    ferry_close(caller);
+    ferry_close(client);
+    ferry_close(holder);
+}
+
+static void a_blocking_call_does_not_go_to_the_callers_own_service(void) {
+    Site site = {.number = 7};
+    Runner runner;
+    ferry_client *client = open_client(all.url, &(ferry_options){.timeout_ms = 5000});
+    int own = 1;
+
+    runner_start(&runner, &all, set_up_site, &site);
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "test.Where.where", NULL, where, &own, NULL, NULL),
+                    0);
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT_EQUAL(ask(client), 7);
+    ferry_close(client);
+    runner_stop(&runner);
+}
+
+static void one_descriptor_drives_the_sessions_with_all_brokers(void) {
+    Site site = {.number = 5};
+    ferry_client *client = open_client(all.url, NULL), *callers[N];
+    Ends ends = {0};
+    struct pollfd input = {.events = POLLIN};
+
+    CU_ASSERT_EQUAL(set_up_site(client, &site), 0);
+    input.fd = ferry_fd(client);
+    for (int i = 0; i < N; i++) {
+        callers[i] = connect_client(&brokers[i]);
+        CU_ASSERT_EQUAL(ferry_call_async(callers[i], "test.Where.where", one, end, &ends, NULL), 0);
+    }
+    for (int i = 0; i < 1000 && ends.ended < N; i++) {
+        if (poll(&input, 1, 10) == 1)
+            ferry_process(client, NULL);
+        for (int k = 0; k < N; k++)
+            ferry_process(callers[k], NULL);
+    }
+    CU_ASSERT_EQUAL(ends.ok, N);
+    /* An idle client is silent. */
+    while (poll(&input, 1, 100) == 1)
+        ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(poll(&input, 1, 0), 0);
+    for (int i = 0; i < N; i++)
+        ferry_close(callers[i]);
+    ferry_close(client);
+}
+
+static void a_registration_is_closed_at_every_broker(void) {
+    Site site = {.number = 5};
+    ferry_client *client = open_client(all.url, NULL);
+
+    CU_ASSERT_EQUAL(set_up_site(client, &site), 0);
+    CU_ASSERT_EQUAL(ferry_service_ready(site.service, false, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_service_ready(site.service, false, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_service_ready(site.service, true, NULL), 0);
+    ferry_registration_close(site.service);
+    for (int i = 0; i < N; i++) {
+        ferry_client *caller = connect_client(&brokers[i]);
+
+        CU_ASSERT_EQUAL(ferry_call(caller, "test.Where.where", one, NULL, NULL), -EHOSTUNREACH);
+        ferry_close(caller);
+    }
+    ferry_close(client);
+}
+
+static int close_client(ferry_request *request, void *ctx) {
+    ferry_request_return(request, one);
+    ferry_close(ctx);
+    return 0;
+}
+
+static void a_handler_may_close_the_client(void) {
+    ferry_client *client = open_client(all.url, NULL), *caller = connect_client(&brokers[1]);
+    Ends ends = {0};
+
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(client, "test.End.end", NULL, close_client, client, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(caller, "test.End.end", one, end, &ends, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_run(client, NULL), 0);
+    CU_ASSERT_TRUE(process_until(caller, &ends.ended, 1));
+    CU_ASSERT_EQUAL(ends.ok, 1);
+    ferry_close(caller);
+}
+
+static void without_any_broker_the_error_says_that_all_were_tried(void) {
     ferry_client *client;
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -248,7 +453,15 @@ int main(void) {
         TEST(the_outcome_of_a_call_is_unknown_if_its_broker_is_lost),
         TEST(idempotent_calls_are_repeated_at_another_broker),
         TEST(unconfirmed_pushes_go_to_another_broker),
-        TEST(without_a_broker_the_error_says_that_all_were_tried),
+        TEST(a_server_a_worker_and_a_subscriber_are_at_every_broker),
+        TEST(a_broker_that_comes_later_gets_the_service),
+        TEST(a_client_without_any_broker_cannot_serve),
+        TEST(a_refusal_of_one_broker_undoes_the_service_at_all),
+        TEST(a_blocking_call_does_not_go_to_the_callers_own_service),
+        TEST(one_descriptor_drives_the_sessions_with_all_brokers),
+        TEST(a_registration_is_closed_at_every_broker),
+        TEST(a_handler_may_close_the_client),
+        TEST(without_any_broker_the_error_says_that_all_were_tried),
         TEST(a_bad_list_is_refused),
         TESTS_END,
     };
@@ -256,6 +469,7 @@ int main(void) {
 
     for (int i = 0; i < N; i++)
         broker_spawn(&brokers[i]);
+    strcpy(all.url, list("012", ""));
     status = run_suite("client: several brokers", tests);
     for (int i = 0; i < N; i++)
         broker_terminate(&brokers[i]);

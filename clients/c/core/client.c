@@ -288,7 +288,16 @@ static int add_parts(Core *core, const Part *const *parts, size_t n_parts) {
     return 0;
 }
 
-int client_open(const Part *const *parts, size_t n_parts, const char *url,
+static int open_parts(Core *core, const ferry_options *options) {
+    int r = 0;
+
+    for (size_t i = 0; i < core->n_parts && r == 0; i++)
+        if (core->parts[i]->open)
+            r = core->parts[i]->open(core, options);
+    return r;
+}
+
+int client_open(const Part *const *parts, size_t n_parts, Core *leader, const char *url,
                 const ferry_options *options, ferry_client **ret, ferry_error *reterr) {
     char made_up[CLIENT_NAME_MAX + 1];
     const char *name = options ? options->name : NULL;
@@ -314,6 +323,7 @@ int client_open(const Part *const *parts, size_t n_parts, const char *url,
     if (!core)
         return error_set_code(reterr, -ENOMEM, NULL);
     core->event_fd = core->timer_fd = core->wait_fd = core->others_fd = -1;
+    core->leader = leader;
     r = fill_core(core);
     if (r == 0)
         r = add_parts(core, parts, n_parts);
@@ -329,6 +339,8 @@ int client_open(const Part *const *parts, size_t n_parts, const char *url,
     }
     if (r == 0)
         r = take_keys(core->link, options, reterr);
+    if (r == 0 && open_parts(core, options) < 0)
+        r = error_set_code(reterr, -ENOMEM, NULL);
     if (r < 0)
         core->link = link_free(core->link);
     if (r < 0) {

@@ -5,9 +5,13 @@
 
 #include "clients/c/core/core.h"
 
-/* Opens a client that drives these parts: see ferry_open(). */
-int client_open(const Part *const *parts, size_t n_parts, const char *url,
+/* Opens a client that drives these parts: see ferry_open(). leader: see brokers/brokers.h; NULL. */
+int client_open(const Part *const *parts, size_t n_parts, Core *leader, const char *url,
                 const ferry_options *options, ferry_client **ret, ferry_error *reterr);
+
+/* ferry_open() for a member of this leader; in open.c. */
+int client_open_member(Core *leader, const char *url, const ferry_options *options,
+                       ferry_client **ret, ferry_error *reterr);
 
 /* Makes a handle for calls on behalf of the request with this id in the current session. It has no
  * options of its own. NULL: out of memory. */

@@ -41,6 +41,7 @@ typedef struct ServeMemo ServeMemo;
 typedef struct Route Route;
 typedef struct Direct Direct;
 typedef struct DirectOps DirectOps;
+typedef struct Outcome Outcome;
 
 enum {
     TIMEOUT_MS = 30000, /* timeout of a call, if handle and method give none */
@@ -69,6 +70,8 @@ enum {
  */
 typedef struct Part {
     int (*init)(Core *core); /* 0 or -ENOMEM */
+    /* The client has its link; options may be NULL. 0 or -ENOMEM. */
+    int (*open)(Core *core, const ferry_options *options);
     void (*free)(Core *core);
 
     /* A session begins. Called also while a closed client waits for its last messages to leave. */
@@ -109,12 +112,12 @@ typedef struct Part {
 enum { PARTS_MAX = 10, RECEIVED_OPS = OP_TICKET + 1 };
 
 /* The outcome of a blocking call, push or registration. */
-typedef struct Outcome {
+struct Outcome {
     bool done;
     int code;
     ferry_reply *reply; /* of a call */
     ferry_error error;
-} Outcome;
+};
 
 /* A receiver of the messages with its id: OK, ERROR, ITEM, MORE, ANSWER, PONG. */
 typedef struct Await Await;
@@ -203,6 +206,12 @@ struct Core {
     bool others_are_hot; /* there is no other connection than these two */
     int others_fd; /* an epoll descriptor of all other connections; -1: the broker's is the only one
                     */
+
+    struct Brokers *brokers; /* see brokers/brokers.h; NULL: the URL names one broker */
+    Core **members;          /* the clients of each of its brokers */
+    unsigned n_members;
+    Core *leader;     /* the client that this one is a member of; NULL */
+    Outcome *outcome; /* if set, a registration does not wait: its outcome goes here */
 
     Registration *registrations;
     IdMap subscriptions, pulls; /* by the id that messages and jobs carry */

@@ -151,6 +151,16 @@ static int await_answer(Core *core, Registration *registration, Outcome *result,
     return result->code;
 }
 
+/* Announces the registration now, or when the connection comes. */
+static int ask_without_waiting(Core *core, Registration *registration, ferry_error *reterr) {
+    int r;
+
+    registration->result = core->outcome;
+    registration->state = REGISTRATION_OFF;
+    r = core->is_up ? ask(core, registration) : 0;
+    return r < 0 ? error_set_code(reterr, r, NULL) : 0;
+}
+
 int registration_add(ferry_client *client, Registration *registration, const RegistrationKind *kind,
                      ferry_error *reterr) {
     Core *core = client->core;
@@ -162,7 +172,8 @@ int registration_add(ferry_client *client, Registration *registration, const Reg
     registration->result = &result;
     registration->state = REGISTRATION_OFF;
     link_in(core, registration);
-    r = await_answer(core, registration, &result, reterr);
+    r = core->outcome ? ask_without_waiting(core, registration, reterr)
+                      : await_answer(core, registration, &result, reterr);
     if (r < 0) {
         if (registration->state == REGISTRATION_ASKED && core->is_up)
             kind->withdraw(core, registration, 0);
@@ -177,6 +188,8 @@ int registration_change(Registration *registration, ferry_error *reterr) {
     Outcome result = {.error = FERRY_ERROR_INIT};
     int r;
 
+    if (core->outcome)
+        return ask_without_waiting(core, registration, reterr);
     registration->result = &result;
     registration->state = REGISTRATION_OFF;
     r = await_answer(core, registration, &result, reterr);
@@ -188,7 +201,7 @@ void registration_drop(Core *core, Registration *registration) {
     if (registration->dead)
         return;
     link_out(core, registration);
-    if (core->is_up &&
+    if (core->is_up && !registration->kind->close &&
         (registration->state == REGISTRATION_ON || registration->state == REGISTRATION_ASKED)) {
         registration->kind->withdraw(core, registration, 0);
         core_sent(core);
@@ -228,6 +241,8 @@ static void registrations_up(Core *core, const Message *welcome) {
 static void registrations_down(Core *core, const ferry_error *reason, bool was_up) {
     (void)was_up;
     for (Registration *r = core->registrations; r; r = r->next) {
+        if (r->kind->close)
+            continue;
         await_take(core, &r->await);
         r->state = REGISTRATION_OFF;
         if (link_state(core->link) == LINK_CLOSED && r->result) {
@@ -290,9 +305,15 @@ ferry_registration *ferry_registration_close(ferry_registration *registration) {
     core = core_ref(registration->handle->core);
     if (core->turns == 0 && core->waits == 0) {
         registration_enter(registration);
-        withdraw(core, registration);
-        core_sent(core);
-        core_run(core, has_left, registration, clock_ms() + CLOSE_WAIT_MS);
+        if (registration->kind->close) {
+            core_enter(core);
+            registration->kind->close(registration);
+            core_leave(core);
+        } else {
+            withdraw(core, registration);
+            core_sent(core);
+            core_run(core, has_left, registration, clock_ms() + CLOSE_WAIT_MS);
+        }
         registration_drop(core, registration);
         registration_leave(core, registration);
     } else {
@@ -303,6 +324,8 @@ ferry_registration *ferry_registration_close(ferry_registration *registration) {
 }
 
 void registrations_withdraw(Core *core) {
+    for (unsigned i = 0; i < core->n_members; i++)
+        registrations_withdraw(core->members[i]);
     core->has_run = true;
     for (Registration *r = core->registrations; r; r = r->next)
         if (r->kind->stops)
@@ -311,6 +334,8 @@ void registrations_withdraw(Core *core) {
 }
 
 void registrations_resume(Core *core) {
+    for (unsigned i = 0; i < core->n_members; i++)
+        registrations_resume(core->members[i]);
     if (!core->has_run)
         return;
     core->has_run = false;

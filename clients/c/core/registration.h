@@ -23,6 +23,7 @@ typedef struct RegistrationKind {
     int (*withdraw)(Core *core, Registration *registration, uint64_t id);
     void (*free)(Core *core, Registration *registration);
     void (*accepted)(Registration *registration); /* the broker's OK has come; may be NULL */
+    void (*close)(Registration *registration);    /* of a front, see brokers/brokers.h; else NULL */
     bool stops;                                   /* ferry_stop() withdraws it */
 } RegistrationKind;
 

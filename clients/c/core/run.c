@@ -12,6 +12,24 @@ static unsigned stops(const Core *core) {
     return __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
 }
 
+/* True: the test is true of the client and, if it uses several brokers, of each of its members. */
+static bool is_true_of_all(const Core *core, bool (*test)(const Core *core)) {
+    bool result = test(core);
+
+    for (unsigned i = 0; i < core->n_members && result; i++)
+        result = test(core->members[i]);
+    return result;
+}
+
+static bool has_no_work(const Core *core) {
+    return core->n_requests == 0 && core->n_jobs == 0 && !core->deferred &&
+           registrations_are_off(core);
+}
+
+static bool has_sent_all(const Core *core) {
+    return !core->is_up || (link_waiting(core->link) == 0 && !core_is_unconfirmed(core));
+}
+
 static bool is_stopped(const Core *core, const void *ctx) {
     (void)ctx;
     return stops(core) > 0 || link_state(core->link) == LINK_CLOSED;
@@ -20,14 +38,12 @@ static bool is_stopped(const Core *core, const void *ctx) {
 /* True: all begun work is finished. A second ferry_stop() ends the run without this wait. */
 static bool is_drained(const Core *core, const void *ctx) {
     (void)ctx;
-    return stops(core) > 1 || (core->n_requests == 0 && core->n_jobs == 0 && !core->deferred &&
-                               registrations_are_off(core));
+    return stops(core) > 1 || is_true_of_all(core, has_no_work);
 }
 
 static bool has_left(const Core *core, const void *ctx) {
     (void)ctx;
-    return stops(core) > 1 || !core->is_up ||
-           (link_waiting(core->link) == 0 && !core_is_unconfirmed(core));
+    return stops(core) > 1 || is_true_of_all(core, has_sent_all);
 }
 
 int ferry_run(ferry_client *client, ferry_error *reterr) {

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/container.h"
+#include "clients/c/brokers/brokers.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
@@ -668,6 +669,20 @@ static void worker_free(Core *core, Registration *registration) {
 static const RegistrationKind worker_kind = {
     .announce = announce, .withdraw = withdraw, .free = worker_free, .stops = true};
 
+typedef struct Work {
+    const char *queue;
+    const ferry_work_options *options;
+    ferry_job_fn fn;
+    void *ctx;
+} Work;
+
+static int work_at_one(ferry_client *member, const void *args, ferry_registration **ret,
+                       ferry_error *reterr) {
+    const Work *work = args;
+
+    return ferry_work(member, work->queue, work->options, work->fn, work->ctx, ret, reterr);
+}
+
 int ferry_work(ferry_client *client, const char *queue, const ferry_work_options *options,
                ferry_job_fn fn, void *ctx, ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
@@ -688,6 +703,8 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
     name = names_find(client->core->names, queue, reterr);
     if (!name)
         return -EINVAL;
+    if (brokers_are_several(client))
+        return fan_out(client, work_at_one, &(Work){queue, options, fn, ctx}, ret, reterr);
     worker = calloc(1, sizeof(*worker));
     if (!worker)
         return error_set_code(reterr, -ENOMEM, NULL);

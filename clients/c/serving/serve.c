@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "clients/c/brokers/brokers.h"
 #include "clients/c/core/intercept.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
@@ -324,6 +325,18 @@ static int listen_on(ServedService *service, Core *core, const ferry_serve_optio
     return core->direct_ops->listen(core, options->listen, &service->endpoint, reterr);
 }
 
+typedef struct Serve {
+    const ServeSpec *spec;
+    const ferry_serve_options *options;
+} Serve;
+
+static int serve_at_one(ferry_client *member, const void *args, ferry_registration **ret,
+                        ferry_error *reterr) {
+    const Serve *serve = args;
+
+    return service_serve(member, serve->spec, serve->options, ret, reterr);
+}
+
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
                   ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
@@ -333,6 +346,8 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
         r = check(spec, options, reterr);
     if (r < 0)
         return r;
+    if (brokers_are_several(client))
+        return fan_out(client, serve_at_one, &(Serve){spec, options}, ret, reterr);
     service = find_service(client->core, span_text(spec->service));
     if (service) {
         /* The table must not move while a handler from it runs. */
@@ -366,9 +381,20 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
     return r;
 }
 
+static int ready_at_one(ferry_registration *one, const void *args, ferry_error *reterr) {
+    const bool *is_ready = args;
+
+    /* Nothing changes, so the broker is not asked. */
+    if (one->kind == &service_kind && ((ServedService *)one)->not_ready == !*is_ready)
+        one->handle->core->outcome->done = true;
+    return ferry_service_ready(one, *is_ready, reterr);
+}
+
 int ferry_service_ready(ferry_registration *registration, bool is_ready, ferry_error *reterr) {
     ServedService *service = (ServedService *)registration;
 
+    if (registration && is_front(registration))
+        return fan_change(registration, ready_at_one, &is_ready, reterr);
     if (!registration || registration->kind != &service_kind)
         return error_set(reterr, "ferry.Misuse", "the registration does not belong to a service");
     if (service->not_ready == !is_ready)

@@ -9,6 +9,7 @@
 
 #include "base/block.h"
 #include "base/container.h"
+#include "clients/c/brokers/brokers.h"
 #include "clients/c/core/header-text.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/registration.h"
@@ -323,6 +324,20 @@ static int check(const char *pattern, const ferry_subscribe_options *options, fe
     return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
 }
 
+typedef struct SubscribeArgs {
+    const char *pattern;
+    const ferry_subscribe_options *options;
+    ferry_message_fn fn;
+    void *ctx;
+} SubscribeArgs;
+
+static int subscribe_at_one(ferry_client *member, const void *args, ferry_registration **ret,
+                            ferry_error *reterr) {
+    const SubscribeArgs *one = args;
+
+    return ferry_subscribe(member, one->pattern, one->options, one->fn, one->ctx, ret, reterr);
+}
+
 int ferry_subscribe(ferry_client *client, const char *pattern,
                     const ferry_subscribe_options *options, ferry_message_fn fn, void *ctx,
                     ferry_registration **ret, ferry_error *reterr) {
@@ -333,6 +348,9 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
         r = check(pattern, options, fn, reterr);
     if (r < 0)
         return r;
+    if (brokers_are_several(client))
+        return fan_out(client, subscribe_at_one, &(SubscribeArgs){pattern, options, fn, ctx}, ret,
+                       reterr);
     sub = calloc(1, sizeof(*sub));
     if (!sub)
         return error_set_code(reterr, -ENOMEM, NULL);

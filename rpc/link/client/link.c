@@ -182,6 +182,10 @@ unsigned link_n_brokers(const Link *link) {
     return link->brokers->n;
 }
 
+const char *link_broker(const Link *link, unsigned i) {
+    return link->brokers->urls[i];
+}
+
 size_t link_waiting(const Link *link) {
     return outbox_bytes(&link->out) + (link->transport ? link->transport->unsent : 0);
 }

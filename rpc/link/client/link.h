@@ -61,9 +61,10 @@ bool link_has_keys(const Link *link);
 void link_set_client(Link *link, const uint8_t client[WIRE_TOKEN]);
 
 LinkState link_state(const Link *link);
-uint64_t link_max_body(const Link *link);  /* the broker's limit, once up */
-const char *link_url(const Link *link);    /* of the broker in use, or tried now */
-unsigned link_n_brokers(const Link *link); /* in the URL */
+uint64_t link_max_body(const Link *link);              /* the broker's limit, once up */
+const char *link_url(const Link *link);                /* of the broker in use, or tried now */
+unsigned link_n_brokers(const Link *link);             /* in the URL */
+const char *link_broker(const Link *link, unsigned i); /* the URL of one of them */
 /* The last failure, while the link is not up; NULL: no failure yet. */
 const ferry_error *link_problem(const Link *link);
 

@@ -62,6 +62,7 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         m->hello.client = some_span(dice);
         m->hello.held = some_map(dice, buffer, false);
         m->hello.text = some_span(dice);
+        m->hello.group = some_span(dice);
         break;
     case OP_WELCOME:
         m->welcome.version = some_number(dice);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Clients whose URL lists several brokers. Such a client, the leader, makes calls, publishes and
+ * pushes through the one link that it has, which moves from broker to broker. For services,
+ * workers and subscriptions it has one member for each broker: a client of that broker alone, which
+ * runs inside the turns of the leader. The members are opened when the first of them is needed.
+ *
+ * The program's registration is a front: it stands for one registration of each member.
+ */
+
+#include "clients/c/core/registration.h"
+#include "rpc/link/endpoint-list.h"
+
+extern const Part brokers_part;
+
+static inline bool brokers_are_several(const ferry_client *client) {
+    return client->core->brokers != NULL;
+}
+
+/* Opens the members, unless they are open. */
+int brokers_open_members(Core *leader, ferry_error *reterr);
+
+/* Makes a registration of one member. */
+typedef int (*FanMakeFn)(ferry_client *member, const void *args, ferry_registration **ret,
+                         ferry_error *reterr);
+
+/* Calls make() for each member and waits until the brokers have answered: each that can be reached,
+ * and at least one. Those that cannot be reached get the registration when they come. An error of
+ * one broker undoes the registration at all of them. */
+int fan_out(ferry_client *client, FanMakeFn make, const void *args, ferry_registration **ret,
+            ferry_error *reterr);
+
+/* Calls change() for each registration behind a front, and waits as fan_out() does. */
+typedef int (*FanChangeFn)(ferry_registration *one, const void *args, ferry_error *reterr);
+int fan_change(ferry_registration *front, FanChangeFn change, const void *args,
+               ferry_error *reterr);
+
+bool is_front(const ferry_registration *registration);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registrations at each broker of a URL. See brokers.h. */
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "clients/c/brokers/brokers.h"
+#include "clients/c/core/loop.h"
+#include "clients/c/core/session.h"
+
+/* The program's registration. */
+typedef struct Front {
+    Registration registration;
+    Registration *children[BROKERS_MAX]; /* one for each member */
+    unsigned n;
+} Front;
+
+/* ---- fronts ---- */
+
+static void drop_children(Core *leader, Front *front) {
+    for (unsigned i = 0; i < front->n; i++)
+        registration_drop(leader->members[i], front->children[i]);
+    /* Outside of turns the messages of a member would wait for the next turn. */
+    for (unsigned i = 0; i < front->n && leader->turns == 0; i++)
+        core_poll(leader->members[i]);
+    front->n = 0;
+}
+
+static void front_free(Core *leader, Registration *registration) {
+    drop_children(leader, (Front *)registration);
+    free(registration);
+}
+
+static void front_close(Registration *registration) {
+    Front *front = (Front *)registration;
+
+    for (unsigned i = 0; i < front->n; i++)
+        ferry_registration_close(front->children[i]);
+    front->n = 0;
+}
+
+static const RegistrationKind front_kind = {.free = front_free, .close = front_close};
+
+bool is_front(const ferry_registration *registration) {
+    return registration->kind == &front_kind;
+}
+
+/* ---- waiting for the brokers ---- */
+
+typedef struct Answers {
+    unsigned n, n_accepted;
+    unsigned n_open;        /* brokers that may answer soon */
+    bool is_up;             /* one of them has a session */
+    const Outcome *refusal; /* NULL: no broker has refused */
+} Answers;
+
+static Answers count(const Core *leader, const Outcome *outcomes) {
+    Answers answers = {.n = leader->n_members};
+
+    for (unsigned i = 0; i < leader->n_members; i++) {
+        const Core *member = leader->members[i];
+
+        if (outcomes[i].done && outcomes[i].code < 0)
+            answers.refusal = &outcomes[i];
+        answers.n_accepted += outcomes[i].done;
+        answers.n_open += !outcomes[i].done && (member->is_up || !link_problem(member->link));
+        answers.is_up |= member->is_up;
+    }
+    return answers;
+}
+
+static int no_answer(Core *leader, const Answers *answers, uint32_t timeout_ms,
+                     ferry_error *reterr) {
+    const ferry_error *problem = link_problem(leader->members[0]->link);
+
+    if (answers->is_up)
+        return error_set(reterr, "ferry.DeadlineExceeded", "no broker answered within %u ms",
+                         timeout_ms);
+    return error_set(reterr, problem ? session_problem_type(problem) : "ferry.NotConnected",
+                     "none of the %u brokers of the URL can be reached; the first one: %s",
+                     answers->n, problem ? problem->message : "it does not answer");
+}
+
+static int await_brokers(const ferry_client *client, Outcome *outcomes, ferry_error *reterr) {
+    static const bool never;
+    Core *leader = client->core;
+    unsigned stops = __atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE);
+    uint64_t now_ms = clock_ms();
+    uint32_t timeout_ms = client_timeout(client, 0, now_ms);
+    uint64_t until_ms = now_ms + timeout_ms, connect_ends_ms = now_ms + CONNECT_MS;
+
+    for (;;) {
+        Answers answers = count(leader, outcomes);
+        bool is_over = now_ms >= until_ms || (!answers.is_up && now_ms >= connect_ends_ms);
+
+        if (answers.refusal) {
+            error_copy(reterr, &answers.refusal->error);
+            return answers.refusal->code;
+        }
+        if (answers.n_accepted > 0 && (answers.n_open == 0 || is_over))
+            return 0;
+        if (answers.n_accepted == 0 && is_over && !client->wait_for_broker)
+            return no_answer(leader, &answers, timeout_ms, reterr);
+        if (__atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE) != stops)
+            return no_answer(leader, &answers, timeout_ms, reterr);
+        core_wait(leader, &never, now_ms + 1);
+        for (unsigned i = 0; i < leader->n_members; i++)
+            core_poll(leader->members[i]);
+        now_ms = clock_ms();
+    }
+}
+
+/* The outcomes are about to go: what a broker answers later is an event. */
+static void forget(const Front *front, Outcome *outcomes) {
+    for (unsigned i = 0; i < BROKERS_MAX; i++) {
+        if (i < front->n && front->children[i]->result == &outcomes[i])
+            front->children[i]->result = NULL;
+        ferry_error_clear(&outcomes[i].error);
+    }
+}
+
+/* ---- making and changing ---- */
+
+/* Methods that are added to a service have the front of that service. */
+static Front *find_front(const Core *leader, const Registration *child) {
+    for (Registration *r = leader->registrations; r; r = r->next)
+        if (is_front(r) && ((Front *)r)->n > 0 && ((Front *)r)->children[0] == child)
+            return (Front *)r;
+    return NULL;
+}
+
+static int make_all(const ferry_client *client, FanMakeFn make, const void *args, Front *front,
+                    Outcome *outcomes, ferry_error *reterr) {
+    Core *leader = client->core;
+    int r = 0;
+
+    for (unsigned i = 0; i < leader->n_members && r == 0; i++) {
+        Core *member = leader->members[i];
+        ferry_cache *cache = member->main.cache;
+
+        member->outcome = &outcomes[i];
+        member->main.cache = client->cache;
+        r = make(&member->main, args, &front->children[i], reterr);
+        member->main.cache = cache;
+        member->outcome = NULL;
+        front->n += r == 0;
+    }
+    return r;
+}
+
+int fan_out(ferry_client *client, FanMakeFn make, const void *args, ferry_registration **ret,
+            ferry_error *reterr) {
+    Outcome outcomes[BROKERS_MAX] = {0};
+    Core *leader = client->core;
+    Front *front, *known = NULL;
+    int r = brokers_open_members(leader, reterr);
+
+    if (r < 0)
+        return r;
+    front = calloc(1, sizeof(*front));
+    if (!front)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    front->registration.kind = &front_kind;
+    front->registration.handle = client;
+    front->registration.state = REGISTRATION_ON;
+    r = make_all(client, make, args, front, outcomes, reterr);
+    if (front->n > 0)
+        known = find_front(leader, front->children[0]);
+    if (r == 0)
+        r = await_brokers(client, outcomes, reterr);
+    forget(front, outcomes);
+    if (r < 0 && !known)
+        drop_children(leader, front);
+    if (r < 0 || known)
+        free(front);
+    else
+        DL_PREPEND(leader->registrations, &front->registration);
+    if (r == 0 && ret)
+        *ret = known ? &known->registration : &front->registration;
+    return r;
+}
+
+int fan_change(ferry_registration *registration, FanChangeFn change, const void *args,
+               ferry_error *reterr) {
+    Outcome outcomes[BROKERS_MAX] = {0};
+    Front *front = (Front *)registration;
+    Core *leader = registration->handle->core;
+    int r = 0;
+
+    for (unsigned i = 0; i < front->n && r == 0; i++) {
+        leader->members[i]->outcome = &outcomes[i];
+        r = change(front->children[i], args, reterr);
+        leader->members[i]->outcome = NULL;
+    }
+    if (r == 0)
+        r = await_brokers(registration->handle, outcomes, reterr);
+    forget(front, outcomes);
+    return r;
+}
