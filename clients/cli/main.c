@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/brokers.h"
 #include "clients/cli/terminal/out.h"
 
 enum { PROBLEM_MAX = 256 };
@@ -79,6 +80,7 @@ static int run_command(Cli *cli, int at, int argc, char **argv) {
         status = run_parsed(cli, values, &parsed);
     parsed_deinit(&before);
     parsed_deinit(&parsed);
+    brokers_close(cli);
     free(cli->header_names);
     for (size_t i = 0; i < cli->n_owned; i++)
         free(cli->owned[i]);

@@ -7,6 +7,7 @@
 
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/brokers.h"
 #include "clients/cli/run/pattern.h"
 #include "clients/cli/run/watch.h"
 #include "clients/cli/terminal/out.h"
@@ -127,7 +128,7 @@ static int not_found(Cli *cli, ferry_client *client, const char *what, Names kin
 
 static int list_services(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *all = NULL, *rows = NULL;
-    int status = cli_manage(cli, client, false, &all, "services", "");
+    int status = brokers_ask(cli, client, false, &all, "services", NULL);
 
     if (status != EXIT_OK)
         return status;
@@ -307,7 +308,7 @@ const Command command_describe = {
 
 static int list_topics(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *all = NULL, *topics = NULL, *patterns = NULL;
-    int status = cli_manage(cli, client, false, &all, "topics", "");
+    int status = brokers_ask(cli, client, false, &all, "topics", NULL);
 
     if (status != EXIT_OK)
         return status;
@@ -364,7 +365,7 @@ static bool is_session(const json_t *row, const char *name) {
 
 static int list_sessions(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *all = NULL, *rows = json_array();
-    int status = cli_manage(cli, client, false, &all, "sessions", "");
+    int status = brokers_ask(cli, client, false, &all, "sessions", NULL);
     json_t *row;
     size_t index;
 
@@ -407,29 +408,48 @@ static const Column method_columns[] = {
 
 /* Fetches the counters of the service with this name, or else of the queue. */
 static int find_stats(Cli *cli, ferry_client *client, const char *name, json_t **ret) {
-    if (cli_manage(cli, client, true, ret, "methods", "s", name) == EXIT_OK ||
-        cli_manage(cli, client, true, ret, "queue", "s", name) == EXIT_OK)
+    if (brokers_ask(cli, client, true, ret, "methods", name) == EXIT_OK ||
+        brokers_ask(cli, client, true, ret, "queue", name) == EXIT_OK)
         return EXIT_OK;
-    return cli_manage(cli, client, false, ret, "methods", "s", name); /* prints the error */
+    return brokers_ask(cli, client, false, ret, "methods", name); /* prints the error */
+}
+
+static void show_counters(const Cli *cli, json_t *counters) {
+    json_object_del(counters, "latencies"); /* two hundred numbers, for programs */
+    show_fields(cli, counters);
+}
+
+/* The counters of each broker. */
+static void show_each(const Cli *cli, json_t *list) {
+    json_t *counters;
+    size_t i;
+
+    json_array_foreach(list, i, counters) {
+        if (i > 0)
+            putchar('\n');
+        show_counters(cli, counters);
+    }
 }
 
 static int show_stats(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *found = NULL;
     int status = name ? find_stats(cli, client, name, &found)
-                      : cli_manage(cli, client, false, &found, "stats", "");
+                      : brokers_ask(cli, client, false, &found, "stats", NULL);
 
     if (status == 6 && name)
         cli_did_you_mean(cli, client, NAMES_SERVICES, name);
     if (status != EXIT_OK)
         return status;
-    if (!cli->json)
-        json_object_del(found, "latencies"); /* two hundred numbers, for programs */
-    if (json_is_array(found))
+    if (json_is_array(found) && json_object_get(json_array_get(found, 0), "method"))
+        show_rows(cli, found, method_columns);
+    else if (json_is_array(found) && json_array_size(found) > 0 && !cli->json)
+        show_each(cli, found);
+    else if (json_is_array(found) && !cli->json)
         show_rows(cli, found, method_columns);
     else if (cli->json)
         show_json(cli, found);
     else
-        show_fields(cli, found);
+        show_counters(cli, found);
     return EXIT_OK;
 }
 

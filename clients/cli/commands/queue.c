@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/brokers.h"
 #include "clients/cli/run/watch.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/json/base64.h"
@@ -102,7 +103,7 @@ static void note_degraded(const Cli *cli, const json_t *rows) {
 
 static int list(Run *run) {
     CLEANUP(json_decref) json_t *rows = NULL;
-    int status = cli_manage(run->cli, run->client, false, &rows, "queues", "");
+    int status = brokers_ask(run->cli, run->client, false, &rows, "queues", NULL);
 
     if (status == EXIT_OK) {
         if (!run->cli->json)

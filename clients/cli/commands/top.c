@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/brokers.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/progress.h"
 #include "clients/cli/top/screen.h"
@@ -65,18 +66,24 @@ static int take(Top *top) {
     Sample sample = {0};
     const Sample *before = &top->now;
     double seconds;
-    int status = cli_manage(top->cli, top->client, true, &sample.stats, "stats", "");
+    int status = brokers_ask(top->cli, top->client, true, &sample.stats, "stats", NULL);
 
     if (status == 4) {
         sample.stats = json_object();
         status = EXIT_OK;
     }
     for (TopKind kind = 0; kind < N_TOP_KINDS && status == EXIT_OK; kind++)
-        status =
-            cli_manage(top->cli, top->client, true, &sample.rows[kind], top_view(kind)->method, "");
+        status = brokers_ask(top->cli, top->client, true, &sample.rows[kind],
+                             top_view(kind)->method, NULL);
     if (status != EXIT_OK) {
         sample_free(&sample);
         return status;
+    }
+    if (json_is_array(sample.stats)) {
+        json_t *total = brokers_total(sample.stats);
+
+        json_decref(sample.stats);
+        sample.stats = total;
     }
     sample.at_us = clock_us();
     seconds = before->stats ? (double)(sample.at_us - before->at_us) / 1e6 : 1;

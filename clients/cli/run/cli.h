@@ -64,7 +64,8 @@ struct Cli {
     const char *url, *key_file, *server_key;
     const char *context; /* --context */
     bool context_is_applied;
-    char *owned[3]; /* texts of the context */
+    struct CliBrokers *brokers; /* see run/brokers.h; NULL: not needed yet */
+    char *owned[3];             /* texts of the context */
     size_t n_owned;
     uint64_t wait_ms; /* --wait; 0: not given */
     bool json, quiet, help, version;

@@ -252,7 +252,26 @@ static size_t fit(const json_t *rows, const Column *columns, size_t n, size_t wi
     return hidden;
 }
 
-size_t table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to) {
+/* The columns, with that of the broker behind the first one if the rows tell their broker. */
+static const Column *with_broker(const json_t *rows, const Column *columns,
+                                 Column copy[COLUMNS_MAX]) {
+    size_t n = 0;
+
+    if (!json_object_get(json_array_get(rows, 0), "broker"))
+        return columns;
+    while (columns[n].heading)
+        n++;
+    if (n + 2 > COLUMNS_MAX)
+        return columns;
+    copy[0] = columns[0];
+    copy[1] = (Column){"BROKER", "broker", COLUMN_TEXT};
+    memcpy(copy + 2, columns + 1, n * sizeof(*columns));
+    return copy;
+}
+
+size_t table_print(const json_t *rows, const Column *given, TableStyle style, FILE *to) {
+    Column copy[COLUMNS_MAX];
+    const Column *columns = with_broker(rows, given, copy);
     size_t widths[COLUMNS_MAX] = {0}, n = 0, hidden = 0;
 
     while (n < COLUMNS_MAX && columns[n].heading)

@@ -37,9 +37,10 @@ typedef struct TableStyle {
 /* Sorts the rows by name, if the first column is a name. NULL: out of memory. */
 json_t *table_sorted(const json_t *rows, const Column *columns);
 
-/* Returns the number of columns that are not shown because the terminal is too narrow. First texts
- * are shortened to 20 columns, then columns without any value are left out, then the last ones. An
- * empty table prints nothing in a pipe, "none" for people. */
+/* If the rows have a "broker", it is the second column. Returns the number of columns that are not
+ * shown because the terminal is too narrow. First texts are shortened to 20 columns, then columns
+ * without any value are left out, then the last ones. An empty table prints nothing in a pipe,
+ * "none" for people. */
 size_t table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to);
 
 /* The number of terminal columns of a UTF-8 text. */

@@ -71,6 +71,8 @@ unsigned top_n_columns(const TopView *view) {
 
 /* ---- rates ---- */
 
+enum { NAME_SIZE = 640 }; /* bytes of a row's name and the URL of its broker */
+
 static void add_rate(json_t *row, const json_t *before, const char *counter, double seconds) {
     json_int_t now = json_integer_value(json_object_get(row, counter));
     json_int_t then = json_integer_value(json_object_get(before, counter));
@@ -83,17 +85,27 @@ static void add_rate(json_t *row, const json_t *before, const char *counter, dou
     json_object_set_new(row, name, json_integer((json_int_t)(rate + 0.5)));
 }
 
-/* Makes a map from key to row, so that a thousand sessions are not searched one by one. */
-static json_t *by_key(const json_t *rows, const char *key) {
+/* The name of a row: its key, and its broker if the list is of several brokers. */
+static void write_name(char to[NAME_SIZE], const json_t *row, const char *key) {
+    const json_t *value = json_object_get(row, key);
+    const char *broker = json_string_value(json_object_get(row, "broker"));
+
+    if (json_is_string(value))
+        snprintf(to, NAME_SIZE, "%s %s", json_string_value(value), broker ? broker : "");
+    else
+        snprintf(to, NAME_SIZE, "%" JSON_INTEGER_FORMAT " %s", json_integer_value(value),
+                 broker ? broker : "");
+}
+
+/* Makes a map from name to row, so that a thousand sessions are not searched one by one. */
+static json_t *by_name(const json_t *rows, const char *key) {
     json_t *map = json_object(), *row;
-    char text[32];
+    char name[NAME_SIZE];
     size_t index;
 
     json_array_foreach(rows, index, row) {
-        const json_t *value = json_object_get(row, key);
-
-        snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        json_object_set(map, json_is_string(value) ? json_string_value(value) : text, row);
+        write_name(name, row, key);
+        json_object_set(map, name, row);
     }
     return map;
 }
@@ -105,11 +117,11 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static void add_rates_of_row(const TopView *view, json_t *row, const json_t *map, double seconds) {
-    const json_t *value = json_object_get(row, view->key), *before;
-    char text[32];
+    const json_t *before;
+    char name[NAME_SIZE];
 
-    snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    before = json_object_get(map, json_is_string(value) ? json_string_value(value) : text);
+    write_name(name, row, view->key);
+    before = json_object_get(map, name);
     for (const Column *column = view->columns; column->heading; column++) {
         char counter[64];
 
@@ -122,7 +134,7 @@ static void add_rates_of_row(const TopView *view, json_t *row, const json_t *map
 }
 
 void top_add_rates(const TopView *view, json_t *rows, const json_t *previous, double seconds) {
-    json_t *map = previous ? by_key(previous, view->key) : NULL;
+    json_t *map = previous ? by_name(previous, view->key) : NULL;
 
     for (size_t i = json_array_size(rows); i-- > 0;) {
         json_t *row = json_array_get(rows, i);
