@@ -163,16 +163,18 @@ static Heard take_frame(int fd, uint8_t *to, size_t *ret_len, int *ret_flags, ui
     return take(fd, to, len, until_ms);
 }
 
-bool raw_greet(int fd, const void *routing_id, size_t len) {
+static bool greet(int fd, const char type[6], const void *routing_id, size_t len) {
     static const char start[] = "\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL";
     static const char ready[] = "\x05READY\x0BSocket-Type\0\0\0\x06"
                                 "DEALER\x08Identity\0\0\0";
+    enum { TYPE_AT = 1 + 5 + 1 + 11 + 4 };
     uint8_t greeting[GREETING] = {0}, command[512];
     size_t n = sizeof(ready) - 1;
     int flags;
 
     memcpy(greeting, start, sizeof(start) - 1);
     memcpy(command, ready, n);
+    memcpy(command + TYPE_AT, type, 6);
     command[n++] = (uint8_t)len;
     if (len > 0)
         memcpy(command + n, routing_id, len);
@@ -180,6 +182,14 @@ bool raw_greet(int fd, const void *routing_id, size_t len) {
            take(fd, greeting, sizeof(greeting), clock_ms() + 60000) == HEARD &&
            frame(fd, command, n + len, FLAG_COMMAND) &&
            take_frame(fd, command, &n, &flags, clock_ms() + 60000) == HEARD;
+}
+
+bool raw_greet(int fd, const void *routing_id, size_t len) {
+    return greet(fd, "DEALER", routing_id, len);
+}
+
+bool raw_greet_back(int fd) {
+    return greet(fd, "ROUTER", NULL, 0);
 }
 
 bool raw_say(int fd, const Message *message) {

@@ -107,18 +107,34 @@ int stream_item(Core *core, Flow *flow, const Message *message, const void *bloc
     return r;
 }
 
+/* The broker checks the items of calls that go through it. A server that is called directly may
+ * send anything. */
+static void on_item(Core *core, ferry_stream *stream, const Message *message, const void *block) {
+    ferry_error error = FERRY_ERROR_INIT;
+    int r = stream_item(core, &stream->flow, message, block);
+
+    if (r == 0) {
+        note_due(stream);
+        return;
+    }
+    if (r == -EPROTO)
+        error_set(&error, "ferry.Protocol",
+                  "the server sent items beyond its credit: it does not wait for MORE");
+    else
+        error_set_code(&error, r, NULL);
+    error.outcome_unknown = true;
+    call_abandon(core, &stream->call);
+    stream_ended(core, stream, &error);
+}
+
 static void on_message(Core *core, Await *await, const Message *message, const void *block) {
     ferry_stream *stream = (ferry_stream *)await;
     ferry_error error = FERRY_ERROR_INIT;
 
     switch (message->op) {
     case OP_ITEM:
-        if (stream_item(core, &stream->flow, message, block) < 0) {
-            error_set_code(&error, -ENOMEM, NULL);
-            call_abandon(core, &stream->call);
-            stream_ended(core, stream, &error);
-        }
-        break;
+        on_item(core, stream, message, block);
+        return;
     case OP_MORE:
         flow_more(&stream->flow, message->more.bytes);
         break;
@@ -261,7 +277,7 @@ static void grant(ferry_stream *stream) {
     if (stream->call.await.route
             ? call_put(stream->core, &stream->call, LANE_CALLS, &more, NULL) < 0
             : core_send(stream->core, LANE_CALLS, &more, NULL) < 0)
-        stream->flow.consumed += bytes;
+        flow_not_granted(&stream->flow, bytes);
 }
 
 int ferry_stream_next(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr) {

@@ -3,6 +3,7 @@
 
 #include "clients/c/core/flow.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 struct FlowItem {
@@ -16,7 +17,8 @@ struct FlowItem {
 enum { SMALL = 256, SPARE_ITEMS_MAX = 1024 };
 
 void flow_init(Flow *flow) {
-    *flow = (Flow){.credit = WIRE_STREAM_CREDIT, .window = WIRE_STREAM_CREDIT};
+    *flow = (Flow){
+        .credit = WIRE_STREAM_CREDIT, .owed = WIRE_STREAM_CREDIT, .window = WIRE_STREAM_CREDIT};
 }
 
 /* Small items are reused, so that a running stream of them allocates nothing. */
@@ -97,9 +99,13 @@ void flow_deinit(Flow *flow) {
 }
 
 int flow_item(Flow *flow, Span body, const void *block) {
-    const void *kept = block ? ferry_keep(block) : NULL;
-    FlowItem *item = block && !kept ? NULL : item_new(flow, block ? 0 : body.len);
+    const void *kept;
+    FlowItem *item;
 
+    if (flow->owed <= 0)
+        return -EPROTO;
+    kept = block ? ferry_keep(block) : NULL;
+    item = block && !kept ? NULL : item_new(flow, block ? 0 : body.len);
     if (!item) {
         ferry_free(kept);
         return -ENOMEM;
@@ -117,6 +123,7 @@ int flow_item(Flow *flow, Span body, const void *block) {
     else
         flow->first = item;
     flow->last = item;
+    flow->owed -= (int64_t)(body.len + WIRE_ITEM_COST);
     flow->wake = true;
     return 0;
 }
@@ -154,5 +161,11 @@ uint64_t flow_grant(Flow *flow) {
         bytes += flow->window;
         flow->window *= 2;
     }
+    flow->owed += (int64_t)bytes;
     return bytes;
+}
+
+void flow_not_granted(Flow *flow, uint64_t bytes) {
+    flow->owed -= (int64_t)bytes;
+    flow->consumed += bytes;
 }

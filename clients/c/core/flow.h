@@ -15,6 +15,7 @@ typedef struct Flow Flow;
 
 struct Flow {
     int64_t credit; /* bytes of items that may be sent; the last item may take it below zero */
+    int64_t owed;   /* bytes of items that the other end may send, in the same way */
     FlowItem *first, *last;
     FlowItem *lent;  /* the item taken last: borrowed until the next is taken */
     FlowItem *spare; /* items for reuse */
@@ -46,7 +47,8 @@ static inline void flow_sent(Flow *flow, size_t len) {
 void flow_wait_for_room(Flow *flow, Flow **full);
 void flows_wake_full(Flow **full);
 
-/* An item, or credit, has arrived. flow_item(): 0, -ENOMEM. */
+/* An item, or credit, has arrived. flow_item(): 0; -ENOMEM; -EPROTO: the other end had no credit
+ * for the item. */
 int flow_item(Flow *flow, Span body, const void *block);
 void flow_more(Flow *flow, uint64_t bytes);
 
@@ -57,3 +59,5 @@ int flow_take(Flow *flow, ferry_bytes *ret);
  * than they arrive, the window grows. The memory use does not grow, because the queue of such a
  * reader is empty. */
 uint64_t flow_grant(Flow *flow);
+/* The MORE with these bytes could not be sent: they are granted later. */
+void flow_not_granted(Flow *flow, uint64_t bytes);

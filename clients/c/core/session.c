@@ -170,7 +170,11 @@ void session_route_message(Route *route, const Message *message, const void *blo
         return;
     /* A server answers its own calls, and no others. */
     await = id_map_get(&core->awaits, message->id);
-    if (await && await->route == route)
+    if (!await || await->route != route)
+        return;
+    /* A call with a callback gets one answer and no items. A server must not fill the list of
+     * deferred messages with more. */
+    if (!await->callback || (!await->deferred && (message->op == OP_OK || message->op == OP_ERROR)))
         to_await(core, message->id, message, block, core->waits > 0 || core->deferred);
 }
 

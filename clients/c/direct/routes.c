@@ -108,8 +108,10 @@ static int open_link(ServerRoute *route, const Message *message) {
     }
     if (r == 0)
         r = direct_watch_fd(route->watch->direct, link_epoll_fd(route->route.link), route);
-    if (r == 0)
+    if (r == 0) {
         link_set_client(route->route.link, message->server.ticket.data);
+        link_limit_body(route->route.link, WIRE_BODY_MAX);
+    }
     return r;
 }
 

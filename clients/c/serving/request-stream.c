@@ -138,7 +138,7 @@ int ferry_request_receive(ferry_request *request, ferry_bytes *ret) {
             if (bytes > 0 &&
                 core_send(mine->core, LANE_CALLS,
                           &(Message){.op = OP_MORE, .id = mine->id, .more.bytes = bytes}, NULL) < 0)
-                mine->flow->consumed += bytes;
+                flow_not_granted(mine->flow, bytes);
             return 1;
         }
         if (mine->flow->in_ended)

@@ -45,6 +45,7 @@ struct Link {
     bool hello_sent;
     bool found_nothing; /* the last wait: the transport's descriptors reported no event */
     uint64_t max_body;
+    uint64_t body_limit;      /* most that WELCOME can set max_body to; 0: no limit */
     uint64_t attempt_ends_ms; /* if no WELCOME arrives by then, the attempt has failed */
     uint64_t next_attempt_ms; /* valid while transport is NULL */
     uint64_t backoff_ms;

@@ -155,6 +155,10 @@ Link *link_free(Link *link) {
     return NULL;
 }
 
+void link_limit_body(Link *link, uint64_t max_body) {
+    link->body_limit = max_body;
+}
+
 LinkState link_state(const Link *link) {
     return link->state;
 }

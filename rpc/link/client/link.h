@@ -60,6 +60,9 @@ bool link_has_keys(const Link *link);
 /* The client that HELLO names from the next connection on, in place of a random one. */
 void link_set_client(Link *link, const uint8_t client[WIRE_TOKEN]);
 
+/* WELCOME cannot raise max_body above this: for links to peers that are not trusted. */
+void link_limit_body(Link *link, uint64_t max_body);
+
 LinkState link_state(const Link *link);
 uint64_t link_max_body(const Link *link);              /* the broker's limit, once up */
 const char *link_url(const Link *link);                /* of the broker in use, or tried now */

@@ -9,8 +9,9 @@
 #include "rpc/link/client/link-private.h"
 
 enum {
-    HOLD_MIN = 4096, /* smallest body that is held instead of copied */
-    HOLD_SHARE = 4,  /* a held body keeps at most this many times its own size */
+    HOLD_MIN = 4096,       /* smallest body that is held instead of copied */
+    HOLD_SHARE = 4,        /* a held body keeps at most this many times its own size */
+    PONGS_MAX = 16 * 1024, /* bytes of PONGs that the other end leaves unread */
 };
 
 static void welcome(Link *link, const Message *message) {
@@ -28,6 +29,8 @@ static void welcome(Link *link, const Message *message) {
         else
             reader_value(&limits);
     }
+    if (link->body_limit > 0 && link->max_body > link->body_limit)
+        link->max_body = link->body_limit;
     /* The limit of bodies is the same in both directions. */
     link->in.max_body = link->max_body;
     link->out.credit =
@@ -86,7 +89,9 @@ static bool handle_own(Link *link, Message *message) {
         welcome(link, message);
         return false;
     case OP_PING:
-        outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_PONG, .id = message->id}, NULL);
+        if (link->out.lanes[LANE_CONTROL].bytes <= PONGS_MAX)
+            outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_PONG, .id = message->id},
+                       NULL);
         return false;
     case OP_CREDIT:
         if (message->credit.bytes < INT64_MAX / 2 && link->out.credit < INT64_MAX / 2)
@@ -128,7 +133,7 @@ static void refuse(Link *link, const Message *message, const char *type, const c
     if (map.failed || (message->op != OP_OK && message->op != OP_ERROR && message->op != OP_CALL))
         link_lost(link, type, "%s: %s", link->url, text);
     else if (message->op == OP_CALL)
-        outbox_put(&link->out, LANE_CALLS, &error, NULL);
+        link_put(link, LANE_CALLS, &error, NULL);
     else
         link->handlers.on_message(&error, NULL, link->handlers.ctx);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clients/c/core/flow.h"
 
+#include <errno.h>
+
 #include "support/oom.h"
 #include "support/suite.h"
 
@@ -122,6 +124,25 @@ static void small_items_allocate_nothing_after_the_first(void) {
     flow_deinit(&flow);
 }
 
+static void items_without_credit_are_refused(void) {
+    static char body[WIRE_STREAM_CREDIT / 2];
+    ferry_bytes item;
+    Flow flow;
+
+    flow_init(&flow);
+    CU_ASSERT_EQUAL(flow_item(&flow, span_of(body, sizeof(body)), NULL), 0);
+    /* The last item may be larger than the credit that is left. */
+    CU_ASSERT_EQUAL(flow_item(&flow, span_of(body, sizeof(body)), NULL), 0);
+    CU_ASSERT_EQUAL(flow_item(&flow, span_of("", 0), NULL), -EPROTO);
+    CU_ASSERT_EQUAL(flow_take(&flow, &item), 1);
+    CU_ASSERT_EQUAL(flow_item(&flow, span_of("", 0), NULL), -EPROTO);
+    flow_not_granted(&flow, flow_grant(&flow));
+    CU_ASSERT_EQUAL(flow_item(&flow, span_of("", 0), NULL), -EPROTO);
+    CU_ASSERT_TRUE(flow_grant(&flow) > 0);
+    CU_ASSERT_EQUAL(flow_item(&flow, span_of("", 0), NULL), 0);
+    flow_deinit(&flow);
+}
+
 static void out_of_memory_is_reported(void) {
     char *block = ferry_alloc(10);
 
@@ -160,6 +181,7 @@ int main(void) {
         TEST(a_flow_without_room_is_woken_once),
         TEST(a_block_is_shared_not_copied),
         TEST(small_items_allocate_nothing_after_the_first),
+        TEST(items_without_credit_are_refused),
         TEST(out_of_memory_is_reported),
         TESTS_END,
     };
