@@ -396,7 +396,7 @@ static bool on_signals(BrokerProgram *program) {
             return true;
         log_info("draining: finishing calls and jobs, taking no new ones: calls=%zu jobs=%zu",
                  services_n_calls(broker->services), queues_n_in_flight(broker->queues));
-        broker->draining = true;
+        sessions_drain(broker);
     }
     return false;
 }
@@ -410,7 +410,8 @@ static bool is_drained(BrokerProgram *program) {
         program->drain_ends_ms = broker->now_ms + program->config.drain_timeout_ms;
         systemd_notify("STOPPING=1\nSTATUS=draining");
     }
-    return rooms_n_unfinished(broker) == 0 || broker->now_ms >= program->drain_ends_ms;
+    return (rooms_n_unfinished(broker) == 0 && broker->n_to_leave == 0) ||
+           broker->now_ms >= program->drain_ends_ms;
 }
 
 static void tick(Broker *broker) {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
+#include "broker/sessions/hello.h"
 #include "broker/sessions/user.h"
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
@@ -121,7 +122,7 @@ static int drain(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
     (void)p;
     (void)reterr;
     log_info("draining, because ferry.Broker.drain was called");
-    ask->broker->draining = true;
+    sessions_drain(ask->broker);
     write_nil(to);
     return 0;
 }

@@ -81,8 +81,9 @@ struct Broker {
     /* Reads the configuration again, as a whole or not at all; NULL: the program has set no
      * function. */
     int (*reload)(Broker *broker, ferry_error *reterr);
-    bool draining; /* the broker takes no new work, and stops when all work is done */
-    Room *rooms;   /* utlist: all rooms, in the order of opening */
+    uint32_t n_to_leave; /* sessions that were sent LEAVE and have not answered it */
+    bool draining;       /* the broker takes no new work, and stops when all work is done */
+    Room *rooms;         /* utlist: all rooms, in the order of opening */
     Deferred *deferred;
     struct Services *services;
     struct Topics *topics;

@@ -52,6 +52,7 @@ static const Access table[] = {
                                                  * the other queue */
     [OP_LOST] = {ACCESS_FROM_BROKER, 0},
 
+    [OP_LEAVE] = {ACCESS_OWN, 0},
     [OP_WATCH] = {ACCESS_RIGHT, ACTION_CALL},
     [OP_SERVER] = {ACCESS_FROM_BROKER, 0},
     [OP_TICKET] = {ACCESS_FROM_BROKER, 0},

@@ -186,6 +186,9 @@ static bool dispatch(Session *session, const Message *message, const void *block
     case OP_UNSERVE:
         services_unserve(broker->services, session, message);
         break;
+    case OP_LEAVE:
+        session_left(session);
+        break;
     case OP_WATCH:
         services_watch(broker->services, session, message);
         break;

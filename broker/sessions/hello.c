@@ -94,6 +94,7 @@ static void session_leave(Session *session) {
     Client *client = session->client;
 
     session->ending = true;
+    session_left(session);
     if (event_is_watched(broker, EVENT_SESSION_DOWN))
         tell_down(session);
     if (client->session == session)
@@ -348,4 +349,19 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     if (event_is_watched(broker, EVENT_SESSION_UP))
         tell_up(session);
     log_debug("a session has begun: session=%u name='%s'", session->number, session->name);
+}
+
+void sessions_drain(Broker *broker) {
+    broker->draining = true;
+    for (Session *session = broker->sessions; session; session = session->next)
+        if (session->has_group && !session->ending &&
+            peer_put(session->peer, LANE_CALLS, &(Message){.op = OP_LEAVE}, NULL) == 0) {
+            session->is_to_leave = true;
+            broker->n_to_leave++;
+        }
+}
+
+void session_left(Session *session) {
+    session->broker->n_to_leave -= session->is_to_leave;
+    session->is_to_leave = false;
 }

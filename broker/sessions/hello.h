@@ -5,6 +5,12 @@
 
 #include "broker/sessions/session.h"
 
+/* The broker takes no new work from now on. Clients of several brokers are told, so that they go to
+ * another broker. The broker reads what they have sent before it stops: broker->n_to_leave. */
+void sessions_drain(Broker *broker);
+/* The client sends nothing new in this session. */
+void session_left(Session *session);
+
 /* Handles the first message of a connection: makes a session, or cuts the connection. */
 void session_hello(Broker *broker, Peer *peer, const Message *message);
 

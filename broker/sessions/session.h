@@ -50,6 +50,7 @@ struct Session {
     bool has_calls;         /* the session has ended and still has calls: see services/services.c */
     uint32_t number;        /* for people; a number is never used again */
     char name[64];          /* for people; escaped */
+    bool is_to_leave;       /* it was sent LEAVE and has not answered it */
     bool has_group;
     uint8_t group[WIRE_TOKEN]; /* the same in all sessions of one client */
     uint64_t since_ms;

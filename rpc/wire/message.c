@@ -191,6 +191,7 @@ static const OpInfo ops[] = {
                      HEADERS, BODY}},
     [OP_LOST] = {"LOST", PART(lost), 3, 2, 0, 0, {U(lost, job), U(lost, attempt), U(lost, reason)}},
 
+    [OP_LEAVE] = {"LEAVE", PART(bye), 1, 0, 0, 0, {S(bye, text)}},
     [OP_WATCH] = {"WATCH", NO_PART, 2, 2, 0, 0, {ID, NAME("service")}},
     [OP_SERVER] = {"SERVER",
                    PART(server),

@@ -47,7 +47,8 @@ typedef enum Op {
     OP_LOST,
     /* Unknown ops from 128 on are skipped; other unknown ops cause a FAULT. */
     OP_SKIPPED_FROM = 128,
-    OP_WATCH = 129,
+    OP_LEAVE = OP_SKIPPED_FROM,
+    OP_WATCH,
     OP_SERVER,
     OP_TICKET,
 } Op;

@@ -302,7 +302,11 @@ static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
 
 static void run_client(void) {
     Client client = {NULL, NULL};
-    LinkHandlers handlers = {on_message, on_up, on_down, on_hello, &client};
+    LinkHandlers handlers = {.on_message = on_message,
+                             .on_up = on_up,
+                             .on_down = on_down,
+                             .on_hello = on_hello,
+                             .ctx = &client};
 
     must(link_new(&client.link, "ipc://memory", "fuzz", &handlers, NULL) == 0);
     do {

@@ -306,7 +306,7 @@ static void a_broker_that_comes_later_gets_the_service(void) {
     runner_stop(&runner);
 }
 
-static void a_client_without_any_broker_cannot_serve(void) {
+static void a_client_without_a_broker_cannot_serve(void) {
     ferry_client *client =
         open_client("ipc:///nowhere/a,ipc:///nowhere/b", &(ferry_options){.timeout_ms = 200});
     ferry_error error = FERRY_ERROR_INIT;
@@ -420,7 +420,70 @@ static void a_handler_may_close_the_client(void) {
     ferry_close(caller);
 }
 
-static void without_any_broker_the_error_says_that_all_were_tried(void) {
+/* ---- brokers that drain ---- */
+
+static void a_broker_that_drains_hands_its_callers_over(void) {
+    ferry_client *client = open_client(list("012", "?prefer=order"), NULL);
+    Ends ends = {0};
+    int broker = 0, n_failed = 0;
+
+    start_servers();
+    __atomic_store_n(&held, NULL, __ATOMIC_RELEASE);
+    CU_ASSERT_EQUAL(ask(client), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Where.hold", one, end, &ends, NULL), 0);
+    while (!__atomic_load_n(&held, __ATOMIC_ACQUIRE))
+        usleep(1000);
+    kill(brokers[0].pid, SIGTERM);
+    /* These calls may be repeated only if no server has begun them. */
+    for (int i = 0; i < 10000 && broker == 0; i++) {
+        broker = ask(client);
+        n_failed += broker < 0;
+    }
+    CU_ASSERT_EQUAL(n_failed, 0);
+    CU_ASSERT_EQUAL(broker, 1);
+    /* The call that was under way is answered by the broker that drains. */
+    CU_ASSERT_EQUAL(ends.ended, 0);
+    ferry_post(servers[0].client, let_go, NULL);
+    CU_ASSERT_TRUE(process_until(client, &ends.ended, 1));
+    CU_ASSERT_EQUAL(ends.ok, 1);
+    CU_ASSERT_EQUAL(waitpid(brokers[0].pid, NULL, 0), brokers[0].pid);
+    CU_ASSERT_EQUAL(ask(client), 1);
+    ferry_close(client);
+    broker_respawn(&brokers[0]);
+    stop_servers();
+}
+
+static void calls_pushes_and_publishes_go_on_while_a_broker_drains(void) {
+    ferry_client *client = open_client(list("012", "?prefer=order"), NULL);
+    Ends calls = {0}, pushes = {0}, publishes = {0};
+    const ferry_publish_options publish = {.fn = pushed, .ctx = &publishes};
+    enum { WORK = 3000 };
+
+    start_servers();
+    CU_ASSERT_EQUAL(ask(client), 0);
+    for (int i = 0; i < WORK; i++) {
+        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Where.where", one, end, &calls, NULL), 0);
+        CU_ASSERT_EQUAL(ferry_push_async(client, "jobs", one, NULL, pushed, &pushes, NULL), 0);
+        CU_ASSERT_EQUAL(ferry_publish(client, "news", one, &publish, NULL), 0);
+        if (i == WORK / 2)
+            kill(brokers[0].pid, SIGTERM);
+        if (i % 10 == 0)
+            ferry_process(client, NULL);
+    }
+    CU_ASSERT_TRUE(process_until(client, &calls.ended, WORK));
+    CU_ASSERT_TRUE(process_until(client, &pushes.ended, WORK));
+    CU_ASSERT_TRUE(process_until(client, &publishes.ended, WORK));
+    CU_ASSERT_EQUAL(calls.ok, WORK);
+    CU_ASSERT_EQUAL(pushes.ok, WORK);
+    CU_ASSERT_EQUAL(publishes.ok, WORK);
+    CU_ASSERT_EQUAL(waitpid(brokers[0].pid, NULL, 0), brokers[0].pid);
+    CU_ASSERT_EQUAL(ask(client), 1);
+    ferry_close(client);
+    broker_respawn(&brokers[0]);
+    stop_servers();
+}
+
+static void without_a_broker_the_error_says_that_all_were_tried(void) {
     ferry_client *client;
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -455,13 +518,15 @@ int main(void) {
         TEST(unconfirmed_pushes_go_to_another_broker),
         TEST(a_server_a_worker_and_a_subscriber_are_at_every_broker),
         TEST(a_broker_that_comes_later_gets_the_service),
-        TEST(a_client_without_any_broker_cannot_serve),
+        TEST(a_client_without_a_broker_cannot_serve),
         TEST(a_refusal_of_one_broker_undoes_the_service_at_all),
         TEST(a_blocking_call_does_not_go_to_the_callers_own_service),
         TEST(one_descriptor_drives_the_sessions_with_all_brokers),
         TEST(a_registration_is_closed_at_every_broker),
         TEST(a_handler_may_close_the_client),
-        TEST(without_any_broker_the_error_says_that_all_were_tried),
+        TEST(a_broker_that_drains_hands_its_callers_over),
+        TEST(calls_pushes_and_publishes_go_on_while_a_broker_drains),
+        TEST(without_a_broker_the_error_says_that_all_were_tried),
         TEST(a_bad_list_is_refused),
         TESTS_END,
     };

@@ -41,6 +41,12 @@ static void link_out(PendingCall *call) {
     handle->core->n_oneway -= is_oneway(call);
 }
 
+/* Idempotent calls are retried. A call of any kind that a draining broker refuses goes to another
+ * broker. */
+static bool may_be_sent_again(const Core *core, const PendingCall *call) {
+    return ((call->flags & CALL_IDEMPOTENT) || core->brokers) && !call->is_streaming;
+}
+
 /* Sends the call under a new id, through its route or, without one, to the broker. */
 static int send_call_there(Core *core, PendingCall *call, Message *message, const void *block) {
     Route *route = call->await.route;
@@ -186,11 +192,12 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
                             client->parent_session == client->core->session ? client->parent : 0,
                         .call.method = spec->method,
                         .call.instance = client->instance};
-    if ((call->flags & CALL_IDEMPOTENT) && !call->is_streaming) {
+    if (may_be_sent_again(core, call)) {
         call->record = record_new(&message, spec->args.block);
         if (!call->record)
             return error_set_code(reterr, -ENOMEM, NULL);
-        retry_earn(&core->retry_budget);
+        if (call->flags & CALL_IDEMPOTENT)
+            retry_earn(&core->retry_budget);
     }
 
     r = send_call(client, call, &message, spec->args.block);
@@ -352,8 +359,8 @@ static void keep_first(PendingCall *call, const ferry_error *error) {
 static bool try_again(Core *core, PendingCall *call, const ferry_error *error) {
     uint64_t now_ms = clock_ms(), at_ms;
 
-    if (!call->record || call->stream || call->attempts >= RETRY_ATTEMPTS_MAX || core->closed ||
-        !retry_is_worth(error))
+    if (!call->record || !(call->flags & CALL_IDEMPOTENT) || call->stream ||
+        call->attempts >= RETRY_ATTEMPTS_MAX || core->closed || !retry_is_worth(error))
         return false;
     /* The call may crash every server that runs it. The broker has moved it to another server once;
      * send it once more, and then no more. */
@@ -387,6 +394,27 @@ static const void *keep_reply(const void *lent) {
     return reply_new(span_of(reply->body.data, reply->body.len), reply->body.block);
 }
 
+static void send_again(Core *core, PendingCall *call, uint64_t now_ms);
+
+/* True: the broker drains and has refused the call, which goes to another broker. */
+static bool has_moved(Core *core, PendingCall *call, const ferry_error *error) {
+    bool is_left = core_is_left(core, call->await.id);
+    uint64_t now_ms = clock_ms();
+
+    if (!call->record || call->is_streaming || call->await.route ||
+        !session_refuses_as_it_drains(core, call->await.id, error))
+        return false;
+    await_take(core, &call->await);
+    call->attempts--;
+    if (is_left && core->is_up) {
+        send_again(core, call, now_ms);
+        return true;
+    }
+    call->state = CALL_BEFORE_CONNECT;
+    timer_arm(&core->timers, &call->timer, connect_ends_ms(call, call->handle, now_ms), on_timer);
+    return true;
+}
+
 static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
     PendingCall *call = (PendingCall *)await;
 
@@ -394,6 +422,10 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
         ferry_error error = FERRY_ERROR_INIT;
 
         error_of_message(message, &error);
+        if (has_moved(core, call, &error)) {
+            ferry_error_clear(&error);
+            return;
+        }
         call_fail(core, call, &error, true);
         return;
     }
@@ -466,7 +498,7 @@ static void send_again(Core *core, PendingCall *call, uint64_t now_ms) {
         end_with(core, call, &error, false);
         return;
     }
-    if (!(call->flags & CALL_IDEMPOTENT))
+    if (!may_be_sent_again(core, call))
         call->record = record_free(call->record);
     if (call->is_streaming)
         timer_disarm(&core->timers, &call->timer);
@@ -594,7 +626,8 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
             ferry_error error = FERRY_ERROR_INIT;
 
             next = call->next;
-            if (call->await.route || (call->state != CALL_SENT && !for_good))
+            if (call->await.route ||
+                (call->state == CALL_SENT ? core_is_left(core, call->await.id) : !for_good))
                 continue;
             error_set(&error,
                       call->state == CALL_SENT ? "ferry.ConnectionLost"
@@ -620,6 +653,25 @@ void calls_route_down(Core *core, Route *route, const ferry_error *reason) {
             if (call->await.route != route)
                 continue;
             error_set(&error, "ferry.ServerLost", "%s", reason->message);
+            error.outcome_unknown = true;
+            call_fail(core, call, &error, false);
+        }
+    }
+}
+
+/* The session with a broker that drains has ended before it answered these calls. */
+static void calls_left(Core *core, const ferry_error *reason) {
+    for (ferry_client *handle = &core->main; handle; handle = handle->next) {
+        PendingCall *next;
+
+        for (PendingCall *call = handle->calls; call; call = next) {
+            ferry_error error = FERRY_ERROR_INIT;
+
+            next = call->next;
+            if (call->await.route || call->state != CALL_SENT ||
+                !core_is_left(core, call->await.id))
+                continue;
+            error_set(&error, "ferry.ConnectionLost", "%s", reason->message);
             error.outcome_unknown = true;
             call_fail(core, call, &error, false);
         }
@@ -678,6 +730,7 @@ const Part calls_part = {
     .init = init,
     .up = calls_up,
     .down = calls_down,
+    .left = calls_left,
     .is_due = is_due,
     .run = run,
     .cancel = calls_cancel,

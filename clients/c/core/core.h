@@ -78,6 +78,8 @@ typedef struct Part {
     void (*up)(Core *core, const Message *welcome);
     /* was_up: the session has ended. Otherwise an attempt to connect failed. */
     void (*down)(Core *core, const ferry_error *reason, bool was_up);
+    /* The session with a broker that drains has ended; see core_is_left(). */
+    void (*left)(Core *core, const ferry_error *reason);
     /* Adds fields to HELLO; buffer holds them until HELLO is written. */
     void (*hello)(Core *core, Message *hello, Buffer *buffer);
     /* The outbox may have room again. */
@@ -172,8 +174,9 @@ struct Core {
     bool loop_mode, closed, is_up;
     bool has_run; /* an earlier run, now ended, announced services and workers */
     uint64_t next_id;
-    uint64_t session;     /* number of the session; 0: before the first */
-    uint64_t now_ms;      /* inside a turn */
+    uint64_t session;                  /* number of the session; 0: before the first */
+    uint64_t left_session, left_below; /* see core_is_left() */
+    uint64_t now_ms;                   /* inside a turn */
     uint64_t received_ms; /* arrival of the deferred message that is dispatched now; else 0 */
     uint64_t down_since_ms;
     size_t unflushed; /* bytes in the outbox after the last flush */
@@ -258,6 +261,11 @@ struct Core {
 void core_watch_forks(Core *core);
 /* True: this process is a child of the process that opened the client. */
 bool core_is_of_parent(const Core *core);
+/* True: the call or publish with this id was sent in the session with a broker that drains. This
+ * session goes on until all such calls are answered; new calls are for another broker. */
+static inline bool core_is_left(const Core *core, uint64_t id) {
+    return id < core->left_below;
+}
 /* Checks that the client can be used. 0; -ECHILD: a parent of this process opened it; -ECANCELED:
  * ferry_close() was called. */
 int client_check(const ferry_client *client, ferry_error *reterr);

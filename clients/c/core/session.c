@@ -328,6 +328,11 @@ int session_refused(const Core *core, ferry_error *reterr) {
     return error_set(reterr, problem->type, "%s", problem->message);
 }
 
+bool session_refuses_as_it_drains(const Core *core, uint64_t id, const ferry_error *error) {
+    return core->brokers && error->type && strcmp(error->type, "ferry.Draining") == 0 &&
+           (core_is_left(core, id) || link_leaves(core->link));
+}
+
 int session_await(const ferry_client *client, uint64_t until_ms, ferry_error *reterr) {
     Core *core = client->core;
     unsigned stops = __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
@@ -369,12 +374,13 @@ static void on_up(const Message *welcome, void *ctx) {
         event_note(core, FERRY_EVENT_UP, NULL);
 }
 
-static void awaits_down(Core *core) {
+/* left: of the session that was left; otherwise of the current one. */
+static void awaits_down(Core *core, bool left) {
     size_t pos = 0;
     Await *await;
 
     while ((await = id_map_next(&core->awaits, &pos)))
-        if (await->session_only)
+        if (await->session_only && core_is_left(core, await->id) == left)
             await->fn(core, await, NULL, NULL);
 }
 
@@ -386,7 +392,7 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
         core->down_since_ms = clock_ms();
         deferred_forget_session(core);
         unsent_keep(core, outlives_session, NULL);
-        awaits_down(core);
+        awaits_down(core, false);
     }
     event_note(core,
                link_state(core->link) == LINK_CLOSED ? FERRY_EVENT_CLOSED
@@ -396,6 +402,27 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
     for (size_t i = core->n_parts; i-- > 0;)
         if (core->parts[i]->down)
             core->parts[i]->down(core, error, was_up);
+}
+
+static void on_leave(void *ctx) {
+    Core *core = ctx;
+
+    core->is_up = false;
+    core->down_since_ms = clock_ms();
+    core->left_session = core->session;
+    core->left_below = core->next_id;
+    link_leave_below(core->link, core->next_id);
+}
+
+static void on_left(const ferry_error *error, void *ctx) {
+    Core *core = ctx;
+
+    core->left_session = 0;
+    awaits_down(core, true);
+    for (size_t i = core->n_parts; i-- > 0;)
+        if (core->parts[i]->left)
+            core->parts[i]->left(core, error);
+    core->left_below = 0;
 }
 
 static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
@@ -410,6 +437,8 @@ const LinkHandlers session_handlers = {
     .on_message = on_message,
     .on_up = on_up,
     .on_down = on_down,
+    .on_leave = on_leave,
+    .on_left = on_left,
     .on_hello = on_hello,
 };
 

@@ -33,6 +33,10 @@ void unsent_pump(Core *core);
 /* Call this after a message of this subscription or pull was handled. Adds its size to *consumed;
  * when *consumed is a quarter of the credit, returns the credit to the broker. */
 void credit_return(Core *core, uint64_t id, uint64_t *consumed, size_t body_len);
+
+/* True: the request with this id was refused because its broker drains, and the client goes to
+ * another broker, or has gone there already. */
+bool session_refuses_as_it_drains(const Core *core, uint64_t id, const ferry_error *error);
 void session_deinit(Core *core);
 
 /* Returns the time at which the message in dispatch was read from the socket. */

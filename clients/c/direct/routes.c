@@ -95,7 +95,11 @@ static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
 }
 
 static int open_link(ServerRoute *route, const Message *message) {
-    LinkHandlers handlers = {on_message, on_up, on_down, on_hello, route};
+    LinkHandlers handlers = {.on_message = on_message,
+                             .on_up = on_up,
+                             .on_down = on_down,
+                             .on_hello = on_hello,
+                             .ctx = route};
     Span key = message->server.key;
     KeyPair *own = NULL;
     int r;

@@ -19,7 +19,8 @@ struct Push {
     Record *record;       /* NULL: the message is stored in this struct */
     uint32_t size;        /* its share of log->bytes */
     uint16_t len;
-    bool was_sent; /* sent at least once, in any session */
+    uint64_t session; /* the last session in which it was sent; 0: none */
+    bool was_sent;    /* sent at least once, in any session */
     uint8_t bytes[PUSH_INLINE];
 };
 

@@ -53,6 +53,7 @@ Push *push_log_add(PushLog *log, const Message *message, const void *block) {
     push->record = NULL;
     push->error = NULL;
     push->was_sent = false;
+    push->session = 0;
     push->len = 0;
     if (message_size(message) <= PUSH_INLINE) {
         push->len = (uint16_t)(message_write(push->bytes, message) - push->bytes);

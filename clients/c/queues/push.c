@@ -105,6 +105,7 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     if (r == 0 && core->is_up && !core->pushes->unsent) {
         r = put(core, &message, body.block);
         push->was_sent = r == 0;
+        push->session = r == 0 ? core->session : 0;
         if (r == -ENOTCONN)
             r = 0;
     }
@@ -236,10 +237,17 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
     ferry_error error = FERRY_ERROR_INIT;
 
     (void)block;
-    await_take(core, await);
-    if (message->op == OP_ERROR)
+    if (message->op == OP_ERROR) {
         error_of_message(message, &error);
-    else if (push->pushed)
+        if (session_refuses_as_it_drains(core, await->id, &error)) {
+            ferry_error_clear(&error);
+            push->session = 0;
+            core->pushes->unsent = core->pushes->first;
+            return;
+        }
+    }
+    await_take(core, await);
+    if (message->op != OP_ERROR && push->pushed)
         *push->pushed = (ferry_pushed){.job = message->ok.seq,
                                        .duplicate = message->ok.outcome == PUSH_DUPLICATE,
                                        .durability = durability_of(message)};
@@ -297,17 +305,27 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
 
 /* ---- each new session: send unconfirmed pushes again ---- */
 
+/* True: a session that still goes on has it. */
+static bool is_under_way(const Core *core, const Push *push) {
+    return push->session > 0 &&
+           (push->session == core->session || push->session == core->left_session);
+}
+
 static void pump(Core *core) {
     PushLog *log = core->pushes;
 
     while (log->unsent) {
         Push *push = log->unsent;
         Message message;
-        const void *block = push_read(push, &message);
+        const void *block;
 
-        if (link_put(core->link, LANE_BULK, &message, block) < 0)
-            return;
-        push->was_sent = true;
+        if (!is_under_way(core, push)) {
+            block = push_read(push, &message);
+            if (link_put(core->link, LANE_BULK, &message, block) < 0)
+                return;
+            push->was_sent = true;
+            push->session = core->session;
+        }
         log->unsent = push->next;
     }
 }
@@ -320,6 +338,11 @@ static void up(Core *core, const Message *welcome) {
 
 static void down(Core *core, const ferry_error *reason, bool was_up) {
     (void)reason, (void)was_up;
+    core->pushes->unsent = core->pushes->first;
+}
+
+static void left(Core *core, const ferry_error *reason) {
+    (void)reason;
     core->pushes->unsent = core->pushes->first;
 }
 
@@ -390,6 +413,7 @@ const Part pushes_part = {
     .free = deinit,
     .up = up,
     .down = down,
+    .left = left,
     .hello = hello,
     .pump = pump,
     .is_due = is_due,

@@ -78,19 +78,29 @@ int confirm_new(Core *core, ferry_done_fn fn, void *ctx, Confirm **ret) {
     return 0;
 }
 
-static void end_all(Core *core, const char *type, const char *text) {
-    while (core->confirms) {
+/* left: in the session that was left; otherwise in the current one. */
+static void end_all(Core *core, bool left, const char *type, const char *text) {
+    Confirm *next;
+
+    for (Confirm *confirm = core->confirms; confirm; confirm = next) {
         CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
+        next = confirm->next;
+        if (core_is_left(core, confirm->await.id) != left)
+            continue;
         error_set(&error, type, "%s", text);
         error.outcome_unknown = true;
-        end(core, core->confirms, &error);
+        end(core, confirm, &error);
     }
 }
 
 void confirms_down(Core *core, const ferry_error *reason, bool was_up) {
     if (was_up)
-        end_all(core, "ferry.ConnectionLost", reason->message);
+        end_all(core, false, "ferry.ConnectionLost", reason->message);
+}
+
+void confirms_left(Core *core, const ferry_error *reason) {
+    end_all(core, true, "ferry.ConnectionLost", reason->message);
 }
 
 bool confirms_due(const Core *core) {
@@ -115,5 +125,8 @@ bool confirms_wait(const Core *core) {
 }
 
 void confirms_shut(Core *core) {
-    end_all(core, "ferry.Cancelled", "the client was closed before the publish was confirmed");
+    static const char text[] = "the client was closed before the publish was confirmed";
+
+    end_all(core, true, "ferry.Cancelled", text);
+    end_all(core, false, "ferry.Cancelled", text);
 }

@@ -18,6 +18,7 @@ void confirm_drop(Core *core, Confirm *confirm);
 
 /* Functions for topics_part. */
 void confirms_down(Core *core, const ferry_error *reason, bool was_up);
+void confirms_left(Core *core, const ferry_error *reason);
 bool confirms_due(const Core *core);
 bool confirms_run(Core *core);
 bool confirms_wait(const Core *core);

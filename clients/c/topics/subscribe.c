@@ -375,6 +375,7 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
 const Part topics_part = {
     .up = before_connect_up,
     .down = confirms_down,
+    .left = confirms_left,
     .is_due = confirms_due,
     .run = confirms_run,
     .is_unconfirmed = confirms_wait,

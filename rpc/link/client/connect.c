@@ -117,9 +117,7 @@ static bool is_refused_by_all(Link *link) {
     return true;
 }
 
-/* The next broker to try. After a session, the first in the order of preference, except the one
- * that was lost. */
-static void choose_next(Link *link, bool was_up) {
+void link_choose_next(Link *link, bool was_up) {
     unsigned n = link->brokers->n;
     unsigned from = was_up && link->brokers->prefer != PREFER_ANY ? 0 : link->at + 1;
 
@@ -141,7 +139,7 @@ static void plan_attempt(Link *link, bool was_up, uint64_t now_ms) {
     bool has_address = next_endpoint(link) && !is_refused(link, link->at);
 
     if (!has_address && link->brokers->n > 1)
-        choose_next(link, was_up);
+        link_choose_next(link, was_up);
     link->next_attempt_ms = now_ms;
     if (has_address || ++link->n_tried < link->brokers->n)
         return;

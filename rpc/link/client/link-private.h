@@ -22,12 +22,15 @@ typedef struct Reading {
 
 struct Link {
     char *name;
-    EndpointList *brokers; /* in the order in which they are tried */
-    unsigned at;           /* index of the broker in use, or tried now */
-    unsigned n_tried;      /* brokers that were tried since the last pause */
-    uint32_t refused;      /* bit i: broker i has refused this client since the last session */
-    const char *url;       /* of this broker */
-    const char *endpoint;  /* the url without its "zmq+" prefix */
+    EndpointList *brokers;  /* in the order in which they are tried */
+    unsigned at;            /* index of the broker in use, or tried now */
+    unsigned n_tried;       /* brokers that were tried since the last pause */
+    bool leaves;            /* the broker drains: the link goes to another one */
+    struct Link *leaving;   /* the session with a broker that drains; NULL */
+    uint64_t leaving_below; /* calls with lower ids are in that session */
+    uint32_t refused;       /* bit i: broker i has refused this client since the last session */
+    const char *url;        /* of this broker */
+    const char *endpoint;   /* the url without its "zmq+" prefix */
     const TransportKind *kind;
     KeyPair *own_key; /* owned; NULL: the link has no keys */
     CurveKeys keys;
@@ -72,9 +75,21 @@ void link_closed(Link *link, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Uses the broker with this index from the next attempt on. */
 void link_choose(Link *link, unsigned at);
+/* Chooses the next broker to try. After a session this is the first one in the order of preference,
+ * except the one that was lost. */
+void link_choose_next(Link *link, bool was_up);
 /* Calls link_lost() for an attempt that failed with the negative errno r. */
 void link_cannot_connect(Link *link, int r);
 void link_disconnect(Link *link, bool in_order);
+
+/* ---- hand-over.c ---- */
+
+/* Leaves the session with a broker that drains. Call it outside of all batches. */
+void link_hand_over(Link *link);
+/* True: the message belongs to a call in the session that is left. */
+bool link_is_for_leaving(const Link *link, const Message *message);
+/* Ends and frees the session that is left. */
+void link_free_leaving(Link *link);
 
 /* ---- receive.c ---- */
 

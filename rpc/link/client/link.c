@@ -38,17 +38,23 @@ static void note_input(Link *link, const struct pollfd *fds, int n, bool has_pol
 }
 
 static void wait_for_input(Link *link, Link *other, int fd, uint64_t ms) {
-    struct pollfd fds[2 * TRANSPORT_FDS + 1];
-    int n, n_other = 0;
+    Link *links[] = {link, other, link->leaving};
+    enum { N_LINKS = sizeof(links) / sizeof(*links) };
+    struct pollfd fds[N_LINKS * TRANSPORT_FDS + 1];
+    int at[N_LINKS], n[N_LINKS] = {0}, n_all = 0;
     bool has_polled;
 
-    if (!poll_fds(link, fds, &n) || (other && !poll_fds(other, fds + n, &n_other)))
-        return;
-    fds[n + n_other] = (struct pollfd){fd, POLLIN, 0};
-    has_polled = poll(fds, (nfds_t)(n + n_other + 1), ms > 60000 ? 60000 : (int)ms) >= 0;
-    note_input(link, fds, n, has_polled);
-    if (other)
-        note_input(other, fds + n, n_other, has_polled);
+    for (int i = 0; i < N_LINKS; i++) {
+        at[i] = n_all;
+        if (links[i] && !poll_fds(links[i], fds + n_all, &n[i]))
+            return;
+        n_all += n[i];
+    }
+    fds[n_all] = (struct pollfd){fd, POLLIN, 0};
+    has_polled = poll(fds, (nfds_t)(n_all + 1), ms > 60000 ? 60000 : (int)ms) >= 0;
+    for (int i = 0; i < N_LINKS; i++)
+        if (links[i])
+            note_input(links[i], fds + at[i], n[i], has_polled);
 }
 
 static void arrange_brokers(Link *link) {
@@ -136,6 +142,10 @@ static void say_goodbye(Link *link) {
 Link *link_free(Link *link) {
     if (!link)
         return NULL;
+    if (link->leaving && link->leaving->state == LINK_UP)
+        say_goodbye(link->leaving);
+    if (link->leaving)
+        link_free_leaving(link);
     if (link->transport && link->state == LINK_UP)
         say_goodbye(link);
     link_disconnect(link, link->state == LINK_UP);
@@ -190,8 +200,17 @@ const char *link_broker(const Link *link, unsigned i) {
     return link->brokers->urls[i];
 }
 
+bool link_leaves(const Link *link) {
+    return link->leaves;
+}
+
+void link_leave_below(Link *link, uint64_t id) {
+    link->leaving_below = id;
+}
+
 size_t link_waiting(const Link *link) {
-    return outbox_bytes(&link->out) + (link->transport ? link->transport->unsent : 0);
+    return outbox_bytes(&link->out) + (link->transport ? link->transport->unsent : 0) +
+           (link->leaving ? link_waiting(link->leaving) : 0);
 }
 
 bool link_has_room(const Link *link) {
@@ -215,6 +234,8 @@ int link_epoll_fd(const Link *link) {
 int link_put(Link *link, Lane lane, const Message *message, const void *block) {
     size_t waiting = outbox_bytes(&link->out);
 
+    if (__builtin_expect(link->leaving != NULL, 0) && link_is_for_leaving(link, message))
+        return link_put(link->leaving, lane, message, block);
     if (link->state != LINK_UP)
         return -ENOTCONN;
     if (waiting > WAITING_MAX && (lane == LANE_BULK || waiting > 2 * (size_t)WAITING_MAX))
@@ -223,6 +244,8 @@ int link_put(Link *link, Lane lane, const Message *message, const void *block) {
 }
 
 void link_flush(Link *link) {
+    if (link->leaving)
+        link_flush(link->leaving);
     if (!link->transport)
         return;
     /* A program that only sends does not poll its socket for room, so try to send each time. */
@@ -255,11 +278,23 @@ static void send_hello(Link *link) {
 
 /* ---- waiting ---- */
 
+static int process_leaving(Link *link, int max_messages, uint64_t now_ms) {
+    Link *old = link->leaving;
+    int n = old->state == LINK_UP ? link_process(old, max_messages, now_ms) : 0;
+
+    /* A handler may have called this function. */
+    if (old == link->leaving && old->state != LINK_UP && !old->reading)
+        link_free_leaving(link);
+    return n;
+}
+
 int link_process(Link *link, int max_messages, uint64_t now_ms) {
     int n = 0;
 
+    if (link->leaving)
+        n = process_leaving(link, max_messages, now_ms);
     if (link->state == LINK_CLOSED)
-        return 0;
+        return n;
     if (link->waits_for_address) {
         if (lookup_is_done(link->asking) || now_ms >= link->attempt_ends_ms)
             link_end_lookup(link, now_ms);
@@ -271,15 +306,19 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
         link->transport->is_full = false;
     }
     link->found_nothing = false;
-    n = link_receive(link, max_messages, now_ms);
+    n += link_receive(link, max_messages, now_ms);
     if (link->transport && !link->hello_sent && link->kind->is_open(link->transport))
         send_hello(link);
     if (link->transport && link->state == LINK_CONNECTING && now_ms >= link->attempt_ends_ms)
         link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
+    if (link->leaves && !link->reading)
+        link_hand_over(link);
     return n;
 }
 
 bool link_has_input(const Link *link) {
+    if (link->leaving && link_has_input(link->leaving))
+        return true;
     if (link->reading && link->reading->session == link->session &&
         reader_left(&link->reading->reader) > 0)
         return true;
@@ -288,7 +327,7 @@ bool link_has_input(const Link *link) {
     return link->transport && link->kind->has_input(link->transport);
 }
 
-uint64_t link_next_ms(const Link *link) {
+static uint64_t next_ms_of(const Link *link) {
     uint64_t next_ms;
 
     if (link->state == LINK_CLOSED)
@@ -299,6 +338,13 @@ uint64_t link_next_ms(const Link *link) {
     if (link->state == LINK_CONNECTING && link->attempt_ends_ms < next_ms)
         next_ms = link->attempt_ends_ms;
     return next_ms;
+}
+
+uint64_t link_next_ms(const Link *link) {
+    uint64_t next_ms = next_ms_of(link);
+    uint64_t leaving_ms = link->leaving ? next_ms_of(link->leaving) : UINT64_MAX;
+
+    return leaving_ms < next_ms ? leaving_ms : next_ms;
 }
 
 void link_wait(Link *link, Link *other, int fd, uint64_t until_ms) {

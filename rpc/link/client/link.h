@@ -31,6 +31,11 @@ typedef struct LinkHandlers {
     /* The session has ended, or an attempt to begin one has failed. The link tries again by
      * itself. */
     void (*on_down)(bool was_up, const ferry_error *error, void *ctx);
+    /* The broker drains, so the link goes to another broker of the URL: on_up follows. The calls
+     * that were sent stay in the old session, until on_left or their answers. The function calls
+     * link_leave_below(). */
+    void (*on_leave)(void *ctx);
+    void (*on_left)(const ferry_error *error, void *ctx);
     /* Fills floor and held of a HELLO before it is written. held may point into buffer. */
     void (*on_hello)(Message *hello, Buffer *buffer, void *ctx);
     void *ctx;
@@ -68,6 +73,10 @@ uint64_t link_max_body(const Link *link);              /* the broker's limit, on
 const char *link_url(const Link *link);                /* of the broker in use, or tried now */
 unsigned link_n_brokers(const Link *link);             /* in the URL */
 const char *link_broker(const Link *link, unsigned i); /* the URL of one of them */
+/* True: on_leave follows with this link_process(). */
+bool link_leaves(const Link *link);
+/* For use inside on_leave: calls with lower ids are in the session that is left. */
+void link_leave_below(Link *link, uint64_t id);
 /* The last failure, while the link is not up; NULL: no failure yet. */
 const ferry_error *link_problem(const Link *link);
 

@@ -82,6 +82,13 @@ static void said_goodbye(Link *link, Span reason) {
                   link->url, (int)reason.len, (const char *)reason.data);
 }
 
+/* The broker drains. A link with another broker to go to answers when it goes. */
+static void asked_to_leave(Link *link) {
+    link->leaves = link->brokers->n > 1 && link->state == LINK_UP && link->handlers.on_leave;
+    if (!link->leaves)
+        outbox_put(&link->out, LANE_BULK, &(Message){.op = OP_LEAVE}, NULL);
+}
+
 /* Handles session control and parts of bodies; true: the message is for the layer above. */
 static bool handle_own(Link *link, Message *message) {
     switch (message->op) {
@@ -108,6 +115,9 @@ static bool handle_own(Link *link, Message *message) {
         return false;
     case OP_FAULT:
         faulted(link, message);
+        return false;
+    case OP_LEAVE:
+        asked_to_leave(link);
         return false;
     default:
         return link->state == LINK_UP;
@@ -203,7 +213,7 @@ static int handle_batch(Link *link, Reading *reading) {
     return n;
 }
 
-const void *link_hold_body(Link *link, Span body) {
+static const void *hold_body(const Link *link, Span body) {
     Reading *reading = link->reading;
     Span bytes = reading ? reading->batch.bytes : (Span){NULL, 0};
     void *block;
@@ -213,6 +223,12 @@ const void *link_hold_body(Link *link, Span body) {
         return NULL;
     block = link->kind->hold(&reading->batch);
     return block ? ferry_keep(block) : NULL;
+}
+
+const void *link_hold_body(Link *link, Span body) {
+    const void *block = hold_body(link, body);
+
+    return block || !link->leaving ? block : hold_body(link->leaving, body);
 }
 
 static bool is_control(Span bytes) {

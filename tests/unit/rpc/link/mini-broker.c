@@ -145,7 +145,11 @@ static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
 }
 
 LinkHandlers mini_handlers(MiniClient *client) {
-    return (LinkHandlers){on_message, on_up, on_down, on_hello, client};
+    return (LinkHandlers){.on_message = on_message,
+                          .on_up = on_up,
+                          .on_down = on_down,
+                          .on_hello = on_hello,
+                          .ctx = client};
 }
 
 void mini_client_open(MiniClient *client, const char *url) {

@@ -13,7 +13,7 @@ static const uint8_t ops[] = {
     OP_END,     OP_MORE,    OP_CANCEL, OP_RETURN,  OP_SUBSCRIBE, OP_UNSUBSCRIBE, OP_PUBLISH,
     OP_MESSAGE, OP_ANSWER,  OP_GAP,    OP_PUSH,    OP_PULL,      OP_UNPULL,      OP_JOB,
     OP_ACK,     OP_RETRY,   OP_REJECT, OP_RELEASE, OP_EXTEND,    OP_FORWARD,     OP_LOST,
-    OP_WATCH,   OP_SERVER,  OP_TICKET};
+    OP_LEAVE,   OP_WATCH,   OP_SERVER, OP_TICKET};
 
 enum { N_OPS = sizeof(ops) };
 
@@ -80,6 +80,7 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         m->part.size = some_number(dice);
         break;
     case OP_BYE:
+    case OP_LEAVE:
         m->bye.text = some_span(dice);
         break;
     case OP_FAULT:
@@ -355,17 +356,17 @@ static void fields_after_the_last_known_are_ignored(void) {
 static void ops_from_128_up_are_skipped_and_others_refused(void) {
     Message m = {0};
 
-    /* [128, {"a": [1]}], [200], [70000, 1], CANCEL */
-    CU_ASSERT_EQUAL(READ(&m, "\x92\xcc\x80\x81\xa1"
+    /* [144, {"a": [1]}], [200], [70000, 1], CANCEL */
+    CU_ASSERT_EQUAL(READ(&m, "\x92\xcc\x90\x81\xa1"
                              "a\x91\x01\x91\xcc\xc8\x92\xce\x00\x01\x11\x70\x01\x92\x16\x05"),
                     1);
     CU_ASSERT_EQUAL(m.op, OP_CANCEL);
     CU_ASSERT_EQUAL(m.id, 5);
-    CU_ASSERT_EQUAL(READ(&m, "\x91\xcc\x80"), 0);
+    CU_ASSERT_EQUAL(READ(&m, "\x91\xcc\x90"), 0);
     CU_ASSERT_EQUAL(READ(&m, "\x92\x7f\x01"), -EPROTO);
     CU_ASSERT_EQUAL(READ(&m, "\x92\x00\x01"), -EPROTO);
     CU_ASSERT_EQUAL(READ(&m, "\x92\x09\x01"), -EPROTO);
-    CU_ASSERT_EQUAL(READ(&m, "\x92\xcc\x80\xc1"), -EPROTO);
+    CU_ASSERT_EQUAL(READ(&m, "\x92\xcc\x90\xc1"), -EPROTO);
     CU_ASSERT_EQUAL(READ(&m, "\x90"), -EPROTO);
     CU_ASSERT_EQUAL(READ(&m, "\xa1x"), -EPROTO);
     CU_ASSERT_EQUAL(READ(&m, "\x91\xff"), -EPROTO);
@@ -374,9 +375,9 @@ static void ops_from_128_up_are_skipped_and_others_refused(void) {
 static void a_message_with_too_few_fields_is_refused(void) {
     for (size_t i = 0; i < N_OPS; i++) {
         char fields[256];
-        uint8_t bytes[2] = {0x91, ops[i]};
+        uint8_t bytes[3] = {0x91, 0xcc, ops[i]}; /* 0xcc: a number of eight bits */
         bool all_optional;
-        Reader reader = reader_of(bytes, 2);
+        Reader reader = reader_of(bytes, 3);
         Message m = {0};
 
         op_fields(ops[i], fields, sizeof(fields));
