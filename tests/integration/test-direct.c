@@ -2,11 +2,13 @@
 
 /* Calls that go straight to a server. A call that succeeds while no broker runs has gone there. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "rpc/keys/key.h"
 #include "support/broker.h"
+#include "support/oom.h"
 #include "support/process.h"
 #include "support/raw-peer.h"
 #include "support/suite.h"
@@ -168,6 +170,29 @@ static void what_is_no_endpoint_is_refused(void) {
     CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "http://127.0.0.1:80"));
     ferry_error_clear(&error);
     ferry_close(client);
+    broker_terminate(&broker);
+}
+
+/* Each allocation fails once. The second attempt succeeds. */
+static void a_server_listens_after_it_was_out_of_memory(void) {
+    ferry_serve_options options = {.listen = "tcp://127.0.0.1:*"};
+    unsigned n_failed = 0;
+
+    broker_spawn(&broker);
+    for (unsigned n = 1; n == 1 || oom_happened(); n++) {
+        ferry_client *client = connect_client(&broker);
+        int r;
+
+        oom_plan(n);
+        r = ferry_serve_method(client, "calc.Echo.say", &options, echo, NULL, NULL, NULL);
+        oom_stop();
+        n_failed += r == -ENOMEM;
+        CU_ASSERT_TRUE(r == 0 || oom_happened());
+        CU_ASSERT_EQUAL(
+            ferry_serve_method(client, "calc.Echo.say", &options, echo, NULL, NULL, NULL), 0);
+        ferry_close(client);
+    }
+    CU_ASSERT_TRUE(n_failed > 3);
     broker_terminate(&broker);
 }
 
@@ -619,6 +644,7 @@ int main(int argc, char **argv) {
         TEST(large_bodies_go_both_ways),
         TEST(a_server_that_does_not_listen_is_called_through_the_broker),
         TEST(what_is_no_endpoint_is_refused),
+        TEST(a_server_listens_after_it_was_out_of_memory),
         TEST(an_annotated_service_is_called_directly),
         TEST(a_server_works_on_as_many_calls_as_it_has_slots),
         TEST(a_cancelled_call_cancels_its_request),

@@ -134,14 +134,20 @@ void callers_free(Endpoint *endpoint);
 
 /* ---- endpoint.c ---- */
 
+typedef struct BoundUrl BoundUrl;
+struct BoundUrl {
+    BoundUrl *next;
+    char bound[256]; /* as callers reach it */
+    char asked[];    /* as the program wrote it */
+};
+
 struct Endpoint {
     Core *core;
     Hub *hub;
     Budget budget;
     CurveKeys keys;
     KeyPair *pair;
-    char **urls; /* pairs: as the program wrote it, and as callers reach it */
-    unsigned n_urls;
+    BoundUrl *listeners; /* utlist */
     uint8_t id[WIRE_TOKEN];
     IdMap calls; /* Inbound by its own id */
     uint64_t last_id;

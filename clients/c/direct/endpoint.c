@@ -91,51 +91,56 @@ static int absolute(const char *endpoint, char to[PATH_MAX], ferry_error *reterr
     return 0;
 }
 
-static int remember(Endpoint *endpoint, const char *asked, const char *bound) {
-    unsigned n = endpoint->n_urls;
-    char **texts = realloc(endpoint->urls, (2 * n + 2) * sizeof(*texts));
+static int listener_new(Endpoint *endpoint, const char *asked, ferry_error *reterr) {
+    size_t size = strlen(asked) + 1;
+    BoundUrl *listener = calloc(1, sizeof(*listener) + size);
+    char full[PATH_MAX];
+    int r;
 
-    if (!texts)
-        return -ENOMEM;
-    endpoint->urls = texts;
-    texts[2 * n] = strdup(asked);
-    texts[2 * n + 1] = strdup(bound);
-    endpoint->n_urls++;
-    return texts[2 * n] && texts[2 * n + 1] ? 0 : -ENOMEM;
+    if (!listener)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    memcpy(listener->asked, asked, size);
+    r = absolute(asked, full, reterr);
+    if (r == 0)
+        r = hub_bind(endpoint->hub, full, listener->bound, reterr);
+    if (r < 0)
+        free(listener);
+    else
+        LL_PREPEND(endpoint->listeners, listener);
+    return r;
 }
 
-static const char *find_asked(const Endpoint *endpoint, const char *asked) {
-    for (unsigned i = 0; i < endpoint->n_urls; i++)
-        if (strcmp(endpoint->urls[2 * i], asked) == 0)
-            return endpoint->urls[2 * i + 1];
+static const char *find_bound(const Endpoint *endpoint, const char *asked) {
+    const BoundUrl *listener;
+
+    LL_FOREACH(endpoint->listeners, listener) {
+        if (strcmp(listener->asked, asked) == 0)
+            return listener->bound;
+    }
     return NULL;
 }
 
 int endpoint_listen(Core *core, const char *asked, const char **ret, ferry_error *reterr) {
     const char *problem = endpoint_problem(asked, ENDPOINT_BIND);
     Endpoint *endpoint = core->direct->endpoint;
-    char full[PATH_MAX], bound[256];
     int r;
 
     if (problem || endpoint_after_transport(asked) != asked)
         return error_set(reterr, "ferry.Misuse", "'%s' is no endpoint to listen on: %s", asked,
                          problem ? problem : "it is tcp://HOST:PORT or ipc://PATH");
-    if (endpoint && (*ret = find_asked(endpoint, asked)))
+    if (endpoint && (*ret = find_bound(endpoint, asked)))
         return 0;
-    r = absolute(asked, full, reterr);
-    if (r == 0 && !endpoint)
-        r = endpoint_new(core, &core->direct->endpoint, reterr);
-    if (r < 0)
-        return r;
-    endpoint = core->direct->endpoint;
+    if (!endpoint) {
+        r = endpoint_new(core, &endpoint, reterr);
+        if (r < 0)
+            return r;
+        core->direct->endpoint = endpoint;
+    }
     direct_set_hot(core->direct);
-    r = hub_bind(endpoint->hub, full, bound, reterr);
+    r = listener_new(endpoint, asked, reterr);
     if (r < 0)
         return r;
-    r = remember(endpoint, asked, bound);
-    if (r < 0)
-        return error_set_code(reterr, r, NULL);
-    *ret = find_asked(endpoint, asked);
+    *ret = endpoint->listeners->bound;
     return 0;
 }
 
@@ -164,6 +169,8 @@ static void say_goodbye(Endpoint *endpoint) {
 }
 
 Endpoint *endpoint_free(Endpoint *endpoint) {
+    BoundUrl *listener, *next;
+
     if (!endpoint)
         return NULL;
     endpoint->busy++;
@@ -171,9 +178,9 @@ Endpoint *endpoint_free(Endpoint *endpoint) {
         say_goodbye(endpoint);
     callers_free(endpoint);
     hub_free(endpoint->hub);
-    for (unsigned i = 0; i < 2 * endpoint->n_urls; i++)
-        free(endpoint->urls[i]);
-    free(endpoint->urls);
+    LL_FOREACH_SAFE(endpoint->listeners, listener, next) {
+        free(listener);
+    }
     id_map_deinit(&endpoint->calls);
     key_pair_free(endpoint->pair);
     free(endpoint);
