@@ -65,11 +65,8 @@ static void data_of_another_id_is_refused(void) {
 }
 
 static void an_emptied_redis_is_refused_if_the_url_has_an_id(void) {
-    char id[80];
-
     store_two();
-    snprintf(id, sizeof(id), "%s", ask("HSTRLEN @ id"));
-    CU_ASSERT_STRING_EQUAL(id, ":32");
+    CU_ASSERT_STRING_EQUAL(ask("HSTRLEN @ id"), ":32");
     ask("DEL @ @:jobs @:pushes @:notes");
     strcpy(url_more, "&id=00000000000000000000000000000000");
     refuses("it was emptied, or is another Redis");
