@@ -8,6 +8,10 @@
 
 #include "base/cleanup.h"
 
+/* Macros for clang-tidy: see error.h. */
+#undef error_set
+#undef error_set_code
+
 /* One row for each type; docs/errors.md has the same table for people. If several types share an
  * errno, the errno maps to the first of them. */
 static const ErrorType types[] = {

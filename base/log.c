@@ -133,7 +133,7 @@ static void json_add_values(JsonLine *line, const char *values) {
         bool is_quoted = values[key + 1] == '\'';
 
         /* If a value does not fit, it is left out together with its key. */
-        if (line->len + key + 2 * len + 2 * JSON_END > sizeof(line->text))
+        if (line->len + key + 2 * (len + JSON_END) > sizeof(line->text))
             return;
         json_add(line, ",", 1);
         json_add_string(line, values, key);

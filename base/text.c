@@ -142,7 +142,7 @@ bool text_is_safe(const void *text, size_t len) {
 static size_t copy_safe(char *to, size_t size, const uint8_t *p, size_t left, size_t *ret_len) {
     size_t taken = 0, len = 0;
 
-    while (taken < left && len + 4 * 4 < size) {
+    while (taken < left && len + (size_t)4 * 4 < size) {
         const uint8_t *at = p + taken;
         size_t n = *at == '\t' || *at == '\n' ? 0 : control_len(at, left - taken);
 

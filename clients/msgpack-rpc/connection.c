@@ -29,7 +29,7 @@ static bool count_held(RpcConnection *connection) {
 
 /* A buffer that has grown is freed when it is empty. */
 static void reset(Buffer *buffer) {
-    if (buffer->cap > READ_BYTES * 2)
+    if (buffer->cap > (size_t)2 * READ_BYTES)
         buffer_deinit(buffer);
     else
         buffer_reset(buffer);

@@ -68,7 +68,7 @@ static int end_change(WriterPart *part, size_t before, uint64_t ticket) {
 
 static void batch_free_or_keep(RedisQueues *redis, WriterBatch *batch) {
     for (int kind = 0; kind < N_PARTS; kind++) {
-        if (batch->parts[kind].changes.cap > 2 * REDIS_BATCH_BYTES)
+        if (batch->parts[kind].changes.cap > (size_t)2 * REDIS_BATCH_BYTES)
             buffer_deinit(&batch->parts[kind].changes);
         buffer_reset(&batch->parts[kind].changes);
         batch->parts[kind].n = 0;

@@ -45,7 +45,7 @@ static const char *shown_word(const Reply *reply, size_t i, char to[TEXT_ESCAPED
 static uint64_t number_of(Span text) {
     char digits[24];
 
-    if (text.len >= sizeof(digits))
+    if (!text.data || text.len >= sizeof(digits))
         return 0;
     memcpy(digits, text.data, text.len);
     digits[text.len] = '\0';
@@ -63,7 +63,7 @@ static int wait_for(RedisQueues *redis, const char *what) {
         log_warning("the queues in Redis cannot be read yet, waiting: key=%s reason='%s'",
                     redis->link.key, what);
     }
-    nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000L}, NULL);
     return STORE_HAS_MORE;
 }
 
@@ -277,16 +277,16 @@ static int take_fact(RedisQueues *redis, const Reply *reply, size_t i) {
 /* The keys that are read after the lease, besides the jobs. */
 static const struct {
     const char *verb, *suffix;
-    bool in_slices;  /* ZRANGE */
-    bool has_scores; /* of which each value is followed by its score */
-    size_t size;     /* elements of the reply for one value */
+    size_t size; /* elements of the reply for one value */
     int (*take)(RedisQueues *redis, const Reply *reply, size_t i);
     RestoreStep next;
+    bool in_slices;  /* ZRANGE */
+    bool has_scores; /* of which each value is followed by its score */
 } lists[] = {
-    [RESTORE_PAUSED] = {"SMEMBERS", ":paused", false, false, 1, take_paused, RESTORE_JOBS},
-    [RESTORE_KEYS] = {"ZRANGE", ":keys", true, true, 2, take_key, RESTORE_PUSHES},
-    [RESTORE_PUSHES] = {"ZRANGE", ":pushes", true, false, 1, take_push, RESTORE_FACTS},
-    [RESTORE_FACTS] = {"HGETALL", ":facts", false, false, 2, take_fact, RESTORE_DONE},
+    [RESTORE_PAUSED] = {"SMEMBERS", ":paused", 1, take_paused, RESTORE_JOBS, false, false},
+    [RESTORE_KEYS] = {"ZRANGE", ":keys", 2, take_key, RESTORE_PUSHES, true, true},
+    [RESTORE_PUSHES] = {"ZRANGE", ":pushes", 1, take_push, RESTORE_FACTS, true, false},
+    [RESTORE_FACTS] = {"HGETALL", ":facts", 2, take_fact, RESTORE_DONE, false, false},
 };
 
 static int restore_list(RedisQueues *redis, size_t max, ferry_error *reterr) {

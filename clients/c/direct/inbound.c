@@ -36,8 +36,10 @@ static void leave_waiting(Inbound *inbound) {
 
     if (inbound->is_begun)
         return;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that utlist set */
     DL_DELETE(caller->waiting, inbound);
     if (!caller->waiting)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that utlist set */
         DL_DELETE2(caller->endpoint->crowd, caller, crowd_prev, crowd_next);
 }
 

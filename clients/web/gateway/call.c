@@ -15,7 +15,6 @@ typedef struct JsonCall {
     Web *web;
     CallOptions options;
     CallFn fn;
-    CallStreamFn stream_fn;
     void *ctx;
     json_t *args;
     const ferry_description *description; /* kept while the call runs */
@@ -169,7 +168,7 @@ static void send_call(JsonCall *call, ferry_bytes args) {
 
     if (call->web->is_away) {
         r = error_set(&error, "ferry.NotConnected", "%s", call->web->problem);
-    } else if (flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT) && call->options.no_streams) {
+    } else if (flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT) && !call->options.stream_fn) {
         r = error_set(&error, "ferry.Unsupported",
                       "'%s' has a stream, which cannot be called through this interface",
                       call->name);
@@ -177,7 +176,7 @@ static void send_call(JsonCall *call, ferry_bytes args) {
         r = error_set(&error, "ferry.InvalidArgument",
                       "'%s' takes no items: the body has one line, with the arguments", call->name);
     } else if (flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT)) {
-        call->stream_fn(call->description, call->method, call->name, args, call->ctx);
+        call->options.stream_fn(call->description, call->method, call->name, args, call->ctx);
         finish(call, 0, NULL, NULL);
         return;
     } else if (flags & FERRY_ONEWAY) {
@@ -256,7 +255,7 @@ static void on_description(const ferry_description *description, const ferry_err
 }
 
 void call_start(Web *web, const char *service, const char *method, json_t *args,
-                const CallOptions *options, CallFn fn, CallStreamFn stream_fn, void *ctx) {
+                const CallOptions *options, CallFn fn, void *ctx) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     JsonCall *call = calloc(1, sizeof(*call));
     int len;
@@ -270,7 +269,6 @@ void call_start(Web *web, const char *service, const char *method, json_t *args,
     *call = (JsonCall){.web = web,
                        .options = *options,
                        .fn = fn,
-                       .stream_fn = stream_fn,
                        .ctx = ctx,
                        .args = args,
                        .service_len = strlen(service)};

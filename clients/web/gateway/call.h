@@ -8,12 +8,17 @@
 
 #include "clients/web/core/core.h"
 
+/* Called instead of CallFn for a method that takes or yields items: answers with the stream. args
+ * are lent. */
+typedef void (*CallStreamFn)(const ferry_description *description, const ferry_method *method,
+                             const char *name, ferry_bytes args, void *ctx);
+
 typedef struct CallOptions {
-    uint32_t timeout_ms; /* 0: the method's own, else 30 s */
-    bool is_idempotent;  /* the call may run twice */
-    bool text_integers;  /* integers beyond 2^53 in the result become texts */
-    bool no_streams;     /* a method with a stream is refused */
-    bool has_items;      /* the request has items: a method that takes no stream is refused */
+    uint32_t timeout_ms;    /* 0: the method's own, else 30 s */
+    bool is_idempotent;     /* the call may run twice */
+    bool text_integers;     /* integers beyond 2^53 in the result become texts */
+    bool has_items;         /* the request has items: a method that takes no stream is refused */
+    CallStreamFn stream_fn; /* NULL: a method with a stream is refused */
     size_t n_headers;
     ferry_header headers[4]; /* names are static texts; values are copied */
 } CallOptions;
@@ -24,15 +29,10 @@ typedef struct CallOptions {
  */
 typedef void (*CallFn)(unsigned status, json_t *json, const ferry_error *error, void *ctx);
 
-/* Called instead of CallFn for a method that takes or yields items: answers with the stream. args
- * are lent. */
-typedef void (*CallStreamFn)(const ferry_description *description, const ferry_method *method,
-                             const char *name, ferry_bytes args, void *ctx);
-
 /* Calls a method; takes args, an object or a list. fn is called once, at once or in a later turn.
  */
 void call_start(Web *web, const char *service, const char *method, json_t *args,
-                const CallOptions *options, CallFn fn, CallStreamFn stream_fn, void *ctx);
+                const CallOptions *options, CallFn fn, void *ctx);
 
 /* A value of the type (NULL: not described) as JSON; NULL, with the error. */
 json_t *call_value(const ferry_type *type, ferry_bytes bytes, bool text_integers,

@@ -217,7 +217,8 @@ void gateway_call(HttpRequest *request) {
     const char *integers = http_header(request, "Ferry-Integers");
     ferry_bytes body = http_body(request), lines = {NULL, 0, NULL};
     bool has_lines = false;
-    CallOptions options = {.text_integers = integers && strcmp(integers, "string") == 0};
+    CallOptions options = {.text_integers = integers && strcmp(integers, "string") == 0,
+                           .stream_fn = on_stream};
     json_t *args = NULL;
     HttpCall *call;
 
@@ -247,5 +248,5 @@ void gateway_call(HttpRequest *request) {
     }
     *call = (HttpCall){request, lines, options.timeout_ms, has_lines, options.text_integers};
     call_start(http_ctx(request), http_part(request, 2), http_part(request, 3), args, &options,
-               on_end, on_stream, call);
+               on_end, call);
 }

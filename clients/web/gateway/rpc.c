@@ -129,8 +129,7 @@ static void start_one(RpcBatch *batch, const json_t *request) {
     batch->n_left++;
     call_start(http_ctx(batch->request), service, dot + 1,
                params ? json_incref(params) : json_array(),
-               &(CallOptions){.no_streams = true, .text_integers = batch->text_integers}, on_end,
-               NULL, call);
+               &(CallOptions){.text_integers = batch->text_integers}, on_end, call);
 }
 
 static void start(HttpRequest *request, json_t *body) {

@@ -166,7 +166,7 @@ static void on_message(const ferry_message *message, void *ctx) {
     WebSubscription *sub = ctx;
     size_t len = message->body.len;
     json_t *json = json_pack("{s:s, s:I, s:I}", "topic", message->topic, "seq",
-                             (json_int_t)(sub->last_seq + 1), "bytes", (json_int_t)len);
+                             (json_int_t)sub->last_seq + 1, "bytes", (json_int_t)len);
     char *text;
 
     if (len > sub->max_body)

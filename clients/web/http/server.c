@@ -68,6 +68,7 @@ static enum MHD_Result queue_answer(HttpRequest *request) {
 
 /* libmicrohttpd calls it with the headers, then with each piece of the body, then without data; and
  * once more after a suspended connection was resumed. */
+/* NOLINTNEXTLINE(readability-function-size): the parameters are libmicrohttpd's */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *len, void **request_of) {
@@ -84,7 +85,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     if (*len > 0) {
         http_request_take(request, data, *len);
         *len = 0;
-        return request->is_too_large && request->body.len > 2 * HTTP_BODY_MAX ? MHD_NO : MHD_YES;
+        return request->is_too_large && request->body.len > (size_t)2 * HTTP_BODY_MAX ? MHD_NO
+                                                                                      : MHD_YES;
     }
     if (!request->is_handled)
         http_request_end(request);

@@ -82,8 +82,8 @@ HttpStream *http_stream_open(HttpRequest *request, HttpStreamEndFn on_end, void 
         return NULL;
     }
     stream = calloc(1, sizeof(*stream));
-    response = stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, give, stream,
-                                                          on_gone)
+    response = stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, (size_t)16 * 1024, give,
+                                                          stream, on_gone)
                       : NULL;
     if (!response) {
         free(stream);
