@@ -143,7 +143,7 @@ static void queues_report_dead_letters_and_their_limit(void) {
     Peer *watcher = begin("ferry.events.queue.*"), *peer;
     broker_events_dead_letter *dead;
     broker_events_queue_full *full;
-    uint64_t job;
+    uint64_t job = 0;
 
     broker.limits.max_queue_jobs = 1;
     peer = connect_as('p');
