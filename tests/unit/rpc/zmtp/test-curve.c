@@ -532,6 +532,7 @@ static void *zmq_end(void *context, int type, const KeyPair *own, const uint8_t 
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger));
     zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait, sizeof(wait));
     zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &beat, sizeof(beat));
+    zmq_setsockopt(socket, ZMQ_HEARTBEAT_TIMEOUT, &wait, sizeof(wait));
     zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, own->secret_key, KEY_SIZE);
     if (is_server) {
         zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &is_server, sizeof(is_server));
