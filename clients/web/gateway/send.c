@@ -92,7 +92,7 @@ static int begin(HttpRequest *request, Buffer *packed, ferry_bytes *body, HttpSe
     *ret = r == 0 ? calloc(1, sizeof(**ret)) : NULL;
     if (r == 0 && !*ret)
         r = error_set_code(&error, -ENOMEM, NULL);
-    if (r < 0) {
+    if (!*ret) {
         problem_reply(request, &error);
         return r;
     }
