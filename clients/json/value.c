@@ -547,7 +547,7 @@ int value_from_json(const json_t *json, Buffer *to, ferry_error *reterr) {
 
 int value_parse(const char *text, size_t len, const char *what, json_t **ret, ferry_error *reterr) {
     char shown[TEXT_ESCAPED_MAX];
-    json_error_t problem;
+    json_error_t problem = {0};
     json_t *json =
         json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
 
@@ -555,7 +555,8 @@ int value_parse(const char *text, size_t len, const char *what, json_t **ret, fe
         *ret = json;
         return 0;
     }
-    if (json_error_code(&problem) == json_error_out_of_memory)
+    /* Without memory for its first buffer jansson gives no reason at all. */
+    if (json_error_code(&problem) == json_error_out_of_memory || !*problem.text)
         return error_set_code(reterr, -ENOMEM, NULL);
     return error_set(reterr, "ferry.InvalidArgument", "%s '%s' is not JSON: column %d: %s", what,
                      text_escape(shown, text, len > 60 ? 60 : len), problem.column, problem.text);
