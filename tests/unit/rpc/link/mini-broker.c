@@ -77,6 +77,7 @@ static void take(MiniBroker *broker, Peer *peer, Message *message) {
         peer_touch(peer);
         break;
     case OP_PART:
+        broker->n_landed += message->body.len == 0;
         inbox_part(&peer->in, message);
         break;
     case OP_BYE:

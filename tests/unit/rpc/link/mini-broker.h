@@ -14,6 +14,7 @@ typedef struct MiniBroker {
     char endpoint[256];
     uint64_t welcome_bytes; /* credit that WELCOME grants; 0: WIRE_CREDIT */
     unsigned n_hello, n_calls, n_gone, n_batches;
+    unsigned n_landed;  /* PARTs whose bodies were read straight into their transfer */
     unsigned n_not_yet; /* on_gone returns false so many times */
     bool mute;          /* accepts all messages and answers none of them */
     Peer *last;         /* the peer with the last HELLO; NULL after it is gone */

@@ -187,6 +187,21 @@ static void flushing_alone_sends_messages_after_a_full_socket(void) {
     end();
 }
 
+/* Deferred batches of the peer may have earlier PARTs of the same body. */
+static void a_body_waits_behind_the_deferred_batches_of_its_peer(void) {
+    for (int has_more = 0; has_more < 2; has_more++) {
+        begin(TCP);
+        broker.last->has_more = has_more;
+        CU_ASSERT_EQUAL(mini_call(&client, 5, 700 * 1000), 0);
+        CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 60000, client.n_messages == 1));
+        CU_ASSERT_EQUAL(client.last_len, 700 * 1000);
+        CU_ASSERT_EQUAL(client.n_wrong, 0);
+        CU_ASSERT_EQUAL(broker.n_landed > 0, !has_more);
+        broker.last->has_more = false;
+        end();
+    }
+}
+
 /* ---- strangers ---- */
 
 static int raw_connection(void) {
@@ -394,6 +409,7 @@ int main(int argc, char **argv) {
         TEST(messages_wait_for_credit),
         TEST(the_outbox_of_a_link_is_bounded),
         TEST(flushing_alone_sends_messages_after_a_full_socket),
+        TEST(a_body_waits_behind_the_deferred_batches_of_its_peer),
         TEST(peers_that_do_not_speak_zmtp_are_cut_without_effect_on_others),
         TEST(frames_that_no_client_sends_are_cut),
         TEST(a_routing_id_that_a_peer_chose_is_ignored),
