@@ -2,7 +2,7 @@
 #pragma once
 
 /* The records of a job, for each store that writes them. Their times are of the wall clock, which
- * goes on while the broker is off; the router's are of the monotonic clock. */
+ * runs while the broker is off; the router uses the monotonic clock. */
 
 #include "broker/stores/record.h"
 #include "broker/stores/store.h"

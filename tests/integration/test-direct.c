@@ -528,7 +528,7 @@ static void strangers_are_refused(void) {
     raw_close(fd);
     hello.hello.client.len = 8;
     expect_fault(raw_caller(port, &hello), "ferry.Protocol");
-    /* The server goes on. */
+    /* The server still answers. */
     client = connect_direct("alice");
     calls_until_direct(client);
     broker_kill(&broker);

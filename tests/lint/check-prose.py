@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Check that comments and documents are free of sentence forms that need a second reading: "What is ..."
-or "Who ..." as the subject of a sentence or of a heading, ", who ...s it", "its like", "is none". The subject of
-a sentence is a thing with a name.
+or "Who ..." as the subject of a sentence or of a heading, ", who ...s it", "its like", "is none", "those that",
+"it is no name", "whatever comes", "however many", "goes on", "all but", "and the like", a comment that asks
+("Is it ...?") or refers to its neighbour ("The same for ..."). The subject of a sentence is a thing with a name.
 
     check-prose.py ROOT
 """
@@ -16,7 +17,13 @@ SUFFIXES = {".c", ".h", ".md", ".scd", ".thrift"}
 RIDDLE = re.compile(
     r"(^\s*(/?\*+|//|#|>|-)?\s*|[.;:] )(What|Who|Whoever|Whatever) [a-z](?![^.?!]*\?)"
     r"|, (who|what) [a-z]+s? [a-z]+|---- (what|who) "
-    r"|\b(its like|of its own accord|is none\b|are none\b|such as it)")
+    r"|\b(its like|of its own accord|is none\b|are none\b|such as it)"
+    r"|\b[Tt]hose (that|who|which|whose)\b"
+    r"|\b(it|that|this|which|key|job|message|name|number|text|value) (is|are|was) no (?!longer|more|other|way|need)[a-z]+"
+    r"|\b([Ww]hatever (comes|happens|it|its|the|they)|however (long|many|much|often))\b"
+    r"|\b(goes|went) on\b(?! the\b)|\b(all but|but for|(and|or) the like)\b"
+    r"|(/\*+|//) (The same|Likewise)(,| (as|at|for|from|in|of|on|to|with|without)\b)"
+    r"|/\*+ (Are|Can|Did|Do|Does|Has|Have|Is|May|Should|Was|Were) [^*]*\?")
 
 
 def riddles(path):

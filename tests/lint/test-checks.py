@@ -173,7 +173,10 @@ for file, line in [
 
 for line in ("/* What is set aside has a body. */", "// Who calls it frees the block.", " * Whatever waits has come before.",
              "/* The worker, who takes it, frees it. */", "/* A message and its like. */", "/* A longer key is none. */",
-             "/* ---- what is stored ---- */"):
+             "/* ---- what is stored ---- */", "/* Forgets those that are gone. */", "/* NULL: the text is no name. */",
+             "/* It ends in time, whatever happens. */", "/* One look, however many there are. */", "/* The call goes on. */",
+             "/* All settings, but for the name. */", "/* Sums and the like. */", "/* The same for a queue. */",
+             "/* Has it a wildcard? */"):
     refuse("prose", "base/a.c:2: ", {"base/a.c": f"{SPDX}{line}\n"})
 refuse("prose", "docs/a.md:1: ", {"docs/a.md": "What is deferred has a body.\n"})
 accept("prose", {"base/a.c": SPDX + "/* Deferred messages of a kind without a body have no body. */\n",

@@ -79,7 +79,7 @@ static void batch_free_or_keep(RedisQueues *redis, WriterBatch *batch) {
         redis->spare = batch;
 }
 
-/* May the store take one more push? */
+/* Checks that the store has room for one more push. */
 static int admit(const RedisQueues *redis) {
     if (redis->store.broken)
         return -EIO;

@@ -235,7 +235,7 @@ static bool has_input(const Core *core) {
     return link_has_input(core->link);
 }
 
-/* The latest time for the next process(), but for the broker's link. */
+/* The latest time for the next process() of all parts except the broker's link. */
 static uint64_t parts_next_ms(const Core *core) {
     uint64_t next_ms = UINT64_MAX;
 

@@ -5,7 +5,7 @@
  * Direct calls, without the broker between caller and server. A caller learns from the broker where
  * servers listen and holds a connection to them (routes.c). A server takes these connections
  * (endpoint.c), knows each caller by a ticket that the broker gave to both, and handles its calls
- * as it handles those that come through the broker.
+ * like calls that come through the broker.
  *
  * The records and functions that these files share. A file calls only files above it in this list:
  *
@@ -192,7 +192,7 @@ struct WatchedService {
     UT_hash_handle hh;
     Direct *direct;
     ServerRoute *routes;
-    ServerRoute **up; /* those that take calls: n_up of them */
+    ServerRoute **up; /* routes that take calls: n_up of them */
     unsigned n_up, n_routes, up_cap;
     size_t name_len;
     char name[];

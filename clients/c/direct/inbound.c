@@ -195,7 +195,7 @@ void inbound_call(Caller *caller, const Message *message, const void *block) {
 
 /* ---- the handler ---- */
 
-/* Its items so far stand before those that come while the handler runs. */
+/* Items that arrived before the handler stand before items that arrive while it runs. */
 static void defer_items(Core *core, Inbound *inbound) {
     for (const Record *record = inbound->items; record; record = record->next) {
         const void *block;

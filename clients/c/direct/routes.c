@@ -64,7 +64,7 @@ static void on_message(const Message *message, const void *block, void *ctx) {
     ServerRoute *route = ctx;
 
     if (message->op == OP_UNSERVE) {
-        /* The server takes no more calls: those that were sent before this answer are the last. */
+        /* The server takes no more calls: calls sent before this answer are the last ones. */
         leave(route);
         link_put(route->route.link, LANE_CALLS, &(Message){.op = OP_OK, .id = message->id}, NULL);
         return;
@@ -341,7 +341,7 @@ static int process(ServerRoute *route, uint64_t now_ms) {
     return link_process(route->route.link, TURN_MESSAGES, now_ms);
 }
 
-/* Only the routes whose descriptors have something to read, and those whose time has come. */
+/* Processes only routes whose descriptors can be read or whose timers are due. */
 static int process_some(Direct *direct, uint64_t now_ms) {
     struct epoll_event events[EVENTS_MAX];
     int n_events = epoll_wait(direct->epoll_fd, events, EVENTS_MAX, 0), n = 0;

@@ -135,8 +135,8 @@ const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]);
  * gone. */
 void hub_flush(Hub *hub);
 
-/* An epoll descriptor that is readable when hub_wait() would not sleep, but for the input that
- * hub_has_input() tells of. */
+/* An epoll descriptor that is readable when hub_wait() would not sleep. Input that hub_has_input()
+ * reports does not make it readable. */
 int hub_fd(const Hub *hub);
 bool hub_has_input(const Hub *hub);
 
