@@ -26,9 +26,9 @@ finish() {
 }
 trap finish EXIT
 
-until_true() { # COMMAND...: at most 10 s
+until_true() { # COMMAND...: two minutes, which only a hang exceeds
     local _
-    for _ in $(seq 200); do
+    for _ in $(seq 2400); do
         "$@" >"$work/until" 2>&1 && return
         sleep 0.05
     done

@@ -9,7 +9,7 @@ scratch=$(mktemp -d)
 pids=()
 trap 'for pid in "${pids[@]}"; do kill "$pid"; wait "$pid" || true; done; rm -rf "$scratch"' EXIT
 export FERRY_URL=ipc://$scratch/ferry
-until_true() { for _ in $(seq 200); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; echo "not in time: $*"; return 1; }
+until_true() { for _ in $(seq 2400); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; echo "not in time: $*"; return 1; }
 
 "$ferry" broker --bind "$FERRY_URL" --log-level warning &
 pids=($!)

@@ -8,7 +8,7 @@ pids=()
 trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done; rm -rf "$scratch"' EXIT
 export FERRY_URL=ipc://$scratch/ferry
 start() { "$@" >>"$scratch/log" 2>&1 & pids=($! "${pids[@]}"); }
-until_true() { for _ in $(seq 200); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; cat "$scratch/log"; echo "not in time: $*"; return 1; }
+until_true() { for _ in $(seq 2400); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; cat "$scratch/log"; echo "not in time: $*"; return 1; }
 
 start "$ferry" broker --bind "$FERRY_URL" --log-level warning
 until_true "$ferry" ping
@@ -19,14 +19,15 @@ until_true grep -q "first is ready" "$scratch/log"
 # The hazard: what nobody subscribes to is gone, and nobody says so.
 "$ferry" pub pi.nobody lost
 
-# A second worker comes while it runs. The first one is stopped meanwhile: it could do all of the work.
+# A second worker comes while it runs. The first one is stopped until the second has counted: it could do all
+# of the work.
 first=${pids[0]}
 "$examples/pi-client" "${PI_MILLIONS:-100}" 1 >"$scratch/out" &
 client=$!
 until_true grep -q '%' "$scratch/out"
 kill -STOP "$first"
 start "$examples/pi-worker" second
-until_true grep -q "second is ready" "$scratch/log"
+until_true grep -q '(2 workers)' "$scratch/out"
 kill -CONT "$first"
 wait "$client"
 cat "$scratch/out"

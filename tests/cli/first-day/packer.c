@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
 
     if (argc != 2)
         return 2;
-    if (ferry_open(NULL, NULL, &client, &error) == 0) {
+    if (ferry_open(NULL, &(ferry_options){.wait_for_broker = true}, &client, &error) == 0) {
         running = client;
         signal(SIGTERM, on_term);
         if (ferry_work(client, "pack", NULL, pack, argv[1], NULL, &error) == 0)

@@ -80,7 +80,7 @@ int main(int argc, char **argv) {
     if (argc != 3)
         return 2;
     if (ferry_cache_open(argv[2], NULL, &cache, &error) == 0 &&
-        ferry_open(NULL, NULL, &client, &error) == 0) {
+        ferry_open(NULL, &(ferry_options){.wait_for_broker = true}, &client, &error) == 0) {
         shop = (Shop){client, cache, argv[1]};
         running = client;
         signal(SIGTERM, on_term);
