@@ -194,6 +194,13 @@ const char *text_escape_url(char *to, const char *url) {
     return text_escape(to, hidden, strlen(hidden));
 }
 
+void text_hide_login(char *url) {
+    char *rest = strstr(url, "://");
+
+    if (rest && (strchr(rest, '@') || strstr(rest, "login=")))
+        memset(rest + 3, '*', strlen(rest + 3));
+}
+
 int text_parse_count(const char *text, uint64_t *ret) {
     uint64_t value = 0;
     bool is_large = false;

@@ -34,6 +34,10 @@ bool text_is_safe(const void *text, size_t len);
  * to, which must have TEXT_ESCAPED_MAX bytes. */
 const char *text_escape_url(char *to, const char *url);
 
+/* Overwrites a URL with a login, which was read from the arguments or the environment: ps and core
+ * dumps show both. */
+void text_hide_login(char *url);
+
 bool text_is_utf8(const void *text, size_t len);
 
 /* Reads a number that consists of digits only, without a sign or spaces. *ret is set on success.

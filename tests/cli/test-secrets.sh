@@ -86,6 +86,11 @@ if command -v redis-server >/dev/null; then
         until_true grep -q first values
         look "$started_pid" watched-key 'correct!horse-battery' 'correct%21horse-battery' 'horse-battery'
     done
+    start broker --bind "ipc://$work/kept" --store "$cache" >kept.log 2>&1
+    until_true ferry --url "ipc://$work/kept" push kept-queue body
+    look "$started_pid" kept-queue 'correct!horse-battery' 'correct%21horse-battery' 'horse-battery'
+    printf '%s\n' 'horse-battery' >secrets
+    equal '' "$(found_in secrets kept.log)" 'secrets in the log of a broker with --store'
 else
     echo 'there is no redis-server: its password is not looked for'
 fi

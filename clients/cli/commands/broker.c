@@ -3,6 +3,7 @@
  * broker. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #ifdef FERRY_WITH_WEB
 #include <pthread.h>
@@ -11,6 +12,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/secret.h"
+#include "base/text.h"
 #include "broker/main.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/terminal/out.h"
@@ -102,11 +105,11 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
 #ifdef FERRY_WITH_WEB
     WebThread web = {.cli = cli};
 #endif
+    char *store = NULL; /* its URL may contain a password */
     BrokerOptions broker = {.binds = v->binds.v,
                             .n_binds = v->binds.n,
                             .usual_bind = cli->url ? cli->url : getenv("FERRY_URL"),
                             .data = v->data,
-                            .store = v->store,
                             .config = v->config,
                             .log_level = v->log_level ? v->log_level
                                          : cli->quiet ? "warning"
@@ -121,6 +124,13 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
     if (cli->header_texts.n > 0)
         return cli_usage(
             cli, "--header is for commands that send messages: a broker sends none of its own");
+    if (v->store) {
+        store = secret_alloc(strlen(v->store) + 1);
+        if (!store)
+            return cli_fail(cli, EXIT_OTHER, "out of memory");
+        broker.store = strcpy(store, v->store);
+        text_hide_login((char *)(uintptr_t)v->store);
+    }
 #ifdef FERRY_WITH_WEB
     broker.start_web = start_web;
     broker.web_ctx = &web;
@@ -129,6 +139,7 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
 #ifdef FERRY_WITH_WEB
     stop_web(&web);
 #endif
+    secret_free(store);
     return status;
 }
 

@@ -407,15 +407,6 @@ static const struct Verb *find_verb(Cli *cli, const char *name, int n) {
     return NULL;
 }
 
-/* Overwrites the login in the URL after it was read: ps and core dumps show the arguments and the
- * environment. */
-static void hide_login(char *url) {
-    char *rest = strstr(url, "://");
-
-    if (rest && (strchr(rest, '@') || strstr(rest, "login=")))
-        memset(rest + 3, '*', strlen(rest + 3));
-}
-
 static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(ferry_cache_close) ferry_cache *cache = NULL;
@@ -440,7 +431,7 @@ static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     how.timeout_ms = v->timeout_ms ? (uint32_t)v->timeout_ms : 5000;
     r = ferry_cache_open(url ? url : DEFAULT_URL, &how, &cache, &error);
     if (url)
-        hide_login(url);
+        text_hide_login(url);
     if (r < 0)
         return cli_error(cli, &error);
     run.cache = cache;
