@@ -427,6 +427,7 @@ static void idempotent_calls_go_on_at_another_server(void) {
         ferry_error_print(&error, stderr);
     ferry_error_clear(&error);
     process_end(&processes[1], SIGKILL, PATIENCE_MS);
+    ferry_close(idempotent);
     ferry_close(client);
     broker_terminate(&broker);
 }

@@ -24,7 +24,7 @@ int raw_connect_from(const char *source, uint16_t port);
 
 /* Exchanges ZMTP's greetings and READY, as a DEALER with this routing id (len 0: no id). */
 bool raw_greet(int fd, const void *routing_id, size_t len);
-/* The same at the other end, as a ROUTER: fd comes from accept(). */
+/* Greets from the other end, as a ROUTER: fd comes from accept(). */
 bool raw_greet_back(int fd);
 
 /* Connects, greets, sends HELLO and reads WELCOME, for a session that grants only `credit`

@@ -27,7 +27,7 @@ typedef int (*FanMakeFn)(ferry_client *member, const void *args, ferry_registrat
                          ferry_error *reterr);
 
 /* Calls make() for each member and waits until the brokers have answered: each that can be reached,
- * and at least one. Those that cannot be reached get the registration when they come. An error of
+ * and at least one. Brokers that cannot be reached get the registration when they come. An error of
  * one broker undoes the registration at all of them. */
 int fan_out(ferry_client *client, FanMakeFn make, const void *args, ferry_registration **ret,
             ferry_error *reterr);

@@ -262,7 +262,7 @@ void core_watch_forks(Core *core);
 /* True: this process is a child of the process that opened the client. */
 bool core_is_of_parent(const Core *core);
 /* True: the call or publish with this id was sent in the session with a broker that drains. This
- * session goes on until all such calls are answered; new calls are for another broker. */
+ * session lasts until all these calls are answered; new calls are for another broker. */
 static inline bool core_is_left(const Core *core, uint64_t id) {
     return id < core->left_below;
 }

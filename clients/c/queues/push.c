@@ -305,7 +305,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
 
 /* ---- each new session: send unconfirmed pushes again ---- */
 
-/* True: a session that still goes on has it. */
+/* True: a session that is still open has it. */
 static bool is_under_way(const Core *core, const Push *push) {
     return push->session > 0 &&
            (push->session == core->session || push->session == core->left_session);

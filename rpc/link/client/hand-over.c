@@ -46,7 +46,7 @@ void link_hand_over(Link *link) {
     Link *old = malloc(sizeof(*old));
 
     link->leaves = false;
-    /* Without memory the session goes on until the broker ends it. */
+    /* Without memory the session lasts until the broker ends it. */
     if (!old)
         return;
     /* Two brokers drain at once: the calls of the first one are given up. */
