@@ -213,6 +213,7 @@ static void only_the_first_answer_waits_for_a_turn(void) {
     ferry_process(client, NULL);
     CU_ASSERT_EQUAL(n_answers, 1);
     CU_ASSERT_EQUAL(n_of_items, 0);
+    ferry_close(handle);
     end(&rogue, client);
 }
 

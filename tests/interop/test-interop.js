@@ -4,7 +4,8 @@
 "use strict";
 const assert = require("assert/strict");
 const { spawn } = require("child_process");
-const { existsSync, mkdtempSync, rmSync } = require("fs");
+const { mkdtempSync, rmSync } = require("fs");
+const { connect } = require("net");
 const { tmpdir } = require("os");
 const { join } = require("path");
 
@@ -24,6 +25,12 @@ async function until(done) {
   for (let i = 0; i < 1000 && !(await done()); i++) await sleep(10);
   assert(await done(), `never came true: ${done}`);
 }
+
+// The socket's file is there before the broker listens, and libzmq does not try again.
+const listens = (path) => new Promise((resolve) => {
+  const socket = connect(path, () => { socket.destroy(); resolve(true); });
+  socket.on("error", () => resolve(false));
+});
 
 async function converse(url) {
   const caller = await Peer.open(url, "caller"), server = await Peer.open(url, "server");
@@ -86,7 +93,7 @@ async function main() {
     { stdio: "inherit" });
   const exited = new Promise((resolve) => broker.on("exit", resolve));
   try {
-    await until(() => existsSync(`${folder}/broker`));
+    await until(() => listens(`${folder}/broker`));
     await converse(`ipc://${folder}/broker`);
     console.log("interop: calls, errors, topics, gathering, queues: ok");
   } finally {

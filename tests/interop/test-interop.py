@@ -62,9 +62,11 @@ def refusal(*keys):
 broker = subprocess.Popen([sys.argv[1], "broker", *binds, "--log-level", "warning"], stderr=log)
 stop, loop = threading.Event(), None
 try:
-    for _ in range(500):
-        if os.path.exists(f"{folder}/broker"):
-            break
+    # The socket's file is there before the broker listens, and libzmq does not try again.
+    for _ in range(6000):
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(f"{folder}/broker") == 0:
+                break
         time.sleep(0.01)
     calls, served, seen, done = peer.Peer(url, "caller", keys or ()), peer.Peer(url, "server", keys or ()), [], []
 
