@@ -111,11 +111,17 @@ static void keys_are_spread_and_each_has_one_server(void) {
 
 static void a_stopped_redis_costs_time_and_no_answer(void) {
     squares_list_shard *list;
-    int64_t others, cached = 0;
+    int64_t others, sum, cached = 0;
 
     if (!has_redis)
         return;
-    shards(&list);
+    sum = shards(&list);
+    /* On a busy machine, a server may answer a count of its keys too late. */
+    for (int tries = 0; sum < KEYS && tries < 100; tries++) {
+        ferry_free(list);
+        sum = shards(&list);
+    }
+    CU_ASSERT_EQUAL(sum, KEYS);
     others = list->v[1].keys + list->v[2].keys;
     ferry_free(list);
     redis_stop(&redis[0]);
