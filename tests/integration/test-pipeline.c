@@ -158,7 +158,7 @@ typedef struct Pipeline {
     unsigned lives[STAGES][WORKERS], n_lives;
     Dice dice;
     ferry_client *client;
-    uint32_t n_pushed;
+    uint32_t n_pushed, may_push;
     unsigned n_open, n_refused;
 } Pipeline;
 
@@ -184,7 +184,7 @@ static void on_stored(const ferry_error *error, void *ctx) {
 static void push_some(Pipeline *pipeline) {
     const Board *board = pipeline->board;
 
-    while (pipeline->n_pushed < board->n_jobs && pipeline->n_open < IN_FLIGHT &&
+    while (pipeline->n_pushed < pipeline->may_push && pipeline->n_open < IN_FLIGHT &&
            pipeline->n_pushed - atomic_load(&board->n_out) < AHEAD) {
         if (ferry_push_async(pipeline->client, queues[0],
                              (ferry_bytes){&pipeline->n_pushed, sizeof(pipeline->n_pushed), NULL},
@@ -220,13 +220,15 @@ static void kill_worker(Pipeline *pipeline, bool in_handler) {
     start_worker(pipeline, stage, i);
 }
 
-/* Pushes all jobs, and kills a worker after each n-th part of them. */
+/* Pushes all jobs, and kills a worker after each n-th part of them. The last part waits for the
+ * last kill: otherwise all jobs may be done before it. */
 static void run_all(Pipeline *pipeline, size_t n_kills) {
     const Board *board = pipeline->board;
     uint64_t moved_ms = clock_ms();
     unsigned n_before = 0, n_out;
     size_t n_killed = 0;
 
+    pipeline->may_push = (uint32_t)(n_kills * board->n_jobs / (n_kills + 1));
     while ((n_out = atomic_load(&board->n_out)) < board->n_jobs &&
            clock_ms() - moved_ms < PATIENCE_MS) {
         if (n_out != n_before)
@@ -234,6 +236,8 @@ static void run_all(Pipeline *pipeline, size_t n_kills) {
         n_before = n_out;
         push_some(pipeline);
         if (n_killed < n_kills && n_out >= (n_killed + 1) * board->n_jobs / (n_kills + 1)) {
+            if (n_killed + 1 == n_kills)
+                pipeline->may_push = board->n_jobs;
             kill_worker(pipeline, n_killed % 2 == 0);
             n_killed++;
         }
