@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -198,9 +199,11 @@ static void unconfirmed_pushes_go_to_another_broker(void) {
     ferry_client *client = open_client(list("012", "?prefer=order"), NULL);
     ferry_pushed where_to[PUSHES] = {0};
     Ends ends = {0};
+    int status;
 
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
     kill(brokers[0].pid, SIGSTOP);
+    CU_ASSERT_EQUAL(waitpid(brokers[0].pid, &status, WUNTRACED), brokers[0].pid);
     for (int i = 0; i < PUSHES; i++) {
         const ferry_push_options options = {.pushed = &where_to[i]};
 
