@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/ferry.h"
 
@@ -23,6 +24,9 @@ static const char *const echo_method = "bench.Echo.echo";
 static const char *const topic = "bench.topic";
 static const char *const queue = "bench.jobs";
 
+/* The endpoint of servers that take direct calls; empty: calls go through the broker. */
+static char direct_endpoint[64];
+
 void check(int r, const ferry_error *error) {
     if (r < 0)
         lab_die("ferry: %s: %s", error && error->type ? error->type : strerror(-r),
@@ -35,7 +39,7 @@ ferry_client *open_client(const LabArgs *args) {
     char url[64];
 
     snprintf(url, sizeof(url), "tcp://127.0.0.1:%d", args->port);
-    check(ferry_open(url, NULL, &client, &error), &error);
+    check(ferry_open(url, &(ferry_options){.direct = *direct_endpoint}, &client, &error), &error);
     check(ferry_ping(client, NULL, &error), &error);
     return client;
 }
@@ -72,7 +76,8 @@ static int echo(ferry_request *request, void *ctx) {
 static void start_servers(const LabArgs *args) {
     for (unsigned i = 0; i < args->n_ends; i++) {
         if (lab_fork() == 0) {
-            ferry_serve_options options = {.slots = args->window};
+            ferry_serve_options options = {.slots = args->window,
+                                           .listen = *direct_endpoint ? direct_endpoint : NULL};
             ferry_client *client = open_client(args);
             ferry_error error = FERRY_ERROR_INIT;
 
@@ -166,6 +171,24 @@ static void latency_sync(const LabArgs *args) {
     lab_measure_latency(args, call, &caller);
     ferry_close(caller.client);
     ferry_free(caller.arguments.block);
+}
+
+/* ---- direct calls: the connection to the server is up before the warm-up ends ---- */
+
+static void calls_direct(const LabArgs *args) {
+    strcpy(direct_endpoint, "tcp://127.0.0.1:*");
+    calls_async(args);
+}
+
+static void latency_direct(const LabArgs *args) {
+    strcpy(direct_endpoint, "tcp://127.0.0.1:*");
+    latency_sync(args);
+}
+
+static void latency_direct_unix(const LabArgs *args) {
+    snprintf(direct_endpoint, sizeof(direct_endpoint), "ipc:///tmp/bench-ferry-%d.sock", getpid());
+    latency_sync(args);
+    unlink(direct_endpoint + strlen("ipc://"));
 }
 
 /* ---- topics ---- */
@@ -372,9 +395,9 @@ int main(int argc, char **argv) {
         {"flush", "sync", push_sync},
         {"beside", "quiet", latency_sync},
         {"beside", "busy", latency_busy},
-        {"calls", "direct", direct_calls},
-        {"latency", "direct", direct_latency},
-        {"latency", "direct-unix", direct_latency_unix},
+        {"calls", "direct", calls_direct},
+        {"latency", "direct", latency_direct},
+        {"latency", "direct-unix", latency_direct_unix},
         {0},
     };
 

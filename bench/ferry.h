@@ -22,12 +22,6 @@ void typed_calls(const LabArgs *args);
 void untyped_calls(const LabArgs *args);
 void codec_tables(const LabArgs *args);
 
-/* ---- ferry-direct.c ---- */
-
-void direct_calls(const LabArgs *args);
-void direct_latency(const LabArgs *args);
-void direct_latency_unix(const LabArgs *args);
-
 /* ---- ferry-streams.c ---- */
 
 void streams_echo(const LabArgs *args);
