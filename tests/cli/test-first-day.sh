@@ -74,6 +74,7 @@ kill_hard "$packer"; begin_packer
 until_true confirmed 170
 kill_hard "$redis"; rm -f redis; begin_redis
 until_true confirmed 200
+until_true ferry ping shop.Shop # stopped before it has found the broker, a server reports that there is no broker
 kill "$server"; status_of "$server"; begin_server
 kill_hard "$broker"; begin_broker
 for customer in "${customers[@]}"; do wait "$customer"; done
