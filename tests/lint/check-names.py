@@ -8,6 +8,9 @@ folder, of broker/admin, which reports about all parts of the broker, and of the
 A name of a type means one type in the whole tree. Each file of clients/cli/commands is a program of its own
 and has its own types.
 
+A function that other files can call has a name of its own: of two with one name, the linker takes either one
+without a warning.
+
     check-names.py ROOT
 """
 import collections
@@ -22,6 +25,18 @@ MAY_SEE_ALL = "broker/admin"
 OWN_TYPES = "clients/cli/commands"
 COMMENT_OR_MACRO = re.compile(r"/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.S | re.M)
 TYPE = re.compile(r"\b(?:struct|union|enum) ([A-Z]\w*)\s*\{|^\} ([A-Z]\w*);|\btypedef [^;{}]*\(\*([A-Z]\w*)\)", re.M)
+FUNCTION = re.compile(r"^(?!static|typedef|extern|else|return)[A-Za-z_][\w *]*?[ *](\w+)\([^;{}]*\)\s*\{", re.M)
+
+
+def function_problems(root):
+    files = collections.defaultdict(set)
+    for room in ROOMS:
+        for path in (root / room).rglob("*.c"):
+            for word in FUNCTION.findall(COMMENT_OR_MACRO.sub(" ", path.read_text())):
+                files[word].add(path.relative_to(root).as_posix())
+    for word, places in sorted(files.items()):
+        if len(places) > 1 and word != "main":
+            yield f"{word}() is the name of several functions: {', '.join(sorted(places))}"
 
 
 def types_of(root):
@@ -60,7 +75,7 @@ def header_problems(root):
 
 
 def main(root):
-    found = [*header_problems(root), *type_problems(root)]
+    found = [*header_problems(root), *type_problems(root), *function_problems(root)]
     print("\n".join(found))
     return bool(found)
 

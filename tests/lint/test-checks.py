@@ -128,6 +128,9 @@ refuse("names", "Planted is the name of several types",
        {"base/a.c": "enum Planted { A };\n", "idl/b.h": "typedef int (*Planted)(void);\n"})
 accept("names", {"base/a.c": "struct Planted {\n    int a;\n};\n", "base/b.c": "/* struct Planted { */ struct Planted *p;\n"})
 accept("names", {f"clients/cli/commands/{c}.c": "struct Run {\n    int a;\n};\n" for c in "ab"})
+refuse("names", "planted() is the name of several functions: base/a.c, clients/web/b.c",
+       {"base/a.c": "int planted(void) {\n}\n", "clients/web/b.c": "void planted(int a,\n             int b) {\n}\n"})
+accept("names", {"base/a.c": "static int planted(void) {\n}\n", "base/b.c": "int planted(void);\nint planted(void) {\n}\n"})
 
 # ---- paths ----
 

@@ -381,7 +381,7 @@ static bool try_again(Core *core, PendingCall *call, const ferry_error *error) {
     return true;
 }
 
-void call_fail(Core *core, PendingCall *call, ferry_error *error, bool in_turn) {
+void pending_call_fail(Core *core, PendingCall *call, ferry_error *error, bool in_turn) {
     if (try_again(core, call, error))
         ferry_error_clear(error);
     else
@@ -426,7 +426,7 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
             ferry_error_clear(&error);
             return;
         }
-        call_fail(core, call, &error, true);
+        pending_call_fail(core, call, &error, true);
         return;
     }
     if (message->op != OP_OK)
@@ -573,7 +573,7 @@ void call_end(Core *core, PendingCall *call) {
     leave(core, call);
 }
 
-void call_abandon(Core *core, PendingCall *call) {
+void pending_call_abandon(Core *core, PendingCall *call) {
     tell_cancelled(core, call);
     intercept_cancelled(call);
     leave(core, call);
@@ -637,7 +637,7 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
             if (for_good)
                 end_with(core, call, &error, false);
             else
-                call_fail(core, call, &error, false);
+                pending_call_fail(core, call, &error, false);
         }
     }
 }
@@ -654,7 +654,7 @@ void calls_route_down(Core *core, Route *route, const ferry_error *reason) {
                 continue;
             error_set(&error, "ferry.ServerLost", "%s", reason->message);
             error.outcome_unknown = true;
-            call_fail(core, call, &error, false);
+            pending_call_fail(core, call, &error, false);
         }
     }
 }
@@ -673,7 +673,7 @@ static void calls_left(Core *core, const ferry_error *reason) {
                 continue;
             error_set(&error, "ferry.ConnectionLost", "%s", reason->message);
             error.outcome_unknown = true;
-            call_fail(core, call, &error, false);
+            pending_call_fail(core, call, &error, false);
         }
     }
 }

@@ -81,7 +81,7 @@ void call_not_begun(PendingCall *call, const ferry_error *error, int code);
 void call_end(Core *core, PendingCall *call);
 
 /* Ends the call without an answer and sends CANCEL to the broker. No callback follows. */
-void call_abandon(Core *core, PendingCall *call);
+void pending_call_abandon(Core *core, PendingCall *call);
 
 extern const Part calls_part;
 
@@ -98,7 +98,7 @@ void calls_route_down(Core *core, Route *route, const ferry_error *reason);
 void calls_cancel(ferry_client *client);
 
 /* Ends the call with an error, which is moved to the call's initiator. */
-void call_fail(Core *core, PendingCall *call, ferry_error *error, bool in_turn);
+void pending_call_fail(Core *core, PendingCall *call, ferry_error *error, bool in_turn);
 
 /* Copies a reply into one block, which is its own owner. NULL: out of memory. */
 ferry_reply *reply_new(Span body, const void *block);

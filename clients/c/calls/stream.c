@@ -123,7 +123,7 @@ static void on_item(Core *core, ferry_stream *stream, const Message *message, co
     else
         error_set_code(&error, r, NULL);
     error.outcome_unknown = true;
-    call_abandon(core, &stream->call);
+    pending_call_abandon(core, &stream->call);
     stream_ended(core, stream, &error);
 }
 
@@ -147,7 +147,7 @@ static void on_message(Core *core, Await *await, const Message *message, const v
         return;
     case OP_ERROR:
         error_of_message(message, &error);
-        call_fail(core, &stream->call, &error, false);
+        pending_call_fail(core, &stream->call, &error, false);
         return;
     default:
         return;
@@ -262,7 +262,7 @@ static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
         error_set(&error, "ferry.DeadlineExceeded", "nothing arrived on the stream for %u ms",
                   until_ms > now_ms ? (unsigned)(until_ms - now_ms) : 0);
         error.outcome_unknown = true;
-        call_abandon(stream->core, &stream->call);
+        pending_call_abandon(stream->core, &stream->call);
         stream_ended(stream->core, stream, &error);
     }
     return 0;
@@ -384,7 +384,7 @@ ferry_stream *ferry_stream_close(ferry_stream *stream) {
     if (!stream || client_check(&stream->core->main, NULL) == -ECHILD)
         return NULL;
     if (!stream->over && stream->core->link) {
-        call_abandon(stream->core, &stream->call);
+        pending_call_abandon(stream->core, &stream->call);
         stream->over = true;
     }
     if (stream->busy)

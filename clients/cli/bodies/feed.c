@@ -25,7 +25,7 @@ static void on_input(Watch *watch, uint32_t events) {
 }
 
 int feed_open(Feed *feed, Cli *cli, const SourceOptions *options, const char *pack) {
-    int status = loop_init(&feed->loop, cli);
+    int status = cli_loop_init(&feed->loop, cli);
 
     feed->cli = cli;
     if (status == EXIT_OK)
@@ -41,7 +41,7 @@ void feed_close(Feed *feed) {
     source_deinit(&feed->source, &feed->loop);
     body_type_close(&feed->pack);
     buffer_deinit(&feed->packed);
-    loop_deinit(&feed->loop);
+    cli_loop_deinit(&feed->loop);
 }
 
 /* 1, or -EINVAL, which was reported. */

@@ -314,7 +314,7 @@ static int run_all(Bench *bench) {
 static int prepare(Bench *bench) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     const Values *v = bench->values;
-    int status = loop_init(&bench->loop, bench->cli);
+    int status = cli_loop_init(&bench->loop, bench->cli);
 
     if (status == EXIT_OK)
         status = make_body(bench);
@@ -402,7 +402,7 @@ static int run_bench(Cli *cli, const void *values, int argc, char **argv) {
     bench->loop.ended = true;
     ferry_close(bench->client);
     ferry_close(bench->other);
-    loop_deinit(&bench->loop);
+    cli_loop_deinit(&bench->loop);
     free(bench->cells);
     free(bench->stamped);
     free(bench);

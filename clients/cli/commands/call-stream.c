@@ -131,7 +131,7 @@ static int start(Streaming *s, unsigned directions) {
     int status = source_open(&s->source, run->cli, &(SourceOptions){.argument = "-"});
 
     if (status == EXIT_OK)
-        status = loop_init(&run->loop, run->cli);
+        status = cli_loop_init(&run->loop, run->cli);
     if (status == EXIT_OK)
         status = loop_add_client(&run->loop, run->client);
     if (status != EXIT_OK)

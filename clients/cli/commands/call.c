@@ -91,7 +91,7 @@ static void start_calls(CallRun *run) {
 }
 
 static int call(CallRun *run) {
-    int status = loop_init(&run->loop, run->cli);
+    int status = cli_loop_init(&run->loop, run->cli);
 
     if (status == EXIT_OK)
         status = loop_add_client(&run->loop, run->client);
@@ -364,7 +364,7 @@ static int run_call(Cli *cli, const void *values, int argc, char **argv) {
         status = call_with(&run, client, argc - 1, argv + 1);
     run.client = ferry_close(run.client);
     client = ferry_close(client);
-    loop_deinit(&run.loop);
+    cli_loop_deinit(&run.loop);
     ferry_free(run.description);
     buffer_deinit(&run.packed);
     return status;

@@ -100,13 +100,13 @@ static int run_gateway(Cli *cli, const void *values, int argc, char **argv) {
         return cli_usage(cli, "--service '%s': %s", v->service, ferry_name_problem(v->service));
     if (cli->quiet)
         log_level = LOG_LEVEL_WARNING;
-    status = loop_init(&run.loop, cli);
+    status = cli_loop_init(&run.loop, cli);
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK)
         status = serve(cli, &run, client, &gateway_options);
     client = ferry_close(client);
-    loop_deinit(&run.loop);
+    cli_loop_deinit(&run.loop);
     return status;
 }
 

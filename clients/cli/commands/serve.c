@@ -272,14 +272,14 @@ static int run_serve(Cli *cli, const void *values, int argc, char **argv) {
     if (v->fail)
         status = split_failure(&run);
     if (status == EXIT_OK)
-        status = loop_init(&run.loop, cli);
+        status = cli_loop_init(&run.loop, cli);
     if (status != EXIT_OK)
         return status;
     status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK)
         status = serve(&run, client, argc, argv);
     client = ferry_close(client);
-    loop_deinit(&run.loop);
+    cli_loop_deinit(&run.loop);
     return status;
 }
 

@@ -113,7 +113,7 @@ static void run_command(Run *run, const ferry_message *message) {
     CLEANUP(buffer_deinit) Buffer text = {0};
     ferry_bytes input = message->body;
     Running running = {0};
-    int r = loop_init(&running.loop, run->cli) == EXIT_OK ? 0 : -EIO;
+    int r = cli_loop_init(&running.loop, run->cli) == EXIT_OK ? 0 : -EIO;
 
     environment_of_message(&environment, message);
     if (run->style.unpack.is_set && body_type_text(&run->style.unpack, input, &text, &error) == 0)
@@ -142,7 +142,7 @@ static void run_command(Run *run, const ferry_message *message) {
         use_output(run, message, &running.output);
     exec_free(running.exec);
     buffer_deinit(&running.output);
-    loop_deinit(&running.loop);
+    cli_loop_deinit(&running.loop);
 }
 
 /* ---- messages ---- */
@@ -208,7 +208,7 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
         return cli_usage(cli, "use either --answer or --exec: both set the answer");
     status = body_type_open(&run.style.unpack, cli, "unpack", run.values->unpack);
     if (status == EXIT_OK)
-        status = loop_init(&run.loop, cli);
+        status = cli_loop_init(&run.loop, cli);
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK)
@@ -227,7 +227,7 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
     else if (run.missed > 0)
         cli_note(cli, "missed %" PRIu64 " messages in all: they came faster than they were read",
                  run.missed);
-    loop_deinit(&run.loop);
+    cli_loop_deinit(&run.loop);
     body_type_close(&run.style.unpack);
     return status;
 }

@@ -230,7 +230,7 @@ static int open_tap(Run *run, ferry_client *client) {
 
 static int watch(Run *run) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
-    int status = loop_init(&run->loop, run->cli);
+    int status = cli_loop_init(&run->loop, run->cli);
 
     /* A tap waits for messages without limit: the longest timeout of a stream, and no retries. */
     if (status == EXIT_OK)
@@ -245,7 +245,7 @@ static int watch(Run *run) {
     }
     ferry_stream_close(run->stream);
     client = ferry_close(client);
-    loop_deinit(&run->loop);
+    cli_loop_deinit(&run->loop);
     return status;
 }
 

@@ -519,7 +519,7 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
     Run run = {.cli = cli, .values = values};
     ferry_options with = {.timeout_ms = run.values->call ? (uint32_t)run.values->timeout_ms : 0};
-    int status = loop_init(&run.loop, cli);
+    int status = cli_loop_init(&run.loop, cli);
 
     (void)argc;
     if (status == EXIT_OK)
@@ -545,7 +545,7 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
         task_free(run.tasks);
         ferry_job_retry(job, 0, "interrupted");
     }
-    loop_deinit(&run.loop);
+    cli_loop_deinit(&run.loop);
     body_type_close(&run.pack);
     body_type_close(&run.unpack);
     if (cli->terminal_err && run.done > 0)

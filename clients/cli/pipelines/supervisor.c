@@ -640,7 +640,7 @@ int supervisor_run(Cli *cli, ferry_client *client, const PipelineFile *file, boo
     run->client = client;
     run->is_drain = run->is_stopping = is_drain;
     run->is_live = cli->terminal_err && !cli->quiet;
-    status = loop_init(&run->loop, cli);
+    status = cli_loop_init(&run->loop, cli);
     if (status == EXIT_OK)
         status = loop_add_client(&run->loop, client);
     run->loop.on_signal = on_signal;
@@ -659,7 +659,7 @@ int supervisor_run(Cli *cli, ferry_client *client, const PipelineFile *file, boo
     show(run, true);
     /* No callback comes after this. */
     ferry_close(client);
-    loop_deinit(&run->loop);
+    cli_loop_deinit(&run->loop);
     for (size_t i = 0; i < run->n; i++)
         free(run->lines[i].workers);
     free(run);

@@ -70,7 +70,7 @@ static sigset_t signals_of_ours(void) {
     return set;
 }
 
-int loop_init(Loop *loop, Cli *cli) {
+int cli_loop_init(Loop *loop, Cli *cli) {
     sigset_t set = signals_of_ours();
     int r;
 
@@ -82,11 +82,11 @@ int loop_init(Loop *loop, Cli *cli) {
                                                    : loop_watch(loop, &loop->signals, EPOLLIN);
     if (r == 0)
         return EXIT_OK;
-    loop_deinit(loop);
+    cli_loop_deinit(loop);
     return cli_fail(cli, EXIT_OTHER, "cannot create an event loop: %s", strerror(-r));
 }
 
-void loop_deinit(Loop *loop) {
+void cli_loop_deinit(Loop *loop) {
     /* The loop was never opened: its descriptors are still 0, which is standard input. */
     if (!loop->cli)
         return;

@@ -47,8 +47,8 @@ struct Loop {
 };
 
 /* Returns an exit status. */
-int loop_init(Loop *loop, Cli *cli);
-void loop_deinit(Loop *loop); /* accepts a zero loop, and one whose loop_init() failed */
+int cli_loop_init(Loop *loop, Cli *cli);
+void cli_loop_deinit(Loop *loop); /* accepts a zero loop, and one whose cli_loop_init() failed */
 
 /* Ends the loop when the reader of standard output is gone, without waiting for the next write: in
  * `ferry sub news | head -1` there may be no next write. */

@@ -254,8 +254,8 @@ static void on_description(const ferry_description *description, const ferry_err
     descriptions_get(call->web->descriptions, description->name, true, on_description, call);
 }
 
-void call_start(Web *web, const char *service, const char *method, json_t *args,
-                const CallOptions *options, CallFn fn, void *ctx) {
+void web_call_start(Web *web, const char *service, const char *method, json_t *args,
+                    const CallOptions *options, CallFn fn, void *ctx) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     JsonCall *call = calloc(1, sizeof(*call));
     int len;

@@ -31,8 +31,8 @@ typedef void (*CallFn)(unsigned status, json_t *json, const ferry_error *error, 
 
 /* Calls a method; takes args, an object or a list. fn is called once, at once or in a later turn.
  */
-void call_start(Web *web, const char *service, const char *method, json_t *args,
-                const CallOptions *options, CallFn fn, void *ctx);
+void web_call_start(Web *web, const char *service, const char *method, json_t *args,
+                    const CallOptions *options, CallFn fn, void *ctx);
 
 /* A value of the type (NULL: not described) as JSON; NULL, with the error. */
 json_t *call_value(const ferry_type *type, ferry_bytes bytes, bool text_integers,

@@ -247,6 +247,6 @@ void gateway_call(HttpRequest *request) {
         return;
     }
     *call = (HttpCall){request, lines, options.timeout_ms, has_lines, options.text_integers};
-    call_start(http_ctx(request), http_part(request, 2), http_part(request, 3), args, &options,
-               on_end, call);
+    web_call_start(http_ctx(request), http_part(request, 2), http_part(request, 3), args, &options,
+                   on_end, call);
 }

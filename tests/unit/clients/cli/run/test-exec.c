@@ -212,10 +212,10 @@ int main(void) {
     int status;
 
     signal(SIGPIPE, SIG_IGN);
-    if (loop_init(&loop, &cli) != 0)
+    if (cli_loop_init(&loop, &cli) != 0)
         return 1;
     status = run_suite("cli exec", tests);
-    loop_deinit(&loop);
+    cli_loop_deinit(&loop);
     free(got.output);
     free(got.reason);
     return status;
