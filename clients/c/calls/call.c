@@ -10,6 +10,7 @@
 #include "base/container.h"
 #include "base/random.h"
 #include "clients/c/calls/retry.h"
+#include "clients/c/calls/send.h"
 #include "clients/c/calls/stream.h"
 #include "clients/c/core/client.h"
 #include "clients/c/core/intercept.h"
@@ -45,63 +46,6 @@ static void link_out(PendingCall *call) {
  * broker. */
 static bool may_be_sent_again(const Core *core, const PendingCall *call) {
     return ((call->flags & CALL_IDEMPOTENT) || core->brokers) && !call->is_streaming;
-}
-
-/* Sends the call under a new id, through its route or, without one, to the broker. */
-static int send_call_there(Core *core, PendingCall *call, Message *message, const void *block) {
-    Route *route = call->await.route;
-    int r;
-
-    call->await.id = core->next_id;
-    r = await_put(core, &call->await);
-    if (r < 0)
-        return r;
-    message->id = call->await.id;
-    r = link_put(route ? route->link : core->link, LANE_CALLS, message, block);
-    if (r < 0) {
-        await_take(core, &call->await);
-        return r;
-    }
-    core->next_id++;
-    if (route)
-        route->n_calls++;
-    call->state = CALL_SENT;
-    call->attempts++;
-    call->was_sent = true;
-    return 0;
-}
-
-static void leave_route(PendingCall *call) {
-    if (call->await.route)
-        call->await.route->n_calls--;
-    call->await.route = NULL;
-}
-
-/* Oneway calls outlive their caller's session, so the broker keeps them. */
-static Route *choose_route(const ferry_client *client, const PendingCall *call,
-                           const Message *message) {
-    if (!call->is_direct || call->flags & CALL_ONEWAY)
-        return NULL;
-    return client->core->direct_ops->choose(client->core, message->name, message->call.instance);
-}
-
-/* Sends the call to a server if one takes direct calls, else to the broker. -ENOTCONN: there is
- * neither. */
-static int send_call(const ferry_client *client, PendingCall *call, Message *message,
-                     const void *block) {
-    Core *core = client->core;
-
-    call->await.route = choose_route(client, call, message);
-    if (call->await.route) {
-        uint64_t parent = message->call.parent;
-
-        message->call.parent = 0; /* an id of the broker's */
-        if (send_call_there(core, call, message, block) == 0)
-            return 0;
-        call->await.route = NULL;
-        message->call.parent = parent;
-    }
-    return core->is_up ? send_call_there(core, call, message, block) : -ENOTCONN;
 }
 
 static int begin_before_connect(Core *core, PendingCall *call, const Message *message,
@@ -200,10 +144,10 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
             retry_earn(&core->retry_budget);
     }
 
-    r = send_call(client, call, &message, spec->args.block);
+    r = call_send(client, call, &message, spec->args.block);
     if (r == -EAGAIN) {
         core_poll(core);
-        r = core->is_up ? send_call(client, call, &message, spec->args.block) : -EAGAIN;
+        r = core->is_up ? call_send(client, call, &message, spec->args.block) : -EAGAIN;
     }
     if (r == -ENOTCONN && !core->is_up)
         r = begin_before_connect(core, call, &message, spec->args.block, reterr);
@@ -287,7 +231,7 @@ int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferr
 /* Removes the call from every list and table; its outcome must be reported afterwards. */
 static void leave(Core *core, PendingCall *call) {
     await_take(core, &call->await);
-    leave_route(call);
+    call_leave_route(call);
     timer_disarm(&core->timers, &call->timer);
     link_out(call);
     call->record = record_free(call->record);
@@ -375,7 +319,7 @@ static bool try_again(Core *core, PendingCall *call, const ferry_error *error) {
         return false;
     keep_first(call, error);
     await_take(core, &call->await);
-    leave_route(call);
+    call_leave_route(call);
     call->state = CALL_BACKOFF;
     timer_arm(&core->timers, &call->timer, at_ms, on_timer);
     return true;
@@ -481,7 +425,7 @@ static void send_again(Core *core, PendingCall *call, uint64_t now_ms) {
     block = record_read(call->record, &message);
     message.call.timeout_ms = left_ms;
     message.call.flags = call->flags;
-    r = send_call(call->handle, call, &message, block);
+    r = call_send(call->handle, call, &message, block);
     if (r == -EAGAIN) {
         call->state = CALL_BACKOFF;
         timer_arm(&core->timers, &call->timer, now_ms + 1, on_timer);
@@ -552,20 +496,6 @@ static void tell_cancelled(Core *core, const PendingCall *call) {
         return;
     /* If the outbox has no room for CANCEL, the other end ends the call at its deadline. */
     call_put(core, call, LANE_CALLS, &(Message){.op = OP_CANCEL, .id = call->await.id}, NULL);
-}
-
-int call_put(Core *core, const PendingCall *call, Lane lane, const Message *message,
-             const void *block) {
-    const Route *route = call->await.route;
-    int r = link_put(route ? route->link : core->link, lane, message, block);
-
-    if (r == 0)
-        core_sent(core);
-    return r;
-}
-
-Flow **call_full_flows(Core *core, const PendingCall *call) {
-    return call->await.route ? &call->await.route->full_flows : &core->full_flows;
 }
 
 void call_end(Core *core, PendingCall *call) {
@@ -642,8 +572,11 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
     }
 }
 
-void calls_route_down(Core *core, Route *route, const ferry_error *reason) {
-    for (ferry_client *handle = &core->main; handle && route->n_calls > 0; handle = handle->next) {
+/* The connection through which these calls were sent is lost: a route, or (route is NULL) the
+ * session with a broker that drained. */
+static void fail_sent(Core *core, const Route *route, const char *type, const ferry_error *reason) {
+    for (ferry_client *handle = &core->main; handle && !(route && route->n_calls == 0);
+         handle = handle->next) {
         PendingCall *next;
 
         for (PendingCall *call = handle->calls; call; call = next) {
@@ -652,30 +585,21 @@ void calls_route_down(Core *core, Route *route, const ferry_error *reason) {
             next = call->next;
             if (call->await.route != route)
                 continue;
-            error_set(&error, "ferry.ServerLost", "%s", reason->message);
+            if (!route && (call->state != CALL_SENT || !core_is_left(core, call->await.id)))
+                continue;
+            error_set(&error, type, "%s", reason->message);
             error.outcome_unknown = true;
             pending_call_fail(core, call, &error, false);
         }
     }
 }
 
-/* The session with a broker that drains has ended before it answered these calls. */
+void calls_route_down(Core *core, Route *route, const ferry_error *reason) {
+    fail_sent(core, route, "ferry.ServerLost", reason);
+}
+
 static void calls_left(Core *core, const ferry_error *reason) {
-    for (ferry_client *handle = &core->main; handle; handle = handle->next) {
-        PendingCall *next;
-
-        for (PendingCall *call = handle->calls; call; call = next) {
-            ferry_error error = FERRY_ERROR_INIT;
-
-            next = call->next;
-            if (call->await.route || call->state != CALL_SENT ||
-                !core_is_left(core, call->await.id))
-                continue;
-            error_set(&error, "ferry.ConnectionLost", "%s", reason->message);
-            error.outcome_unknown = true;
-            pending_call_fail(core, call, &error, false);
-        }
-    }
+    fail_sent(core, NULL, "ferry.ConnectionLost", reason);
 }
 
 static bool run_ended(Core *core) {

@@ -85,12 +85,6 @@ void pending_call_abandon(Core *core, PendingCall *call);
 
 extern const Part calls_part;
 
-/* Sends a message of a call that was sent: to where the call went. -EAGAIN: there is no room. */
-int call_put(Core *core, const PendingCall *call, Lane lane, const Message *message,
-             const void *block);
-/* The list of streams that wait for room there. */
-Flow **call_full_flows(Core *core, const PendingCall *call);
-
 /* The connection is lost: calls that were sent through it may have been executed. */
 void calls_route_down(Core *core, Route *route, const ferry_error *reason);
 

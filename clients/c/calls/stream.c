@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "clients/c/calls/send.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
