@@ -151,8 +151,8 @@ struct ferry_client {
     ferry_cache *cache;
     Span instance, headers; /* in owned; headers: see client_headers() */
     bool trace;             /* a message without traceparent begins a trace */
-    char *
-        traceparent; /* in headers: gets a new value for each message; NULL: headers are constant */
+    /* In headers: gets a new value for each message; NULL: headers are constant. */
+    char *traceparent;
     char *owned;
 };
 

@@ -28,8 +28,8 @@ struct Delivery {
     uint8_t reason;
     ferry_job_lost_fn on_lost; /* of its worker; NULL: not wanted */
     void *ctx;
-    Settlement *
-        confirm; /* waits for the confirmation of its settlement; NULL: no confirmation is wanted */
+    /* Waits for the confirmation of its settlement; NULL: no confirmation is wanted. */
+    Settlement *confirm;
     char id[24];
     char queue[NAME_MAX_LEN + 1];
 };
