@@ -15,8 +15,7 @@
  *     16  u32        microseconds of the computation
  *     20  u32        random: identifies this entry among those of the same key
  *     24  for each tag: its length in a byte, its bytes, u64 stamp
- *     ..  u32        XXH3 of the header so far: it distinguishes a header from other bytes with the
- * same beginning
+ *     ..  u32        XXH3 of the header so far: other bytes that begin alike have another one
  *
  * Little endian. The value follows.
  */

@@ -65,7 +65,7 @@ exception WrongLength {
  *
  *     <  little-endian          b B  one octet, with a sign, without     f  float, 4 octets
  *     >  big-endian             h H  two                                 d  double, 8 octets
- *     !  network: big-endian    i I  four                                s  octets: 10s is one value
+ *     !  network: big-endian    i I  four                                s  octets: one value
  *     =  this machine's order   l L  four (native: this machine's)       c  one octet
  *     @  native: this machine's q Q  eight                               ?  a bool, x  a gap
  *        order and alignment

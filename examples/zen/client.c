@@ -4,9 +4,8 @@
  * Asks questions, or measures the throughput of a server's shape.
  *
  *     zen-client                    every question
- *     zen-client --rate SECONDS     a row of the table: calls/s with 64 callers at a time that want
- *                                   their answer at once / after 5 ms of waiting / of 200 µs of
- * work
+ *     zen-client --rate SECONDS     a row of the table: calls/s with 64 callers at a time, for
+ *                                   answers at once / after 5 ms of waiting / after 200 µs of work
  */
 
 #include <stdlib.h>

@@ -4,13 +4,16 @@
  * Random programs against a broker on disk that is killed, over lines that are cut, stalled and
  * slow. A model knows what each return value and each callback promised:
  *
- *     push      confirmed: a worker gets it, after any number of retries and forwards. Refused, and
- *               the outcome is known: no worker gets it. Of pushes with the same key one is stored
- *     call      a result: the method ran, once if it is not idempotent. An error whose outcome is
- *               known: it did not run, unless the method threw it
- *     oneway    flushed, and neither broker nor server was lost since: it ran once. Else at most
- * once publish   confirmed: the subscriber gets it, or counts it as missed. Refused: it does not
- * come retained  confirmed, and the broker lives: the subscriber has this value, or a later one
+ *     push      confirmed: a worker gets it, after any number of retries and forwards.
+ *               refused, with a known outcome: no worker gets it.
+ *               of several pushes with one key, the broker stores one
+ *     call      a result: the method ran, once if it is not idempotent.
+ *               an error with a known outcome: it did not run, unless the method threw the error
+ *     oneway    flushed, and neither broker nor server was lost since: it ran once.
+ *               in all other cases: it ran at most once
+ *     publish   confirmed: the subscriber gets it, or counts it as missed.
+ *               refused: the subscriber does not get it
+ *     retained  confirmed, and the broker lives: the subscriber has this value, or a later one
  *
  * Each function with a callback calls it once. TEST_SEED and TEST_SEEDS choose the programs.
  */
