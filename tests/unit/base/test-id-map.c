@@ -2,12 +2,22 @@
 #include "base/id-map.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "base/random.h"
 #include "support/oom.h"
 #include "support/random.h"
 #include "support/suite.h"
+
+/* The slots that the map has looked at. */
+static uint64_t n_steps;
+#define ID_MAP_STEP() (n_steps++)
+#include "base/id-map.c"
+
+enum {
+    IDS = 65536,
+    SLIDES = 300000,
+    MAX_STEPS = 100, /* on average, for each entry that is added, found or removed */
+};
 
 static void *value_of(uint64_t id) {
     return (void *)(uintptr_t)(id * 2 + 1);
@@ -118,20 +128,18 @@ static void the_map_agrees_with_a_naive_list(void) {
     id_map_deinit(&map);
 }
 
-static double seconds_for(uint64_t (*id_of)(uint64_t i)) {
-    enum { N = 65536 };
-    struct timespec from, to;
+/* The number of slots that the map looks at, for IDS entries added and removed. */
+static uint64_t steps_for(uint64_t (*id_of)(uint64_t i)) {
     IdMap map = {0};
 
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-    for (uint64_t i = 0; i < N; i++)
+    n_steps = 0;
+    for (uint64_t i = 0; i < IDS; i++)
         id_map_put(&map, id_of(i), &map);
-    for (uint64_t i = 0; i < N; i++)
+    for (uint64_t i = 0; i < IDS; i++)
         id_map_take(&map, id_of(i));
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     CU_ASSERT_EQUAL(map.n, 0);
     id_map_deinit(&map);
-    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+    return n_steps;
 }
 
 static uint64_t same_low_bits(uint64_t i) {
@@ -151,50 +159,49 @@ static uint64_t made_for_a_known_hash(uint64_t i) {
 }
 
 static void ids_that_a_peer_chose_to_collide_cost_no_more(void) {
-    /* If all ids were in one run, the test would take minutes. */
-    CU_ASSERT(seconds_for(same_low_bits) < 1);
-    CU_ASSERT(seconds_for(same_low_bits_far_apart) < 1);
-    CU_ASSERT(seconds_for(made_for_a_known_hash) < 1);
+    /* If all ids were in one run, the map would look at IDS / 2 slots for each. */
+    CU_ASSERT(steps_for(same_low_bits) < IDS * MAX_STEPS);
+    CU_ASSERT(steps_for(same_low_bits_far_apart) < IDS * MAX_STEPS);
+    CU_ASSERT(steps_for(made_for_a_known_hash) < IDS * MAX_STEPS);
 }
 
 /* The pattern of calls and pushes: the map has `window` ids; in each step the oldest id is removed
- * and the next one added. */
-static double seconds_to_slide(uint64_t window, uint64_t n) {
-    struct timespec from, to;
+ * and the next one added. Returns the number of slots that the map looks at. */
+static uint64_t steps_to_slide(uint64_t window, uint64_t n) {
     IdMap map = {0};
 
     for (uint64_t id = 1; id <= window; id++)
         id_map_put(&map, id, &map);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    n_steps = 0;
     for (uint64_t id = window + 1; id <= window + n; id++) {
         id_map_put(&map, id, &map);
         id_map_take(&map, id - window);
     }
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     id_map_deinit(&map);
-    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+    return n_steps;
 }
 
 static void runs_of_ids_that_count_up_never_join(void) {
     static const uint64_t windows[] = {1, 100, 1000, 4000, 20000, 65536, 200000};
     uint64_t seed = hash_seed();
 
-    /* If runs joined, each step would move a whole run, and the test would take minutes. */
+    /* If runs joined, each step would move a whole run. */
     for (int i = 0; i < 10; i++) {
         hash_seed_value = i == 0 ? 1 : i == 1 ? UINT64_MAX : random_u64() | 1;
         for (size_t k = 0; k < sizeof(windows) / sizeof(*windows); k++)
-            CU_ASSERT(seconds_to_slide(windows[k], 300000) < 1);
+            CU_ASSERT(steps_to_slide(windows[k], SLIDES) < SLIDES * MAX_STEPS);
     }
     hash_seed_value = seed;
 }
 
-/* Without the scattered layout, each id of one range would move behind all ids of the other range,
- * which takes hours. */
+/* Without the scattered layout, each id of one range would move behind all ids of the other
+ * range. */
 static void ids_of_many_ranges_cost_no_more(void) {
     enum { N = 200000, LIVES = 5 };
     IdMap map = {0};
     size_t n = 0, pos = 0;
 
+    n_steps = 0;
     for (uint64_t life = 1; life <= LIVES; life++)
         for (uint64_t i = 0; i < N; i++) {
             uint64_t id = life * UINT64_C(1000003000) + i;
@@ -214,11 +221,12 @@ static void ids_of_many_ranges_cost_no_more(void) {
         }
     CU_ASSERT_EQUAL(n, 0);
     CU_ASSERT_EQUAL(map.n, 0);
+    CU_ASSERT(n_steps < 2 * N * LIVES * MAX_STEPS);
     id_map_deinit(&map);
 }
 
-/* With this seed two ranges need the same slots when the table grows. Moving their ids one by one
- * would take minutes. */
+/* With this seed two ranges need the same slots when the table grows. If they were moved id by id,
+ * each id would pass all ids of the other range. */
 static void ranges_that_meet_in_a_larger_table_cost_no_more(void) {
     enum { N = 400000 };
     uint64_t seed = hash_seed();
@@ -226,6 +234,7 @@ static void ranges_that_meet_in_a_larger_table_cost_no_more(void) {
     size_t n = 0;
 
     hash_seed_value = UINT64_C(0x736ae31d6e461e0d);
+    n_steps = 0;
     for (uint64_t id = 1000003000; id < 1000003000 + N; id++)
         n += id_map_put(&map, id, value_of(id)) == 0;
     for (uint64_t id = 2000006000; id < 2000006000 + N; id++)
@@ -234,6 +243,7 @@ static void ranges_that_meet_in_a_larger_table_cost_no_more(void) {
     for (uint64_t id = 1000003000; id < 1000003000 + N; id++)
         n -= id_map_get(&map, id) == value_of(id);
     CU_ASSERT_EQUAL(n, N);
+    CU_ASSERT(n_steps < 3 * N * MAX_STEPS);
     id_map_deinit(&map);
     hash_seed_value = seed;
 }
