@@ -193,3 +193,8 @@ void mini_turn(MiniBroker *broker, MiniClient *client) {
         broker_turn(broker);
     poll(NULL, 0, 1);
 }
+
+void mini_turns(MiniBroker *broker, MiniClient *client, unsigned n) {
+    while (n-- > 0)
+        mini_turn(broker, client);
+}

@@ -9,6 +9,8 @@
 #include "rpc/link/client/link.h"
 #include "rpc/link/hub/hub.h"
 
+enum { MINI_TURNS_MAX = 120000 };
+
 typedef struct MiniBroker {
     Hub *hub;
     char endpoint[256];
@@ -39,15 +41,17 @@ void mini_client_close(MiniClient *client);
 /* Sends a CALL with a body of len bytes, each (uint8_t)id. Returns the result of link_put(). */
 int mini_call(MiniClient *client, uint64_t id, size_t len);
 
-/* Runs one turn of the broker and of the client. Either may be NULL. Sleeps at most a
+/* Runs one turn of the broker and of the client. Either may be NULL. Then sleeps for a
  * millisecond. */
 void mini_turn(MiniBroker *broker, MiniClient *client);
 
-/* Runs turns until the condition holds, for at most ms. True: the condition holds. */
-#define MINI_UNTIL(broker, client, ms, condition)                                                  \
+/* Runs turns until the condition holds. False: it did not hold after two minutes. */
+#define MINI_UNTIL(broker, client, condition)                                                      \
     __extension__({                                                                                \
-        uint64_t end_ = clock_ms() + (ms);                                                         \
-        while (!(condition) && clock_ms() < end_)                                                  \
+        for (unsigned n_ = 0; n_ < MINI_TURNS_MAX && !(condition); n_++)                           \
             mini_turn(broker, client);                                                             \
         (bool)(condition);                                                                         \
     })
+
+/* Runs this number of turns, of at least a millisecond each. */
+void mini_turns(MiniBroker *broker, MiniClient *client, unsigned n);

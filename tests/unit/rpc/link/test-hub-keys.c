@@ -11,7 +11,7 @@
 #include "rpc/link/hub/hub.h"
 #include "support/suite.h"
 
-enum { WAIT_MS = 20000, QUIET_TURNS = 20 };
+enum { WAIT_MS = 120000, QUIET_TURNS = 20 };
 
 /* Length of a greeting followed by HELLO, and of a greeting followed by WELCOME. */
 enum { HELLO_END = ZMTP_GREETING_SIZE + 202, WELCOME_END = ZMTP_GREETING_SIZE + 170 };

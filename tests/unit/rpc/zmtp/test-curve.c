@@ -10,7 +10,7 @@
 #include "rpc/zmtp/curve.h"
 #include "support/suite.h"
 
-enum { MESSAGE_MAX = 4096, STREAM_MAX = 16 * 1024, WAIT_MS = 20000 };
+enum { MESSAGE_MAX = 4096, STREAM_MAX = 16 * 1024, WAIT_MS = 120000 };
 
 /* One end, and the events that it has seen. */
 typedef struct End {
