@@ -124,6 +124,15 @@ static void flushing_redis_empties_the_near_cache(void) {
     cache_setup_end(&setup);
 }
 
+/* Waits until Redis answers again, after a pause of the breaker. */
+static bool reads_again(ferry_cache *cache, const char *key) {
+    uint64_t until_ms = clock_ms() + 60000;
+
+    while (read_number(cache, key) < 0 && clock_ms() < until_ms)
+        sleep_ms(10);
+    return clock_ms() < until_ms;
+}
+
 static void hits_end_with_the_bound_when_redis_freezes(void) {
     enum { BOUND_MS = 300 };
     CacheSetup setup;
@@ -132,15 +141,19 @@ static void hits_end_with_the_bound_when_redis_freezes(void) {
 
     cache_setup(&setup, "unix");
     cache = open_cache(&setup, true, BOUND_MS);
-    write_number(cache, "a", 1, 0);
-    warm(cache, "a");
-    redis_freeze(&setup.servers[0]);
-    frozen = clock_ms();
-    while (now = clock_ms() - frozen, read_number(cache, "a") == 1)
-        last = now;
-    CU_ASSERT_TRUE(last <= BOUND_MS);
+    /* On a busy machine this program may stand still for half of the time: repeat. */
+    for (int tries = 0; tries < 100 && last <= BOUND_MS / 2; tries++) {
+        write_number(cache, "a", 1, 0);
+        warm(cache, "a");
+        redis_freeze(&setup.servers[0]);
+        frozen = clock_ms();
+        while (now = clock_ms() - frozen, read_number(cache, "a") == 1)
+            last = now;
+        CU_ASSERT_TRUE(last <= BOUND_MS);
+        redis_unfreeze(&setup.servers[0]);
+        CU_ASSERT_TRUE(reads_again(cache, "a"));
+    }
     CU_ASSERT_TRUE(last > BOUND_MS / 2);
-    redis_unfreeze(&setup.servers[0]);
     ferry_cache_close(cache);
     cache_setup_end(&setup);
 }
@@ -241,7 +254,7 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void another_process_sees_a_write_within_five_milliseconds(void) {
+static void another_process_sees_each_write(void) {
     CacheSetup setup;
     ferry_cache *cache;
     Shared *shared;
@@ -397,7 +410,7 @@ int main(void) {
         TEST(a_write_is_seen_after_redis_ended_the_reading_connection),
         TEST(hits_end_with_the_bound_when_redis_freezes),
         TEST(a_redis_that_refuses_to_tell_is_read_from),
-        TEST(another_process_sees_a_write_within_five_milliseconds),
+        TEST(another_process_sees_each_write),
         TEST(no_read_is_older_than_the_bound_in_random_histories),
         TESTS_END,
     };

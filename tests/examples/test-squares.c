@@ -95,14 +95,28 @@ static int64_t shards(squares_list_shard **ret) {
     return sum;
 }
 
+/* Asks for each number until all answers are in the cache. On a busy machine, Redis may be too late
+ * for a write, or for a count of the keys. */
+static squares_list_shard *fill_shards(void) {
+    squares_list_shard *list = NULL;
+    int64_t sum = 0;
+
+    for (int tries = 0; sum < KEYS && tries < 100; tries++) {
+        ferry_free(list);
+        for (int64_t n = 0; n < KEYS; n++)
+            ask(n);
+        sum = shards(&list);
+    }
+    CU_ASSERT_EQUAL(sum, KEYS);
+    return list;
+}
+
 static void keys_are_spread_and_each_has_one_server(void) {
     squares_list_shard *list;
 
     if (!has_redis)
         return;
-    for (int64_t n = 0; n < KEYS; n++)
-        ask(n);
-    CU_ASSERT_EQUAL(shards(&list), KEYS);
+    list = fill_shards();
     CU_ASSERT_EQUAL(list->n, 3);
     for (size_t i = 0; i < list->n; i++)
         CU_ASSERT(list->v[i].up && list->v[i].keys > KEYS / 6 && list->v[i].keys < KEYS / 2);
@@ -111,27 +125,23 @@ static void keys_are_spread_and_each_has_one_server(void) {
 
 static void a_stopped_redis_costs_time_and_no_answer(void) {
     squares_list_shard *list;
-    int64_t others, sum, cached = 0;
+    int64_t others, cached = 0;
 
     if (!has_redis)
         return;
-    sum = shards(&list);
-    /* On a busy machine, a server may answer a count of its keys too late. */
-    for (int tries = 0; sum < KEYS && tries < 100; tries++) {
-        ferry_free(list);
-        sum = shards(&list);
-    }
-    CU_ASSERT_EQUAL(sum, KEYS);
+    list = fill_shards();
     others = list->v[1].keys + list->v[2].keys;
     ferry_free(list);
     redis_stop(&redis[0]);
     for (int64_t n = 0; n < KEYS; n++)
         cached += ask(n) > 0; /* each of them right: see ask() */
     CU_ASSERT(cached <= others);
-    CU_ASSERT(cached > others / 2); /* the keys of the others stayed where they were */
-    shards(&list);
+    /* The keys of the others stayed where they were. */
+    for (int tries = 0; shards(&list) < others && tries < 100; tries++)
+        ferry_free(list);
     CU_ASSERT_FALSE(list->v[0].up);
     CU_ASSERT(list->v[1].up && list->v[2].up);
+    CU_ASSERT_EQUAL(list->v[1].keys + list->v[2].keys, others);
     ferry_free(list);
 }
 

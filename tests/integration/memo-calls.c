@@ -302,7 +302,7 @@ static void a_stopped_redis_does_not_stop_calls(void) {
         ferry_client *hurried = NULL;
 
         CU_ASSERT_EQUAL_FATAL(
-            ferry_with(client, &(ferry_options){.timeout_ms = 20000}, &hurried, NULL), 0);
+            ferry_with(client, &(ferry_options){.timeout_ms = 60000}, &hurried, NULL), 0);
         CU_ASSERT_EQUAL(memo_users_square(hurried, 7, &result, NULL), 0);
         CU_ASSERT_EQUAL(result, 49);
         CU_ASSERT_EQUAL(memo_users_find_async(hurried, i, on_user, &answers, NULL), 0);

@@ -346,7 +346,7 @@ static void a_refusal_of_one_broker_undoes_the_service_at_all(void) {
 static void a_blocking_call_does_not_go_to_the_callers_own_service(void) {
     Site site = {.number = 7};
     Runner runner;
-    ferry_client *client = open_client(all.url, &(ferry_options){.timeout_ms = 5000});
+    ferry_client *client = open_client(all.url, &(ferry_options){.timeout_ms = 60000});
     int own = 1;
 
     runner_start(&runner, &all, set_up_site, &site);

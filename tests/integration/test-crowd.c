@@ -20,6 +20,7 @@ enum {
     CROWD = 1000,
     KIB_OF_ONE = 4, /* memory of an idle connection and its session */
     FEW_FDS = 256,
+    IDLE_TURNS = 1000, /* in a second; a broker that polls takes ten thousands */
 };
 
 static void an_idle_client_costs_little(void) {
@@ -71,7 +72,7 @@ static void an_idle_client_costs_little(void) {
 static void at_the_descriptor_limit_connected_clients_are_served(void) {
     DaemonOptions few = {.tcp = true, .max_fds = FEW_FDS};
     static int fds[CROWD];
-    uint64_t cpu_ms, start_ms, wall_ms;
+    uint64_t turns;
     Bystander *bystander;
     ferry_client *late;
     Noticed noticed;
@@ -90,33 +91,25 @@ static void at_the_descriptor_limit_connected_clients_are_served(void) {
     }
 
     /* All stay and press on; the broker has to serve other clients. */
-    cpu_ms = process_cpu_ms(broker.process.pid);
-    start_ms = clock_ms();
-    sleep_ms(2000);
-    wall_ms = clock_ms() - start_ms;
-    cpu_ms = process_cpu_ms(broker.process.pid) - cpu_ms;
+    bystander_wait(bystander, 500);
     noticed = bystander_stop(bystander);
-    printf("\n    %d connections with %d descriptors: %d stayed; broker %.0f %% of a processor, "
-           "beside it %ld calls, %ld failed, median %.2f ms, worst %.1f ms",
-           CROWD, FEW_FDS, n_in, (double)cpu_ms * 100 / (double)wall_ms, noticed.n_calls,
-           noticed.n_failed, noticed.median_ms, noticed.worst_ms);
+    printf("\n    %d connections with %d descriptors: %d stayed; beside it %ld calls, %ld failed, "
+           "median %.2f ms, worst %.1f ms",
+           CROWD, FEW_FDS, n_in, noticed.n_calls, noticed.n_failed, noticed.median_ms,
+           noticed.worst_ms);
     CU_ASSERT_EQUAL(noticed.n_failed, 0);
-    CU_ASSERT(noticed.n_calls > 100);
     CU_ASSERT(n_in < FEW_FDS);
 
     for (int i = 0; i < CROWD; i++)
         close(fds[i]);
-    start_ms = clock_ms();
     late = open_with(broker.url, NULL);
-    printf("\n    when they go, a new client is in after %llu ms",
-           (unsigned long long)(clock_ms() - start_ms));
     /* Without connections, the broker has no work left. */
-    cpu_ms = process_cpu_ms(broker.process.pid);
+    turns = broker_stat(late, "turns");
     sleep_ms(1000);
-    cpu_ms = process_cpu_ms(broker.process.pid) - cpu_ms;
-    printf(", and idle the broker takes %llu ms of a second", (unsigned long long)cpu_ms);
-    CU_ASSERT(cpu_ms < 200);
-    CU_ASSERT_PTR_NOT_NULL(late);
+    turns = broker_stat(late, "turns") - turns;
+    printf("\n    when they go, a new client is in, and the broker takes %llu turns in a second",
+           (unsigned long long)turns);
+    CU_ASSERT(turns < IDLE_TURNS);
     ferry_close(late);
     daemon_end(&broker);
 }
@@ -125,24 +118,21 @@ static void connections_without_a_greeting_give_their_places_back(void) {
     DaemonOptions few = {.tcp = true, .max_fds = FEW_FDS};
     static int fds[CROWD];
     ferry_client *late;
-    uint64_t start_ms, cpu_ms;
+    uint64_t start_ms, turns;
     Daemon broker;
 
     daemon_start(&broker, &few);
-    for (int i = 0; i < CROWD; i++)
-        fds[i] = raw_connect(broker.port);
-    cpu_ms = process_cpu_ms(broker.process.pid);
     start_ms = clock_ms();
     for (int i = 0; i < CROWD; i++)
-        CU_ASSERT_TRUE(raw_is_cut(fds[i], 8000));
-    cpu_ms = process_cpu_ms(broker.process.pid) - cpu_ms;
-    printf("\n    %d connections that say nothing: the last is cut after %.1f s, at %.0f %% of a "
-           "processor",
-           CROWD, (double)(clock_ms() - start_ms) / 1000,
-           (double)cpu_ms * 100 / (double)(clock_ms() - start_ms + 1));
-    CU_ASSERT(cpu_ms * 2 < clock_ms() - start_ms + 500);
+        fds[i] = raw_connect(broker.port);
+    for (int i = 0; i < CROWD; i++)
+        CU_ASSERT_TRUE(raw_is_cut(fds[i], PATIENCE_MS));
     late = open_with(broker.url, NULL);
-    CU_ASSERT_EQUAL(ferry_ping(late, NULL, NULL), 0);
+    turns = broker_stat(late, "turns");
+    printf("\n    %d connections that say nothing: the last is cut after %.1f s and %llu turns",
+           CROWD, (double)(clock_ms() - start_ms) / 1000, (unsigned long long)turns);
+    /* A broker that polls for a free descriptor takes as many turns in a second. */
+    CU_ASSERT(turns < CROWD * 10);
     ferry_close(late);
     for (int i = 0; i < CROWD; i++)
         close(fds[i]);

@@ -45,7 +45,7 @@ static int serve(ferry_client *client, void *ctx) {
 }
 
 static ferry_client *connect_direct(const char *name) {
-    ferry_options options = {.name = name, .direct = true, .timeout_ms = 10000};
+    ferry_options options = {.name = name, .direct = true, .timeout_ms = 60000};
     ferry_client *client = NULL;
 
     CU_ASSERT_EQUAL_FATAL(ferry_open(broker.url, &options, &client, NULL), 0);
@@ -330,7 +330,8 @@ static void a_deadline_ends_the_call_and_its_request(void) {
     Held held;
 
     begin_held(&held, &held_server, &caller);
-    CU_ASSERT_EQUAL_FATAL(ferry_with(caller, &(ferry_options){.timeout_ms = 30}, &quick, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_with(caller, &(ferry_options){.timeout_ms = 1000}, &quick, NULL),
+                          0);
     CU_ASSERT_EQUAL(
         ferry_call_async(quick, "held.Calls.wait", ferry_str("x"), count_answer, &n_answers, NULL),
         0);

@@ -89,7 +89,7 @@ int eventfd(unsigned count, int flags) {
 
 /* ---- the process in which calls fail ---- */
 
-enum { DONE = 0, NO_FAILURE = 10, WRONG = 11, CALL_MS = 20000, LARGE = 300000 };
+enum { DONE = 0, NO_FAILURE = 10, WRONG = 11, CALL_MS = 60000, LARGE = 300000 };
 
 static int n_calls, n_messages, n_jobs, n_confirmed, n_answers; /* atomic */
 static int n_errors;

@@ -123,15 +123,16 @@ static void a_byte_now_and_then_does_not_keep_a_connection(void) {
     set_scene(&scene, NULL);
     for (int i = 0; i < N; i++)
         fds[i] = raw_connect(scene.broker.port);
-    for (size_t at = 0; clock_ms() - start_ms < 6000; at++) {
+    /* The bytes go on until all connections are cut. */
+    for (size_t at = 0; n_cut < N && clock_ms() - start_ms < CUT_MS; at++) {
+        n_cut = 0;
         for (int i = 0; i < N; i++)
-            send(fds[i], greeting + at % 16, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+            n_cut += send(fds[i], greeting + at % 16, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+                     errno != EAGAIN;
         sleep_ms(500);
     }
-    for (int i = 0; i < N; i++) {
-        n_cut += raw_is_cut(fds[i], 2000);
+    for (int i = 0; i < N; i++)
         close(fds[i]);
-    }
     printf("\n    %d connections, a byte each half second: %d cut within %.1f s", N, n_cut,
            (double)(clock_ms() - start_ms) / 1000);
     CU_ASSERT_EQUAL(n_cut, N);
@@ -435,7 +436,7 @@ static void only_the_server_of_a_call_can_answer_it(void) {
     CU_ASSERT_EQUAL(raw_hear(server, OP_OK, ANSWER_MS, &got), HEARD);
     raw_say(caller, &(Message){.op = OP_CALL,
                                .id = 1,
-                               .call.timeout_ms = 20000,
+                               .call.timeout_ms = 120000,
                                .name = span_text("s.S"),
                                .call.method = span_text("m"),
                                .body = span_text("x")});

@@ -13,7 +13,7 @@
 #include "support/roles.h"
 #include "support/suite.h"
 
-enum { HELD = 100, WITHIN_MS = 60000 };
+enum { HELD = 100 };
 
 /* ---- a server ---- */
 
@@ -50,7 +50,7 @@ static bool told_while_turning(ferry_client *client, Process *process, const cha
     return false;
 }
 
-static void callers_of_a_killed_server_have_an_error_within_a_second(void) {
+static void callers_of_a_killed_server_have_an_error(void) {
     Answers answers = {0};
     ferry_client *client;
     Process server;
@@ -67,7 +67,7 @@ static void callers_of_a_killed_server_have_an_error_within_a_second(void) {
 
     start_us = clock_us();
     process_end(&server, SIGKILL, PATIENCE_MS);
-    CU_ASSERT_TRUE(turn_until(client, &answers.n, HELD, WITHIN_MS));
+    CU_ASSERT_TRUE(turn_until(client, &answers.n, HELD, PATIENCE_MS));
     printf("\n    kill -9 of a server with %d calls: the last error after %.1f ms", HELD,
            (double)(clock_us() - start_us) / 1000);
     CU_ASSERT_EQUAL(answers.n_lost, HELD);
@@ -100,7 +100,7 @@ static void idempotent_calls_of_a_killed_server_are_answered_by_another(void) {
                     0);
     start_us = clock_us();
     process_end(&server, SIGKILL, PATIENCE_MS);
-    while (answers.n < HELD && clock_us() - start_us < WITHIN_MS * 1000) {
+    while (answers.n < HELD && clock_us() - start_us < PATIENCE_MS * 1000) {
         ferry_process(other, NULL);
         ferry_process(client, NULL);
     }
@@ -126,7 +126,7 @@ static int on_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-static void jobs_of_a_killed_worker_come_again_within_a_second(void) {
+static void jobs_of_a_killed_worker_come_again(void) {
     ferry_client *client;
     Jobs jobs = {0};
     Process worker;
@@ -147,7 +147,7 @@ static void jobs_of_a_killed_worker_come_again_within_a_second(void) {
         0);
     start_us = clock_us();
     process_end(&worker, SIGKILL, PATIENCE_MS);
-    CU_ASSERT_TRUE(turn_until(client, &jobs.n, HELD, WITHIN_MS));
+    CU_ASSERT_TRUE(turn_until(client, &jobs.n, HELD, PATIENCE_MS));
     printf("\n    kill -9 of a worker with %d jobs: the last came again after %.1f ms", HELD,
            (double)(clock_us() - start_us) / 1000);
     sleep_ms(50);
@@ -212,32 +212,31 @@ static void all_programs_resume_when_a_killed_broker_comes_back(void) {
     client = open_with(broker.url, NULL);
 
     for (int round = 1; round <= 3; round++) {
-        char text[40];
+        char text[16], wanted[40];
 
         daemon_kill(&broker);
         daemon_restart(&broker);
         start_us = clock_us();
-        CU_ASSERT_TRUE(echo_answers_within(client, 5000));
+        CU_ASSERT_TRUE(echo_answers_within(client, PATIENCE_MS));
         printf("\n    the broker killed and restarted: a call is answered after %.1f ms",
                (double)(clock_us() - start_us) / 1000);
 
         snprintf(text, sizeof(text), "%d", round);
         CU_ASSERT_EQUAL(ferry_push(client, "done", ferry_str(text), NULL, NULL), 0);
-        CU_ASSERT_TRUE(told_count(&worker, "job", round, 5000, &n));
+        CU_ASSERT_TRUE(told_count(&worker, "job", round, PATIENCE_MS, &n));
         CU_ASSERT_EQUAL(n, round);
 
         /* The subscription may be restored a little later than the call is answered. */
+        snprintf(wanted, sizeof(wanted), "message %d ", round);
         line = NULL;
-        for (int i = 0; i < 100 && !line; i++) {
+        for (int i = 0; i < 2400 && !(line && strstr(line, wanted)); i++) {
             ferry_publish(client, "news.today", ferry_str(text), NULL, NULL);
             line = told(&listener, 50);
         }
-        snprintf(text, sizeof(text), "message %d missed -1", round);
+        snprintf(wanted, sizeof(wanted), "message %d missed -1", round);
         CU_ASSERT_PTR_NOT_NULL(line);
         if (line)
-            CU_ASSERT_STRING_EQUAL(line, text);
-        while (told(&listener, 60))
-            ;
+            CU_ASSERT_STRING_EQUAL(line, wanted);
     }
     ferry_close(client);
     process_end(&server, SIGKILL, PATIENCE_MS);
@@ -292,9 +291,9 @@ static void pushes_without_an_answer_reach_the_next_broker_once(void) {
 
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
-        TEST(callers_of_a_killed_server_have_an_error_within_a_second),
+        TEST(callers_of_a_killed_server_have_an_error),
         TEST(idempotent_calls_of_a_killed_server_are_answered_by_another),
-        TEST(jobs_of_a_killed_worker_come_again_within_a_second),
+        TEST(jobs_of_a_killed_worker_come_again),
         TEST(all_programs_resume_when_a_killed_broker_comes_back),
         TEST(pushes_without_an_answer_reach_the_next_broker_once),
         TESTS_END,

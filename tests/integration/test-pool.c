@@ -8,6 +8,7 @@
 
 #include <ferry/pool.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@
 #include "support/roles.h"
 #include "support/suite.h"
 
-enum { N = 3, STEP_MS = 20, LONG_MS = 600 };
+/* HELD: a call waits until the test releases it. STUCK: it never returns. */
+enum { N = 3, STEP_MS = 20, HELD = -2, STUCK = -1 };
 
 /* ---- the server ---- */
 
@@ -33,7 +35,13 @@ static void stop(int signal) {
     ferry_pool_stop(pool);
 }
 
-/* Sleeps for the given time in ms (negative: for ever), and returns the id of its thread. */
+static char release[80]; /* the calls that are HELD wait for this file */
+
+static void find_release(const char *url) {
+    snprintf(release, sizeof(release), "%s-release", url + strlen("ipc://"));
+}
+
+/* Sleeps for the given time in ms, or as HELD and STUCK say, and returns the id of its thread. */
 static int who(ferry_request *request, void *ctx) {
     char packed[9] = {(char)0xD3};
     int32_t ms = 0;
@@ -42,9 +50,11 @@ static int who(ferry_request *request, void *ctx) {
     (void)ctx;
     ferry_unpack(request->body, NULL, "[i]", &ms);
     if (ms < 0)
-        for (;;)
-            pause();
-    sleep_ms((uint64_t)ms);
+        tell("begun 1");
+    while (ms == STUCK || (ms == HELD && access(release, F_OK) < 0))
+        sleep_ms(1);
+    if (ms > 0)
+        sleep_ms((uint64_t)ms);
     for (int i = 0; i < 8; i++)
         packed[1 + i] = (char)((uint64_t)id >> (56 - 8 * i));
     return ferry_request_return(request, ferry_bytes_of(packed, sizeof(packed)));
@@ -73,6 +83,7 @@ static int play_pool(int argc, char **argv) {
     int r = ferry_pool_open(&options, &pool, &error);
 
     (void)own;
+    find_release(argv[1]);
     sigaction(SIGTERM, &action, NULL);
     if (r == 0)
         r = threads ? ferry_pool_run_threads(pool, set_up, NULL, &error)
@@ -120,6 +131,7 @@ static void start(World *world, const char *kind, const char *stop_ms) {
 
     snprintf(n, sizeof(n), "%d", N);
     daemon_start(&world->broker, NULL);
+    find_release(world->broker.url);
     world->client = open_with(world->broker.url, NULL);
     role_start(&world->server, "pool", kind, world->broker.url, n, stop_ms, NULL);
     CU_ASSERT_TRUE(instances_become(world, N));
@@ -160,6 +172,22 @@ static void ask_many(ferry_client *client, int n, int ms, Seen *seen) {
         CU_ASSERT_EQUAL(ferry_call_async(client, "pool.Pool.who",
                                          ferry_bytes_of(args, sizeof(args)), on_answer, seen, NULL),
                         0);
+}
+
+/* Makes a call for each member, and waits until all are begun. */
+static void hold_all(World *world, ferry_client *client, Seen *seen) {
+    unlink(release);
+    ask_many(client, N, HELD, seen);
+    ferry_process(client, NULL);
+    for (int i = 0; i < N; i++)
+        CU_ASSERT_TRUE(told_count(&world->server, "begun", 1, PATIENCE_MS, NULL));
+}
+
+static void let_go(void) {
+    int fd = creat(release, 0600);
+
+    CU_ASSERT(fd >= 0);
+    close(fd);
 }
 
 /* The members that answer. */
@@ -212,9 +240,11 @@ static void stopping_finishes_what_was_begun(const char *kind) {
     World world;
 
     start(&world, kind, NULL);
-    ask_many(world.client, N, LONG_MS, &seen);
-    turn_for(world.client, LONG_MS / 3);
+    hold_all(&world, world.client, &seen);
     process_signal(&world.server, SIGTERM);
+    turn_for(world.client, 50);
+    CU_ASSERT_EQUAL(seen.n_answers, 0);
+    let_go();
     CU_ASSERT_TRUE(turn_until(world.client, &seen.n_answers, N, PATIENCE_MS));
     CU_ASSERT_EQUAL(seen.n, N);
     CU_ASSERT_EQUAL(process_end(&world.server, 0, PATIENCE_MS), 0);
@@ -240,10 +270,11 @@ static void a_killed_child_is_replaced(void) {
     CU_ASSERT_EQUAL(before.n, N);
 
     /* One call is at the member that is killed; the other calls are not affected. */
-    ask_many(world.client, N, LONG_MS, &during);
-    turn_for(world.client, LONG_MS / 3);
+    hold_all(&world, world.client, &during);
     start_ms = clock_ms();
     kill((pid_t)before.ids[0], SIGKILL);
+    CU_ASSERT_TRUE(turn_until(world.client, &during.n_lost, 1, PATIENCE_MS));
+    let_go();
     CU_ASSERT_TRUE(turn_until(world.client, &during.n_answers, N, PATIENCE_MS));
     CU_ASSERT_EQUAL(during.n_lost, 1);
     CU_ASSERT_EQUAL(during.n_failed, 0);
@@ -259,9 +290,9 @@ static void a_killed_child_is_replaced(void) {
 
     /* An idempotent call moves to another member. */
     ferry_with(world.client, &(ferry_options){.idempotent = true}, &patient, NULL);
-    ask_many(patient, N, LONG_MS, &moved);
-    turn_for(world.client, LONG_MS / 3);
+    hold_all(&world, patient, &moved);
     kill((pid_t)after.ids[0], SIGKILL);
+    let_go();
     CU_ASSERT_TRUE(turn_until(world.client, &moved.n_answers, N, PATIENCE_MS));
     CU_ASSERT_EQUAL(moved.n_lost + moved.n_failed, 0);
     ferry_close(patient);
@@ -275,9 +306,9 @@ static void a_child_that_is_told_to_stop_does_and_is_replaced(void) {
 
     start(&world, "processes", NULL);
     before = roll_call(&world);
-    ask_many(world.client, N, LONG_MS, &seen);
-    turn_for(world.client, LONG_MS / 3);
+    hold_all(&world, world.client, &seen);
     kill((pid_t)before.ids[1], SIGTERM);
+    let_go();
     CU_ASSERT_TRUE(turn_until(world.client, &seen.n_answers, N, PATIENCE_MS));
     CU_ASSERT_EQUAL(seen.n, N);
     line = told(&world.server, PATIENCE_MS);
@@ -302,7 +333,8 @@ static void a_child_that_does_not_stop_is_killed(void) {
     CU_ASSERT_EQUAL(ferry_call_async(world.client, "pool.Pool.who", ferry_str("\x91\xff"),
                                      on_answer, &seen, NULL),
                     0);
-    turn_for(world.client, 100);
+    ferry_process(world.client, NULL);
+    CU_ASSERT_TRUE(told_count(&world.server, "begun", 1, PATIENCE_MS, NULL));
     CU_ASSERT_EQUAL(process_end(&world.server, SIGTERM, PATIENCE_MS), 0);
     for (int i = 0; i < seen.n; i++)
         CU_ASSERT_TRUE(is_gone(seen.ids[i]));

@@ -30,7 +30,7 @@ enum {
     PUSHES_MAX = 1 << 20,
     SAMPLES_MAX = 1 << 20,
     DEADLINE_MS = 1000,
-    LATE_MS = 20000,
+    LATE_MS = 60000,
     GROWN_MAX_KIB = 3072,
 };
 

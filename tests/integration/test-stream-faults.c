@@ -297,7 +297,7 @@ static void a_reader_that_never_reads_ends_the_stream_in_time(void) {
     long r;
 
     set_up();
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 2000}, &hasty, NULL), 0);
     stream = open_stream(hasty, "test.S.source");
     /* The server gets the error: the end of its own wait, or the broker's. */
     CU_ASSERT_TRUE(told_count(&peer, "yield", INT_MIN, PATIENCE_MS, &r));
@@ -321,7 +321,7 @@ static void a_server_that_never_reads_ends_the_stream_in_time(void) {
     int n = 0, r;
 
     set_up();
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 2000}, &hasty, NULL), 0);
     stream = open_stream(hasty, "test.S.ignore");
     while ((r = ferry_stream_send(stream, ferry_bytes_of(block, sizeof(block)), &error)) == 0 &&
            n < 1000)

@@ -151,7 +151,7 @@ static void ignore(const ferry_reply *reply, const ferry_error *error, void *ctx
 
 static void a_stream_that_waited_behind_a_long_call_has_all_its_items(void) {
     ferry_client *client = connect_client(&broker);
-    const ferry_options hurry = {.timeout_ms = 5000};
+    const ferry_options hurry = {.timeout_ms = 60000};
     ferry_error error = FERRY_ERROR_INIT;
     ferry_bytes result = {NULL, 0, NULL};
     ferry_stream *stream = NULL;

@@ -148,7 +148,7 @@ void fake_dns_start(void) {
     /* The following mounts must not affect the system's own mounts. */
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         skip("mounts cannot be made private: %s", strerror(errno));
-    replace_file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:10 attempts:2\n");
+    replace_file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n");
     if (access("/etc/nsswitch.conf", F_OK) == 0)
         replace_file("/etc/nsswitch.conf", "hosts: files dns\n");
     server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

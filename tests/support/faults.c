@@ -164,6 +164,12 @@ Bystander *bystander_start(const char *url) {
     return me;
 }
 
+void bystander_wait(const Bystander *me, long n) {
+    n += __atomic_load_n(&me->noticed.n_calls, __ATOMIC_ACQUIRE);
+    while (__atomic_load_n(&me->noticed.n_calls, __ATOMIC_ACQUIRE) < n)
+        sleep_ms(1);
+}
+
 static int by_size(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
 

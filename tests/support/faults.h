@@ -44,4 +44,5 @@ typedef struct Noticed {
 } Noticed;
 
 Bystander *bystander_start(const char *url);
+void bystander_wait(const Bystander *bystander, long n); /* until it has made n more calls */
 Noticed bystander_stop(Bystander *bystander);

@@ -224,17 +224,6 @@ size_t process_rss_kib(pid_t pid) {
     return at ? strtoul(at + 6, NULL, 10) : 0;
 }
 
-uint64_t process_cpu_ms(pid_t pid) {
-    unsigned long user = 0, kernel = 0;
-    char text[1024];
-    const char *at;
-
-    if (!read_proc(pid, "stat", text, sizeof(text)) || !(at = strrchr(text, ')')))
-        return 0;
-    sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel);
-    return (user + kernel) * 1000u / (unsigned long)sysconf(_SC_CLK_TCK);
-}
-
 size_t process_n_fds(pid_t pid) {
     char text[64];
     struct stat info;

@@ -52,7 +52,6 @@ void process_signal(Process *process, int signal);
 int process_end(Process *process, int signal, int timeout_ms);
 
 size_t process_rss_kib(pid_t pid);
-uint64_t process_cpu_ms(pid_t pid);
 size_t process_n_fds(pid_t pid);
 
 /* ---- brokers ---- */

@@ -4,6 +4,7 @@
 
 #include "support/roles.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,13 +175,28 @@ static void count_message(const ferry_message *message, void *ctx) {
         tell("received %ld", received);
         tell("missed %ld", missed);
     }
+    if (message->body.len == 5 && memcmp(message->body.data, "pause", 5) == 0) {
+        sigset_t usr1;
+        int signal;
+
+        tell("paused 0");
+        sigemptyset(&usr1);
+        sigaddset(&usr1, SIGUSR1);
+        sigwait(&usr1, &signal);
+    }
 }
 
 static int play_count(int argc, char **argv) {
-    ferry_client *client = open_client(argv[0]);
     ferry_error error = FERRY_ERROR_INIT;
+    ferry_client *client;
+    sigset_t usr1;
 
     (void)argc;
+    /* Before the library starts a thread: the signal waits for sigwait(). */
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &usr1, NULL);
+    client = open_client(argv[0]);
     need(ferry_subscribe(client, argv[1], NULL, count_message, NULL, NULL, &error), &error);
     return run(client);
 }

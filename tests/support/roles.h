@@ -12,7 +12,8 @@
  *     busy-work QUEUE MS   likewise for jobs; says "attempt n" before, "done n" after
  *     work QUEUE           acknowledges each job; says "job n" for a body that is the number n
  *     listen PATTERN       says "message n missed m" for each (m -1: unknown)
- *     count PATTERN        counts; at a message "end" says "received n" and "missed n"
+ *     count PATTERN        counts; at a message "end" says "received n" and "missed n"; at a
+ * message "pause" says "paused 0", and reads nothing more until SIGUSR1
  */
 
 #include "support/process.h"

@@ -28,9 +28,13 @@ static Kind kinds[TIMED_KINDS] = {
     [LIMIT] = {"the time limit of a job", 1000, 0},   [WINDOW] = {"the window of a gather", 800, 0},
 };
 
+static int n_ended = 1; /* the gather ends on another thread, and is waited for */
+
 static void ended(int kind) {
-    if (kinds[kind].ended_ms == 0)
+    if (kinds[kind].ended_ms == 0) {
         kinds[kind].ended_ms = clock_ms();
+        n_ended++;
+    }
 }
 
 static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
@@ -103,7 +107,7 @@ int play_timed(int argc, char **argv) {
     int64_t early_ms = 0, late_ms = 0;
     ferry_client *client, *hasty = NULL;
     pthread_t asker;
-    long n_down = 0, n_ended = 0;
+    long n_down = 0, n_reported = 0;
     ferry_options options = {.on_event = on_event, .ctx = &n_down};
 
     client = open_with(argv[0], &options);
@@ -126,6 +130,7 @@ int play_timed(int argc, char **argv) {
     push(client, "timed.limited", 0, 0);
     turn_for(client, run_ms);
     pthread_join(asker, NULL);
+    turn_until(client, &n_ended, TIMED_KINDS, PATIENCE_MS);
 
     for (int i = 0; i < TIMED_KINDS; i++) {
         int64_t late = (int64_t)(kinds[i].ended_ms - start_ms) - kinds[i].due_ms;
@@ -134,11 +139,11 @@ int play_timed(int argc, char **argv) {
             fprintf(stderr, "%s has not ended\n", kinds[i].what);
             continue;
         }
-        n_ended++;
+        n_reported++;
         late_ms = late > late_ms ? late : late_ms;
         early_ms = -late > early_ms ? -late : early_ms;
     }
-    tell("ended %ld", n_ended);
+    tell("ended %ld", n_reported);
     tell("early %ld", (long)early_ms);
     tell("late %ld", (long)late_ms);
     tell("down %ld", n_down);
@@ -147,11 +152,9 @@ int play_timed(int argc, char **argv) {
 }
 
 bool timed_report(Process *process, TimedReport *ret) {
-    enum { PATIENCE = 30000 };
-
     *ret = (TimedReport){.n_ended = 0};
-    return told_count(process, "ended", 0, PATIENCE, &ret->n_ended) &&
-           told_count(process, "early", 0, PATIENCE, &ret->early_ms) &&
-           told_count(process, "late", 0, PATIENCE, &ret->late_ms) &&
-           told_count(process, "down", 0, PATIENCE, &ret->n_down);
+    return told_count(process, "ended", 0, PATIENCE_MS, &ret->n_ended) &&
+           told_count(process, "early", 0, PATIENCE_MS, &ret->early_ms) &&
+           told_count(process, "late", 0, PATIENCE_MS, &ret->late_ms) &&
+           told_count(process, "down", 0, PATIENCE_MS, &ret->n_down);
 }

@@ -119,16 +119,14 @@ static void variables_are_set_and_old_ones_are_not_passed_on(void) {
 }
 
 static void a_child_that_lives_on_is_not_waited_for(void) {
-    uint64_t start_ms = clock_ms();
-
-    run("sleep 60 & echo $!");
+    run("sleep 600 & echo $!");
     CU_ASSERT_EQUAL(got.status, 0);
-    CU_ASSERT_TRUE(clock_ms() - start_ms < 30000);
+    CU_ASSERT_EQUAL(kill(atoi(got.output), 0), 0);
     kill(atoi(got.output), SIGKILL);
 }
 
 static void a_cancelled_group_ends(void) {
-    ExecOptions options = {.command = "sleep 60 | sleep 60", .fn = on_end};
+    ExecOptions options = {.command = "sleep 600 | sleep 600", .fn = on_end};
     uint64_t start_ms = clock_ms();
     Exec *exec = NULL;
 
@@ -138,11 +136,11 @@ static void a_cancelled_group_ends(void) {
     exec_cancel(exec);
     loop_run(&loop);
     CU_ASSERT_NOT_EQUAL(got.status, 0);
-    CU_ASSERT_TRUE(clock_ms() - start_ms < EXEC_KILL_MS + 300000);
+    CU_ASSERT_TRUE(clock_ms() - start_ms < 300000);
 }
 
 static void a_group_that_will_not_end_is_killed(void) {
-    ExecOptions options = {.command = "trap '' TERM; echo on; sleep 60", .fn = on_end};
+    ExecOptions options = {.command = "trap '' TERM; echo on; sleep 600", .fn = on_end};
     uint64_t start_ms = clock_ms();
     Exec *exec = NULL;
 
@@ -153,11 +151,11 @@ static void a_group_that_will_not_end_is_killed(void) {
     loop_run(&loop);
     CU_ASSERT_EQUAL(got.status, -1);
     CU_ASSERT_TRUE(clock_ms() - start_ms >= EXEC_KILL_MS);
-    CU_ASSERT_TRUE(clock_ms() - start_ms < EXEC_KILL_MS + 30000);
+    CU_ASSERT_TRUE(clock_ms() - start_ms < 300000);
 }
 
 static void a_freed_command_is_never_called_back(void) {
-    ExecOptions options = {.command = "sleep 60", .fn = on_end};
+    ExecOptions options = {.command = "sleep 600", .fn = on_end};
     Exec *exec = NULL;
 
     begin(1);
@@ -168,17 +166,23 @@ static void a_freed_command_is_never_called_back(void) {
     CU_ASSERT_STRING_EQUAL(got.output, "other\n");
 }
 
+/* Each command waits for the lines of all others. */
 static void many_run_at_once(void) {
-    ExecOptions options = {.command = "sleep 2; echo x", .fn = on_end};
-    uint64_t start_ms = clock_ms();
+    char path[] = "/tmp/ferry-test-exec-XXXXXX", command[160];
+    ExecOptions options = {.command = command, .fn = on_end};
+    int fd = mkstemp(path);
     Exec *exec = NULL;
 
+    CU_ASSERT_FATAL(fd >= 0);
+    snprintf(command, sizeof(command),
+             "echo >>%s; while [ $(wc -l <%s) -lt 20 ]; do sleep 0.05; done; echo x", path, path);
     begin(20);
     for (int i = 0; i < 20; i++)
         CU_ASSERT_EQUAL(exec_start(&loop, &options, &exec), 0);
     loop_run(&loop);
     CU_ASSERT_EQUAL(got.n, 20);
-    CU_ASSERT_TRUE(clock_ms() - start_ms < 30000);
+    close(fd);
+    unlink(path);
 }
 
 static void header_names_become_variables(void) {
