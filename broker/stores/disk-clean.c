@@ -31,7 +31,8 @@ static bool is_worth_it(const DiskStore *disk) {
     if (!first || disk->to_restore)
         return false;
     return first->live == 0 ||
-           disk->total > 2 * disk->live + ROOM_SEGMENTS * (uint64_t)disk->journal.segment_bytes ||
+           disk->total >
+               2 * disk->live + ROOM_SEGMENTS * (uint64_t)disk->journal.reserve.segment_bytes ||
            (*disk->store.degraded && first->live < first->size / 2);
 }
 

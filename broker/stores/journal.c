@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "broker/stores/file.h"
 
-enum { SEGMENT_BYTES_MAX = 16 << 20, SEGMENT_BYTES_MIN = 128 << 10, PAGE = 4096 };
+enum { PAGE = 4096 };
 
 void batch_free(JournalBatch *batch) {
     if (!batch)
@@ -21,55 +21,6 @@ void batch_free(JournalBatch *batch) {
     buffer_deinit(&batch->pushes);
     buffer_deinit(&batch->releases);
     free(batch);
-}
-
-/* ---- segments and their reserve ---- */
-
-static void spare_path(const Journal *journal, unsigned i, char to[FOLDER_FILE_MAX]) {
-    char name[32];
-
-    snprintf(name, sizeof(name), "spare-%u", i);
-    folder_file(journal->folder, name, to);
-}
-
-/* Makes a file with blocks for size bytes; removes it again if there is no space. */
-static int make_file(const char *path, uint64_t size) {
-    int fd = file_ops->open(path, O_RDWR | O_CREAT | O_TRUNC), r;
-
-    if (fd < 0)
-        return fd;
-    r = file_ops->reserve(fd, size);
-    if (r == 0)
-        return fd;
-    close(fd);
-    file_ops->remove(path);
-    return r;
-}
-
-static int add_spares(Journal *journal) {
-    char path[FOLDER_FILE_MAX];
-
-    while (journal->n_spares < JOURNAL_SPARES) {
-        int fd;
-
-        spare_path(journal, journal->n_spares, path);
-        fd = make_file(path, journal->segment_bytes);
-        if (fd < 0)
-            return fd;
-        close(fd);
-        journal->n_spares++;
-    }
-    return 0;
-}
-
-static int take_spare(Journal *journal, char path[FOLDER_FILE_MAX]) {
-    int fd;
-
-    spare_path(journal, journal->n_spares - 1, path);
-    fd = file_ops->open(path, O_RDWR);
-    if (fd >= 0)
-        journal->n_spares--;
-    return fd;
 }
 
 /* ---- flushing ---- */
@@ -156,19 +107,6 @@ static void set_full(Journal *journal, bool full) {
     pthread_mutex_unlock(&journal->lock);
 }
 
-/* Opens a file for the next segment. Pushes never take the last space: a spare file that they use
- * is replaced first. */
-static int open_next(Journal *journal, uint64_t size, bool is_push, char path[FOLDER_FILE_MAX]) {
-    int r = add_spares(journal);
-
-    if (r < 0 && (is_push || r != -ENOSPC))
-        return r;
-    if (size <= journal->segment_bytes && journal->n_spares > (is_push ? 1 : 0))
-        return take_spare(journal, path);
-    folder_file(journal->folder, "journal.new", path);
-    return make_file(path, size);
-}
-
 /* Flushes the present segment, and begins a new one for at least `bytes` of records. */
 static int begin_segment(Journal *journal, uint64_t bytes, bool is_push) {
     uint64_t size = (SEGMENT_HEAD + bytes + PAGE - 1) / PAGE * PAGE;
@@ -177,11 +115,11 @@ static int begin_segment(Journal *journal, uint64_t bytes, bool is_push) {
     uint32_t number = journal->number + 1;
     int fd, before, r;
 
-    if (size < journal->segment_bytes)
-        size = journal->segment_bytes;
+    if (size < journal->reserve.segment_bytes)
+        size = journal->reserve.segment_bytes;
     if (number > 99999999)
         return -EFBIG;
-    fd = open_next(journal, size, is_push, from);
+    fd = reserve_take(&journal->reserve, size, is_push, from);
     if (fd < 0)
         return fd;
     segment_path(journal->folder, number, to);
@@ -213,7 +151,7 @@ static int begin_segment(Journal *journal, uint64_t bytes, bool is_push) {
     journal->at = SEGMENT_HEAD;
     journal->size = size;
     journal->seed = segment_seed(journal->folder, number);
-    add_spares(journal); /* make spares now, so that the next segment does not wait for them */
+    reserve_fill(&journal->reserve); /* now, so that the next segment does not wait for it */
     return 0;
 }
 
@@ -324,7 +262,7 @@ static void remove_segment(Journal *journal, uint32_t number) {
 }
 
 static void look_for_space(Journal *journal) {
-    if (add_spares(journal) < 0)
+    if (reserve_fill(&journal->reserve) < 0)
         return;
     set_full(journal, false);
     wake(journal);
@@ -425,26 +363,6 @@ static void *run(void *ctx) {
 
 /* ---- from the broker's thread ---- */
 
-/* On a small disk segments are small, so that the spare files do not take most of it. */
-static uint32_t segment_bytes_for(const Folder *folder) {
-    uint64_t share = file_ops->space(folder->path) / 16 / PAGE * PAGE;
-
-    return share > SEGMENT_BYTES_MAX   ? SEGMENT_BYTES_MAX
-           : share < SEGMENT_BYTES_MIN ? SEGMENT_BYTES_MIN
-                                       : (uint32_t)share;
-}
-
-static void remove_old_spares(Journal *journal) {
-    char path[FOLDER_FILE_MAX];
-
-    for (unsigned i = 0; i < JOURNAL_SPARES; i++) {
-        spare_path(journal, i, path);
-        file_ops->remove(path);
-    }
-    folder_file(journal->folder, "journal.new", path);
-    file_ops->remove(path);
-}
-
 static void end_threads(Journal *journal, uint64_t last_job) {
     pthread_mutex_lock(&journal->lock);
     journal->stopping = true;
@@ -471,9 +389,7 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
     journal->todo_end = &journal->todo;
     journal->done_end = &journal->done;
     journal->written_end = &journal->written;
-    remove_old_spares(journal);
-    journal->segment_bytes = segment_bytes_for(folder);
-    r = add_spares(journal);
+    r = reserve_open(&journal->reserve, folder);
     if (r == -ENOSPC)
         journal->full = true;
     else if (r < 0)

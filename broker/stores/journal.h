@@ -17,13 +17,13 @@
 
 #include <pthread.h>
 
+#include "broker/stores/reserve.h"
 #include "broker/stores/segment.h"
 #include "broker/stores/store.h"
 
 enum {
     BATCH_ENTRIES = 1024,
     BATCH_BYTES = 1 << 20,   /* a larger batch is submitted at once */
-    JOURNAL_SPARES = 2,      /* spare files: space reserved for the next segments */
     JOURNAL_RETRY_MS = 1000, /* time between two looks at a full disk */
 };
 
@@ -61,7 +61,6 @@ void batch_free(JournalBatch *batch);
 typedef struct Journal {
     Folder *folder;
     int wake_fd;
-    uint32_t segment_bytes;
     pthread_t threads[2];
     size_t n_threads;
 
@@ -89,7 +88,7 @@ typedef struct Journal {
     /* Used by the thread that writes. */
     uint32_t number;
     uint64_t at, size, seed;
-    unsigned n_spares;
+    Reserve reserve;
 } Journal;
 
 /* Starts the threads, which write behind the last segment `number` and the last record `sequence`.
