@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,15 @@
 #include "base/clock.h"
 #include "broker/stores/file.h"
 
-enum { PAGE = 4096 };
+enum {
+    /* A thread polls for its next work at most this long. A client that pushes one job after
+     * another sends the next one 20 to 40 us after the confirmation. */
+    POLL_US = 100,
+    /* It polls after a flush of at most so many changes. With more of them, many clients are at
+     * work, and they need the processors. */
+    POLL_CHANGES = 2,
+    PAGE = 4096,
+};
 
 void batch_free(JournalBatch *batch) {
     if (!batch)
@@ -21,6 +30,20 @@ void batch_free(JournalBatch *batch) {
     buffer_deinit(&batch->pushes);
     buffer_deinit(&batch->releases);
     free(batch);
+}
+
+/* ---- waking the threads ---- */
+
+/* There is work for a thread: one that polls sees the number. The caller holds the lock. True: no
+ * thread polls, so the caller must call pthread_cond_signal(). */
+static bool call_thread(Journal *journal) {
+    atomic_fetch_add_explicit(&journal->n_calls, 1, memory_order_relaxed);
+    return !journal->polling;
+}
+
+static void wake_thread(Journal *journal) {
+    if (call_thread(journal))
+        pthread_cond_signal(&journal->cond);
 }
 
 /* ---- flushing ---- */
@@ -63,6 +86,7 @@ static void flush_locked(Journal *journal) {
     JournalBatch *list = take_written(journal);
     int fd = journal->fd, r = 0;
 
+    journal->few = list && !list->next && list->n <= POLL_CHANGES;
     journal->flush_by_us = UINT64_MAX;
     if (!journal->failed && fd >= 0) {
         journal->flushing = true;
@@ -208,6 +232,7 @@ static void queue_for_flush(Journal *journal, JournalBatch *batch) {
         journal->written_end = &batch->next;
         journal->flush_by_us = 0;
     } else {
+        journal->few = false;
         hand_over(journal, take_written(journal));
         if (batch->flush_by_us < journal->flush_by_us)
             journal->flush_by_us = batch->flush_by_us;
@@ -294,8 +319,9 @@ static void write_locked(Journal *journal) {
     journal->todo_end = &journal->todo;
     journal->to_load = journal->to_remove = 0;
     journal->writing = true;
+    spin_woke(&journal->spin);
     if (to_load || to_remove) /* this takes long: the other thread flushes in time */
-        pthread_cond_signal(&journal->cond);
+        wake_thread(journal);
     pthread_mutex_unlock(&journal->lock);
     write_all(journal, list);
     if (to_load)
@@ -309,8 +335,10 @@ static void write_locked(Journal *journal) {
     pthread_mutex_lock(&journal->lock);
     journal->writing = false;
     journal->ended = stopping;
-    if (stopping)
+    if (stopping) {
+        call_thread(journal);
         pthread_cond_broadcast(&journal->cond);
+    }
 }
 
 static bool has_to_write(const Journal *journal) {
@@ -327,12 +355,39 @@ static uint64_t next_look_us(const Journal *journal) {
     return at_us < full_us ? at_us : full_us;
 }
 
+static bool was_called_since(Journal *journal, unsigned n_calls) {
+    return atomic_load_explicit(&journal->n_calls, memory_order_relaxed) != n_calls;
+}
+
+/* Polls while this pays, as it saves waking a processor. Only one thread polls, and only if the
+ * other one sleeps. The caller holds the lock; it is free meanwhile. True: there may be work. */
+static bool poll_for_work(Journal *journal) {
+    unsigned n_calls = atomic_load_explicit(&journal->n_calls, memory_order_relaxed);
+    Spin spin;
+
+    if (!journal->few || journal->polling || journal->writing || journal->flushing ||
+        !spin_begin(&journal->spin, clock_ns()))
+        return false;
+    spin = journal->spin;
+    journal->polling = true;
+    pthread_mutex_unlock(&journal->lock);
+    while (!was_called_since(journal, n_calls) && spin_continues(&spin, clock_ns()))
+        sched_yield();
+    pthread_mutex_lock(&journal->lock);
+    journal->polling = false;
+    return was_called_since(journal, n_calls);
+}
+
 /* Waits until there is work for this thread. True: it is time to check whether a full disk has
  * space. */
 static bool wait_for_work(Journal *journal) {
-    uint64_t at_us = next_look_us(journal);
-    struct timespec until = {(time_t)(at_us / 1000000), (long)(at_us % 1000000) * 1000};
+    uint64_t at_us;
+    struct timespec until;
 
+    if (poll_for_work(journal))
+        return false;
+    at_us = next_look_us(journal);
+    until = (struct timespec){(time_t)(at_us / 1000000), (long)(at_us % 1000000) * 1000};
     if (at_us == UINT64_MAX)
         pthread_cond_wait(&journal->cond, &journal->lock);
     else if (pthread_cond_timedwait(&journal->cond, &journal->lock, &until) == ETIMEDOUT)
@@ -348,7 +403,7 @@ static void *run(void *ctx) {
     while (!journal->ended) {
         if (!journal->flushing && journal->flush_by_us <= clock_us()) {
             if (has_to_write(journal)) /* the other thread loads or removes */
-                pthread_cond_signal(&journal->cond);
+                wake_thread(journal);
             flush_locked(journal);
         } else if (!journal->writing && (has_to_write(journal) || has_to_look)) {
             has_to_look = false;
@@ -367,7 +422,7 @@ static void end_threads(Journal *journal, uint64_t last_job) {
     pthread_mutex_lock(&journal->lock);
     journal->stopping = true;
     journal->last_job = last_job;
-    pthread_cond_signal(&journal->cond);
+    wake_thread(journal);
     pthread_mutex_unlock(&journal->lock);
     while (journal->n_threads > 0)
         pthread_join(journal->threads[--journal->n_threads], NULL);
@@ -385,7 +440,8 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
                          .number = number,
                          .sequence = sequence,
                          .flushed = sequence,
-                         .flush_by_us = UINT64_MAX};
+                         .flush_by_us = UINT64_MAX,
+                         .spin.limit_us = POLL_US};
     journal->todo_end = &journal->todo;
     journal->done_end = &journal->done;
     journal->written_end = &journal->written;
@@ -434,12 +490,16 @@ void journal_close(Journal *journal, uint64_t last_job) {
 }
 
 void journal_submit(Journal *journal, JournalBatch *batch) {
+    bool sleeps;
+
     batch->next = NULL;
     pthread_mutex_lock(&journal->lock);
     *journal->todo_end = batch;
     journal->todo_end = &batch->next;
+    sleeps = call_thread(journal);
     pthread_mutex_unlock(&journal->lock);
-    pthread_cond_signal(&journal->cond); /* the thread that wakes takes the lock at once */
+    if (sleeps)
+        pthread_cond_signal(&journal->cond); /* the thread that wakes takes the lock at once */
 }
 
 JournalBatch *journal_take_done(Journal *journal) {
@@ -457,7 +517,7 @@ void journal_load(Journal *journal, uint32_t number) {
     pthread_mutex_lock(&journal->lock);
     journal->to_load = number;
     journal->load_result = 0;
-    pthread_cond_signal(&journal->cond);
+    wake_thread(journal);
     pthread_mutex_unlock(&journal->lock);
 }
 
@@ -476,7 +536,7 @@ int journal_take_loaded(Journal *journal, SegmentBytes *ret) {
 void journal_remove(Journal *journal, uint32_t number) {
     pthread_mutex_lock(&journal->lock);
     journal->to_remove = number;
-    pthread_cond_signal(&journal->cond);
+    wake_thread(journal);
     pthread_mutex_unlock(&journal->lock);
 }
 

@@ -6,7 +6,8 @@
  * at any time one of them may write, and one may flush. A thread that has written a batch also
  * flushes it, unless the other thread is flushing: so a single push wakes one thread. All batches
  * that were written during a flush share the next flush. A write or flush that failed is never
- * tried again: after it, the journal writes nothing more.
+ * tried again: after it, the journal writes nothing more. If work comes again and again within a
+ * short time, as from a client that waits for each confirmation, a thread polls for it.
  *
  * Writing does not wait for a flush. So the kernel has the note of a delivery before a worker has
  * the job, and the note survives a crash of the broker.
@@ -16,10 +17,12 @@
  */
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "broker/stores/reserve.h"
 #include "broker/stores/segment.h"
 #include "broker/stores/store.h"
+#include "rpc/link/spin.h"
 
 enum {
     BATCH_ENTRIES = 1024,
@@ -84,6 +87,10 @@ typedef struct Journal {
     bool ended;
     uint64_t last_job;
     uint64_t n_flushes, flush_us;
+    Spin spin;           /* a wait begins when no thread has work, and ends with the next work */
+    bool few;            /* the last flush was for a few changes */
+    bool polling;        /* a thread polls n_calls and does not wait for cond */
+    atomic_uint n_calls; /* grows whenever there is new work */
 
     /* Used by the thread that writes. */
     uint32_t number;

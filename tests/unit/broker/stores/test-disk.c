@@ -7,6 +7,9 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
+#include "base/clock.h"
+#include "support/random.h"
+
 /* ---- a disk that fails ---- */
 
 static int lock_fails; /* flock() fails with this errno */
@@ -61,6 +64,31 @@ static void an_interval_confirms_at_once_and_is_written_by_itself(void) {
     stop();
     begin();
     CU_ASSERT_EQUAL(count_of("q", "ready") + count_of("q", "held"), 1);
+    stop();
+}
+
+/* A thread of the journal polls for a while, and then sleeps: work that comes in between is done,
+ * too. */
+static void a_push_is_stored_whenever_it_comes(void) {
+    enum { PUSHES = 500, PAUSE_US = 160 };
+    Dice dice = dice_new(7);
+    Session *s;
+
+    new_folder();
+    begin();
+    s = fake_connect(&broker, 's');
+    for (uint64_t id = 1; id <= PUSHES; id++) {
+        uint64_t until_us = clock_us() + dice_below(&dice, PAUSE_US);
+
+        while (clock_us() < until_us)
+            continue;
+        push(s, id, "q", "x", NULL);
+        until_sent(s, 1);
+        CU_ASSERT_NOT_EQUAL_FATAL(expect_ok(s, id), 0);
+    }
+    crash();
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "ready"), PUSHES);
     stop();
 }
 
@@ -326,6 +354,7 @@ static void a_full_disk_refuses_pushes_and_takes_acknowledgements(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         SURVIVAL_TESTS,
+        TEST(a_push_is_stored_whenever_it_comes),
         TEST(an_interval_confirms_at_once_and_is_written_by_itself),
         TEST(an_interval_job_may_end_before_it_is_written),
         TEST(folders_of_other_programs_are_refused),
