@@ -79,7 +79,8 @@ typedef int (*ferry_member_fn)(ferry_client *client, unsigned member, void *ctx,
 /**
  * Makes a pool without members.
  *
- * @param options  NULL: all defaults. Copied, except the ctx of the client's callbacks.
+ * @param options  NULL: all defaults. Copied, except the cache and the ctx of callbacks, which must
+ *                 stay valid as long as the pool.
  * @param ret      Receives the pool: ferry_pool_close().
  *
  * @return 0; -EINVAL: an option is refused; -EMFILE, -ENFILE, -ENOMEM.

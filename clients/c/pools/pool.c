@@ -20,7 +20,7 @@ static unsigned count_processors(void) {
     return (unsigned)CPU_COUNT(&set);
 }
 
-/* ---- options: copied, with all their strings and headers ---- */
+/* ---- options: copied, with all their strings, headers and the interceptor ---- */
 
 static size_t text_size(const char *text) {
     return text ? strlen(text) + 1 : 0;
@@ -40,7 +40,8 @@ static int copy_options(ferry_pool *pool, const ferry_pool_options *options) {
     const ferry_options none = {.name = NULL}, *client = options->client ? options->client : &none;
     size_t n = client->headers ? client->n_headers : 0;
     size_t size = n * sizeof(ferry_header) + text_size(options->url) + text_size(client->name) +
-                  text_size(client->instance);
+                  text_size(client->instance) + text_size(client->key_file) +
+                  text_size(client->server_key);
     ferry_header *headers;
     char *at;
 
@@ -59,6 +60,12 @@ static int copy_options(ferry_pool *pool, const ferry_pool_options *options) {
     pool->client = *client;
     pool->client.name = put_text(&at, client->name);
     pool->client.instance = put_text(&at, client->instance);
+    pool->client.key_file = put_text(&at, client->key_file);
+    pool->client.server_key = put_text(&at, client->server_key);
+    if (client->interceptor) {
+        pool->interceptor = *client->interceptor;
+        pool->client.interceptor = &pool->interceptor;
+    }
     if (n > 0)
         pool->client.headers = headers;
     return 0;

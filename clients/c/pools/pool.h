@@ -21,8 +21,9 @@ struct ferry_pool {
     uint32_t stop_ms;
     void (*on_exit)(unsigned member, int status, const ferry_error *error, void *ctx);
     void *ctx;
-    const char *url;      /* in texts, like all strings of client; NULL: the default */
-    ferry_options client; /* the options of each member's client */
+    const char *url;               /* in texts, like all strings of client; NULL: the default */
+    ferry_options client;          /* the options of each member's client */
+    ferry_interceptor interceptor; /* of client; unused if client has no interceptor */
     char *texts;
     int event_fd;      /* readable: there are new stops or ended members */
     unsigned stops;    /* atomic: number of ferry_pool_stop() calls */

@@ -28,13 +28,22 @@ static void a_child_that_ran_long_is_replaced_at_once(void) {
 
 static void options_are_copied(void) {
     char url[] = "tcp://127.0.0.1:1", name[] = "n", instance[] = "i", key[] = "k", value[] = "v";
+    char key_file[] = "f", server_key[] = "s";
     ferry_header headers[] = {{key, value}};
-    ferry_options client = {.name = name, .instance = instance, .n_headers = 1, .headers = headers};
+    ferry_interceptor interceptor = {.ctx = name};
+    ferry_options client = {.name = name,
+                            .instance = instance,
+                            .n_headers = 1,
+                            .headers = headers,
+                            .interceptor = &interceptor,
+                            .key_file = key_file,
+                            .server_key = server_key};
     ferry_pool_options options = {.n = 2, .url = url, .client = &client};
     ferry_pool *pool = NULL;
 
     CU_ASSERT_EQUAL(ferry_pool_open(&options, &pool, NULL), 0);
-    url[0] = name[0] = instance[0] = key[0] = value[0] = 'x';
+    url[0] = name[0] = instance[0] = key[0] = value[0] = key_file[0] = server_key[0] = 'x';
+    interceptor = (ferry_interceptor){.ctx = NULL};
     headers[0] = (ferry_header){NULL, NULL};
     client = (ferry_options){.timeout_ms = 1};
     CU_ASSERT_EQUAL(pool->n, 2);
@@ -44,6 +53,9 @@ static void options_are_copied(void) {
     CU_ASSERT_EQUAL(pool->client.timeout_ms, 0);
     CU_ASSERT_STRING_EQUAL(pool->client.headers[0].name, "k");
     CU_ASSERT_STRING_EQUAL(pool->client.headers[0].value, "v");
+    CU_ASSERT_STRING_EQUAL(pool->client.key_file, "f");
+    CU_ASSERT_STRING_EQUAL(pool->client.server_key, "s");
+    CU_ASSERT_PTR_EQUAL(pool->client.interceptor->ctx, name);
     ferry_pool_close(pool);
 
     /* One for each processor. */
