@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/pause.h"
 #include "clients/cli/terminal/bench-report.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
@@ -360,7 +361,7 @@ static int watch(Run *run) {
             if (now && ++seen == run->values->count)
                 return status;
         }
-        usleep((useconds_t)every_ms * 1000);
+        pause_for(every_ms);
     }
     return status;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ferry job: shows, cancels, hastens and moves one job. */
-
-#include <time.h>
+/* ferry job: shows, cancels, runs early and moves one job. */
 
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/pause.h"
 #include "clients/cli/terminal/out.h"
 
 #define VERBS "show|cancel|run-now|move"
@@ -25,7 +24,7 @@ static int find(Run *run, json_t **ret) {
 
     for (int i = 0; i < READ_TRIES && status == EXIT_OK; i++) {
         if (i > 0)
-            nanosleep(&(struct timespec){0, READ_PAUSE_MS * 1000000L}, NULL);
+            pause_for(READ_PAUSE_MS);
         json_decref(*ret);
         *ret = NULL;
         status = cli_manage(run->cli, run->client, false, ret, "job", "u", run->job);

@@ -3,11 +3,11 @@
 /* ferry ping: measures the round trip to the broker, or to each server of a service. */
 
 #include <inttypes.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/pause.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 
@@ -108,7 +108,7 @@ static int run_ping(Cli *cli, const void *values, int argc, char **argv) {
 
     for (uint64_t i = 0; status == EXIT_OK && i < count; i++) {
         if (i > 0)
-            usleep((useconds_t)(v->every_ms ? v->every_ms : 1000) * 1000);
+            pause_for(v->every_ms ? v->every_ms : 1000);
         status = argc > 0 ? ping_service(cli, client, v, argv[0]) : ping_broker(cli, client);
     }
     return status;

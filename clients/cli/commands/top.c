@@ -9,6 +9,7 @@
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/brokers.h"
+#include "clients/cli/run/pause.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/progress.h"
 #include "clients/cli/top/screen.h"
@@ -128,7 +129,7 @@ static int run_once(Top *top, bool all) {
     int status = take(top);
 
     if (status == EXIT_OK) {
-        usleep((useconds_t)top->every_ms * 1000);
+        pause_for(top->every_ms);
         status = take(top);
     }
     if (status != EXIT_OK)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* See watch.h. */
+/* Lists that are printed again and again. See watch.h. */
 
 #include "clients/cli/run/watch.h"
 
 #include <signal.h>
-#include <unistd.h>
+
+#include "clients/cli/run/pause.h"
 
 int watch(const Cli *cli, uint64_t every_ms, int (*print)(void *ctx), void *ctx) {
     for (;;) {
@@ -19,7 +20,7 @@ int watch(const Cli *cli, uint64_t every_ms, int (*print)(void *ctx), void *ctx)
             return status;
         if (fflush(stdout) != 0)
             return 128 + SIGPIPE;
-        usleep((useconds_t)every_ms * 1000);
+        pause_for(every_ms);
         if (!cli->terminal_out && !cli->json)
             putchar('\n');
     }
