@@ -43,6 +43,18 @@ equal 0 "$(ferry queue show ferry-bench.queue | awk -F'\t' '$1 == "ready" {print
 expect 0 '*' '' ferry bench call --serve --count 100
 grep -q ' p50 ' "$work/out" || failed 'bench for people' "$work/out"
 expect 6 '*' 'with --serve' ferry bench call nobody.Here.say --count 10
+# A measurement of topics ends with an error if the broker is lost, and does not wait for lost messages.
+brief="ipc://$work/brief"
+start broker --bind "$brief" --log-level error
+brief_broker=$started_pid
+start bench pub --url "$brief" --count 1000000000 --wait 1m >/dev/null 2>"$work/lost"
+bench=$started_pid
+until_true bash -c "'$ferry_binary' stats --url '$brief' | grep -q 'published.[1-9][0-9]'"
+kill -9 "$brief_broker"
+start broker --bind "$brief" --log-level error
+status_of "$bench"
+equal 3 $? 'a measurement whose broker was lost'
+grep -q 'measure again' "$work/lost" || failed 'the reason' "$work/lost"
 
 # Completion: what bash asks
 words() { ferry __complete -- "$@" | sort | xargs; }

@@ -225,6 +225,7 @@ static void tell_event(int event, const ferry_error *error, void *ctx) {
 
     if (event == FERRY_EVENT_UP)
         cli->is_up = true;
+    cli->n_lost += event == FERRY_EVENT_DOWN;
     if (event == FERRY_EVENT_RETRY)
         snprintf(cli->problem, sizeof(cli->problem), "%s", error->message);
     if (!cli->command->runs_on)

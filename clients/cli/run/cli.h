@@ -77,6 +77,7 @@ struct Cli {
     bool colour_out, colour_err, terminal_out, terminal_err;
     bool is_up;        /* connected at least once */
     bool was_down;     /* the connection is lost */
+    unsigned n_lost;   /* times that a connection was lost */
     char problem[256]; /* the reason why the latest attempt to connect failed; "": no attempt has
                           failed */
 };
