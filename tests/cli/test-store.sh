@@ -28,6 +28,8 @@ wait "$started_pid" 2>/dev/null || true
 ferry store check "$work/data" | grep -q '^3 jobs, 1 segments, [0-9]* records: ok$' || failed 'check'
 equal 3 "$(ferry store stats "$work/data" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["jobs"])')" 'stats count the jobs'
 equal '"one" "two" "three"' "$(ferry store dump "$work/data" | grep -o '"body": "[a-z]*"' | cut -d' ' -f2 | xargs -d'\n')" 'dump prints the bodies'
+example=$(ferry help store | sed -n "s,^  ferry store dump [^ ]* | ,,p")
+equal 2 "$(ferry store dump "$work/data" | eval "$example" | wc -l)" "the help's example finds the jobs of the queue mail"
 expect 0 '' '3 jobs of' ferry store compact "$work/data"
 ferry store check "$work/data" | grep -q '^3 jobs, 1 segments, [0-9]* records: ok$' || failed 'check'
 start_on_disk

@@ -225,7 +225,7 @@ const Command command_store = {
             "\n"
             "Examples:\n"
             "  ferry store check /var/lib/ferry\n"
-            "  ferry store dump /var/lib/ferry | grep '\"queue\":\"mail\"'\n",
+            "  ferry store dump /var/lib/ferry | grep '\"queue\": \"mail\"'\n",
     .max_args = 2,
     .words = VERBS,
     .run = run_store,
