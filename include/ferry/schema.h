@@ -384,8 +384,9 @@ typedef struct ferry_instance {
     const char *client; /* the name of the program that serves it */
     uint64_t session;
     uint32_t slots;
-    uint32_t busy; /* slots in use now */
-    bool is_ready; /* false: the instance gets no calls, see ferry_service_ready() */
+    uint32_t busy;   /* slots in use now */
+    bool is_ready;   /* false: the instance gets no calls, see ferry_service_ready() */
+    bool is_ejected; /* true: its calls failed, so it gets no calls for some time if others work */
 } ferry_instance;
 
 typedef struct ferry_description {

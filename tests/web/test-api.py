@@ -18,6 +18,8 @@ def lists():
     run("push", "mail", "--file", str(scratch / "bytes"))
     run("pub", "--retain", "news.local", "x")
     service = ask(port, "GET", "/api/services/calc.Calc").json
+    instance = service["instances"][0]
+    equal((instance["ready"], instance["ejected"]), (True, False), "state of an instance")
     methods = {m["name"]: m for m in service["methods"]}
     equal(methods["add"]["stats"]["calls"], 1, "calls of add")
     equal([a["name"] for a in methods["div"]["args"]], ["a", "b"], "arguments of div")

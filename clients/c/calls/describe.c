@@ -48,6 +48,8 @@ static void read_instance(Pieces *pieces, Reader *in, ferry_instance *to) {
             to->busy = (uint32_t)reader_uint(in);
         else if (span_is(key, "ready"))
             to->is_ready = reader_bool(in);
+        else if (span_is(key, "ejected"))
+            to->is_ejected = reader_bool(in);
         else
             reader_value(in);
     }

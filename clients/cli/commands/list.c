@@ -27,13 +27,10 @@ static const Column service_columns[] = {
 };
 
 static const Column instance_columns[] = {
-    {"INSTANCE", "instance", COLUMN_TEXT},
-    {"SESSION", "session", COLUMN_NUMBER},
-    {"CLIENT", "client", COLUMN_TEXT},
-    {"SLOTS", "slots", COLUMN_NUMBER},
-    {"BUSY", "busy", COLUMN_NUMBER},
-    {"READY", "ready", COLUMN_FLAG},
-    {NULL, NULL, COLUMN_TEXT},
+    {"INSTANCE", "instance", COLUMN_TEXT}, {"SESSION", "session", COLUMN_NUMBER},
+    {"CLIENT", "client", COLUMN_TEXT},     {"SLOTS", "slots", COLUMN_NUMBER},
+    {"BUSY", "busy", COLUMN_NUMBER},       {"READY", "ready", COLUMN_FLAG},
+    {"EJECTED", "ejected", COLUMN_ALARM},  {NULL, NULL, COLUMN_TEXT},
 };
 
 static const Column topic_columns[] = {
@@ -177,11 +174,11 @@ static json_t *instances_of(const ferry_description *d) {
     for (size_t i = 0; i < d->n_instances; i++) {
         const ferry_instance *one = &d->instances[i];
 
-        json_array_append_new(rows,
-                              json_pack("{s:s, s:I, s:s, s:I, s:I, s:b}", "instance", one->name,
-                                        "session", (json_int_t)one->session, "client", one->client,
-                                        "slots", (json_int_t)one->slots, "busy",
-                                        (json_int_t)one->busy, "ready", one->is_ready));
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:s, s:I, s:I, s:b, s:b}", "instance",
+                                              one->name, "session", (json_int_t)one->session,
+                                              "client", one->client, "slots",
+                                              (json_int_t)one->slots, "busy", (json_int_t)one->busy,
+                                              "ready", one->is_ready, "ejected", one->is_ejected));
     }
     return rows;
 }
@@ -257,8 +254,9 @@ static int describe_method(Cli *cli, ferry_client *client, const char *name, boo
         method = ferry_method_find(found->service, dot + 1);
     if (!method)
         return cli_fail(cli, 6,
-                        found->service ? "'%s' has no method '%s': see 'ferry describe %s'"
-                                       : "'%s' does not describe its methods: no '%s'",
+                        found->service
+                            ? "'%s' has no method '%s': see 'ferry describe %s'"
+                            : "'%s' does not describe its methods, so '%s' cannot be shown",
                         service, dot + 1, service);
     keep_method(found, &only, method);
     return describe(cli, found, idl);

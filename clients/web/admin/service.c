@@ -147,10 +147,11 @@ static json_t *instances_of(const ferry_description *d) {
     for (size_t i = 0; i < d->n_instances; i++) {
         const ferry_instance *one = &d->instances[i];
 
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:s, s:I, s:I}", "instance", one->name,
-                                              "session", (json_int_t)one->session, "client",
-                                              one->client, "slots", (json_int_t)one->slots, "busy",
-                                              (json_int_t)one->busy));
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:s, s:I, s:I, s:b, s:b}", "instance",
+                                              one->name, "session", (json_int_t)one->session,
+                                              "client", one->client, "slots",
+                                              (json_int_t)one->slots, "busy", (json_int_t)one->busy,
+                                              "ready", one->is_ready, "ejected", one->is_ejected));
     }
     present(rows);
     return rows;

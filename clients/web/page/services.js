@@ -41,7 +41,7 @@ export function services() {
                 ...(row.instances ? [] : [["bad", "no instance"]]),
                 ...(row.ejected ? [["bad", `${row.ejected} ejected`]] : []),
                 ...(row.differs ? [["warn", "descriptions differ"]] : []),
-                ...(row.unready ? [["warn", `${row.unready} not ready`]] : []),
+                ...(row.not_ready ? [["warn", `${row.not_ready} not ready`]] : []),
                 ...(row.described ? [] : [["plain", "undescribed"]]),
             ]),
         ],
