@@ -11,8 +11,8 @@
  *
  * No function waits longer than options.timeout_ms. After that time a read counts as a miss, and a
  * write is dropped and counted. If options.strict is set, the caller gets the error instead.
- * Functions whose result the caller acts on (add, replace, touch, exists, incr, append) always
- * return the error.
+ * Functions whose result the caller acts on (add, replace, touch, exists, get_ttl, incr, decr,
+ * append, clear) always return the error.
  *
  * A key has 1 to 32 768 bytes of any kind, including the prefix. A value has 0 bytes to 64 MiB. A
  * ttl is in milliseconds, at most FERRY_CACHE_TTL_MAX. With a ttl of 0 the entry stays until it is

@@ -92,7 +92,7 @@ typedef struct ferry_options {
      * ferry_subscribe(), ferry_work() and ferry_ping() wait without limit, or until ferry_stop().
      */
     bool wait_for_broker;
-    /* Calls go straight to a server, without the broker between, if one takes direct calls: see
+    /* If a server takes direct calls, calls go straight to it and not through the broker: see
      * ferry_serve_options.listen and docs/scaling.md. */
     bool direct;
     /* Runs around each call; copied. NULL: no interceptor, or in ferry_with() the inherited one. */
@@ -134,9 +134,9 @@ enum {
     /* A service is served, but listed without its description; the error has the problem of the
      * description. */
     FERRY_EVENT_UNDESCRIBED,
-    FERRY_EVENT_CLOSED /* the broker refused this client, and the client makes no further attempt,
-                          because the broker would refuse it again. ferry_run() and ferry_process()
-                          return the error */
+    /* The broker refused this client, and the client makes no further attempt, because the broker
+     * would refuse it again. ferry_run() and ferry_process() return the error. */
+    FERRY_EVENT_CLOSED
 };
 
 /**

@@ -41,9 +41,9 @@ typedef struct ferry_serve_options {
     bool not_ready;       /* the service starts as not ready: see ferry_service_ready() */
     const char *instance; /* a name for this server, so that callers can choose it; NULL: the
                            * library makes one */
-    /* "tcp://HOST:PORT" or "ipc://PATH": callers that ask for direct calls connect there, see
-     * docs/scaling.md. Port * picks one, host * means all addresses. NULL: all calls come through
-     * the broker. */
+    /* "tcp://HOST:PORT" or "ipc://PATH": callers with ferry_options.direct connect there, see
+     * docs/scaling.md. Port * is any free port, host * means all addresses. NULL: all calls come
+     * through the broker. */
     const char *listen;
     /* Runs around each request of the service; copied. NULL: no interceptor. */
     const ferry_interceptor *interceptor;

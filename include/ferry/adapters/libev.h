@@ -39,6 +39,7 @@ static inline int ferry_ev_attach(struct ev_loop *loop, ev_io *io, ferry_client 
     return 0;
 }
 
+/* Stops watching. The client stays open. */
 static inline void ferry_ev_detach(struct ev_loop *loop, ev_io *io) {
     ev_io_stop(loop, io);
 }

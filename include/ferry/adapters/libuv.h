@@ -34,7 +34,7 @@ static inline int ferry_uv_attach(uv_loop_t *loop, uv_poll_t *poll, ferry_client
     return r < 0 ? r : uv_poll_start(poll, UV_READABLE, ferry_uv_readable);
 }
 
-/* Stops watching, and closes the handle; on_closed may be NULL. */
+/* Stops watching, and closes the handle; on_closed may be NULL. The client stays open. */
 static inline void ferry_uv_detach(uv_poll_t *poll, uv_close_cb on_closed) {
     uv_poll_stop(poll);
     uv_close((uv_handle_t *)poll, on_closed);
