@@ -15,14 +15,14 @@ _ferry() {
         rest=${rest#"${COMP_WORDS[i]}"}
     done
     word=${words[-1]}
-    # # bash replaces only the text after the last ':' or '=' of the word.
+    # bash replaces only the text after the last ':' or '=' of the word.
     local before=${word%"${COMP_WORDS[COMP_CWORD]}"}
     [[ ${COMP_WORDS[COMP_CWORD]} == [:=] ]] && before=$word
     COMPREPLY=()
     while IFS= read -r line; do
         COMPREPLY+=("${line#"$before"}")
     done < <("${words[0]}" __complete -- "${words[@]:1}" 2>/dev/null)
-    # # No space after NAME=: the value follows in the same word.
+    # No space after NAME=: the value follows in the same word.
     [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 

@@ -8,7 +8,7 @@ _ferry() {
     offered=("${(@f)$("${words[1]}" __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
     for line in "${offered[@]}"; do
         [[ -z $line ]] && continue
-        # # No space after NAME=: the value follows in the same word.
+        # No space after NAME=: the value follows in the same word.
         if [[ $line == *= ]]; then open+=("$line"); else complete+=("$line"); fi
     done
     (( $#complete )) && compadd -Q -- "${(@q)complete}"
