@@ -211,7 +211,7 @@ int binds_add(Binds *binds, Span queue, Span pattern, Session *session, uint64_t
 
     if (!pattern_is_valid(pattern.data, pattern.len))
         return error_set(reterr, "ferry.InvalidArgument", "the pattern '%s': %s", shown(pattern),
-                         name_problem(pattern.data, pattern.len));
+                         pattern_problem(pattern.data, pattern.len));
     if (name_is_reserved(pattern.data, pattern.len))
         return error_set(reterr, "ferry.InvalidArgument",
                          "the broker's own topics, 'ferry.…', cannot be bound to a queue");

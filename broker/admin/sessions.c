@@ -118,7 +118,7 @@ int method_check(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
     if (!pattern_is_valid(args->name, strlen(args->name)))
         return error_set(reterr, "ferry.InvalidArgument", "args.name: '%s': %s",
                          shown(span_text(args->name)),
-                         name_problem(args->name, strlen(args->name)));
+                         pattern_problem(args->name, strlen(args->name)));
     if (!self) {
         write_decision(to, true, "", 0);
         return 0;

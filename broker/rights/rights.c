@@ -219,7 +219,7 @@ static int check_pattern(Action action, const char *pattern, char *problem) {
 
     if (!pattern_is_valid(pattern, len))
         return say(problem, "may: '%s' is not a valid pattern: %s",
-                   text_escape(escaped, pattern, len), name_problem(pattern, len));
+                   text_escape(escaped, pattern, len), pattern_problem(pattern, len));
     if (is_of_queues(action) && ends_in_dead(span_text(pattern)))
         return say(problem,
                    "may: '%s' names a dead-letter queue: a right to '%.*s' includes its dead "

@@ -109,7 +109,7 @@ static int copy_patterns(Tap *tap, TapKind kind, const TapFilter *filter, ferry_
 
         if (!pattern_is_valid(pattern, strlen(pattern)))
             return error_set(reterr, "ferry.InvalidArgument", "invalid pattern '%s': %s",
-                             shown(span_text(pattern)), name_problem(pattern, strlen(pattern)));
+                             shown(span_text(pattern)), pattern_problem(pattern, strlen(pattern)));
         tap->names[kind].patterns[tap->names[kind].n] = strdup(pattern);
         if (!tap->names[kind].patterns[tap->names[kind].n])
             return -ENOMEM;

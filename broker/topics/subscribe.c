@@ -382,14 +382,16 @@ static bool has_room_for(Topics *topics, Session *session, const Message *messag
 
 static bool is_allowed(Topics *topics, Session *session, const Message *message,
                        const Wanted *wanted) {
+    const char *problem = pattern_problem(message->name.data, message->name.len);
+
     if (message->id == 0)
         session_error(session, 0, "ferry.InvalidArgument",
                       "SUBSCRIBE needs an id: its messages carry it");
     else if (topics->broker->draining)
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
-    else if (!pattern_is_valid(message->name.data, message->name.len))
+    else if (problem)
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "SUBSCRIBE: '%s' is not a valid pattern", shown(message->name));
+                      "SUBSCRIBE: '%s' is not a valid pattern: %s", shown(message->name), problem);
     else if (pattern_is_wild(message->name.data, message->name.len) && !may_walk(session))
         session_error(session, message->id, "ferry.Overloaded",
                       "too many new wildcard subscriptions for so many topics: try again later");

@@ -9,7 +9,8 @@
 
 #include "base/text.h"
 
-static const char *problem(const uint8_t *text, size_t len, bool wild_ok) {
+/* may_be_wild: the text may have wildcards. */
+static const char *problem_of(const uint8_t *text, size_t len, bool may_be_wild) {
     size_t start = 0;
 
     if (len == 0)
@@ -28,7 +29,7 @@ static const char *problem(const uint8_t *text, size_t len, bool wild_ok) {
         } else if (text[i] == '*' || text[i] == '>') {
             bool alone = i == start && (i + 1 == len || text[i + 1] == '.');
 
-            if (!wild_ok)
+            if (!may_be_wild)
                 return "'*' and '>' are for patterns";
             if (!alone)
                 return "'*' and '>' must stand alone between dots";
@@ -38,15 +39,19 @@ static const char *problem(const uint8_t *text, size_t len, bool wild_ok) {
 }
 
 const char *name_problem(const void *name, size_t len) {
-    return problem(name, len, false);
+    return problem_of(name, len, false);
+}
+
+const char *pattern_problem(const void *pattern, size_t len) {
+    return problem_of(pattern, len, true);
 }
 
 bool name_is_valid(const void *name, size_t len) {
-    return problem(name, len, false) == NULL;
+    return !name_problem(name, len);
 }
 
 bool pattern_is_valid(const void *pattern, size_t len) {
-    return problem(pattern, len, true) == NULL;
+    return !pattern_problem(pattern, len);
 }
 
 static const uint8_t *token_end(const uint8_t *p, const uint8_t *end) {

@@ -23,8 +23,10 @@ bool pattern_matches(const void *pattern, size_t pattern_len, const void *name, 
 /* True: the pattern has a '*' or '>' token. Otherwise it matches only itself. */
 bool pattern_is_wild(const void *pattern, size_t len);
 
-/* The problem of an invalid name or pattern, for messages. A static text. */
+/* The reason why a name or a pattern is not valid, for messages: a static text. NULL: it is valid.
+ */
 const char *name_problem(const void *name, size_t len);
+const char *pattern_problem(const void *pattern, size_t len);
 
 /* True: the name begins with "ferry.", so it is reserved for the broker. */
 bool name_is_reserved(const void *name, size_t len);

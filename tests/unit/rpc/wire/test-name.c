@@ -78,6 +78,20 @@ static void a_wildcard_is_a_whole_token(void) {
     CU_ASSERT_FALSE(pattern_is_wild("a.b", 3));
 }
 
+static const char *problem_of(const char *text) {
+    const char *problem = pattern_problem(text, strlen(text));
+
+    return problem ? problem : "";
+}
+
+static void the_problem_of_a_pattern_is_about_patterns(void) {
+    CU_ASSERT_PTR_NULL(pattern_problem("a.*.>", 5));
+    CU_ASSERT_STRING_EQUAL(problem_of("a*"), "'*' and '>' must stand alone between dots");
+    CU_ASSERT_STRING_EQUAL(problem_of("a.>.b"), "'>' may only stand at the end");
+    CU_ASSERT_STRING_EQUAL(problem_of("*."), "a part between dots is empty");
+    CU_ASSERT_STRING_EQUAL(name_problem("a*", 2), "'*' and '>' are for patterns");
+}
+
 static void names_have_at_most_255_bytes(void) {
     char name[257];
 
@@ -89,13 +103,10 @@ static void names_have_at_most_255_bytes(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(star_covers_exactly_one_token),
-        TEST(the_last_wildcard_covers_one_token_or_more),
-        TEST(a_name_matches_only_itself),
-        TEST(names_are_tokens_of_utf8_separated_by_dots),
-        TEST(a_wildcard_is_a_whole_token),
-        TEST(names_have_at_most_255_bytes),
-        TESTS_END,
+        TEST(star_covers_exactly_one_token), TEST(the_last_wildcard_covers_one_token_or_more),
+        TEST(a_name_matches_only_itself),    TEST(names_are_tokens_of_utf8_separated_by_dots),
+        TEST(a_wildcard_is_a_whole_token),   TEST(the_problem_of_a_pattern_is_about_patterns),
+        TEST(names_have_at_most_255_bytes),  TESTS_END,
     };
 
     return run_suite("rpc/wire names", tests);
