@@ -60,8 +60,9 @@ static const struct {
 };
 
 enum {
-    MAX_MEMORY = 0,
-    RATE_MAX = 1000000 /* per second */,
+    MAX_MEMORY = 0,     /* index of max_memory in `settings` */
+    RATE_MAX = 1000000, /* per second */
+    SECTION_MAX = 512,
     N_SETTINGS = sizeof(settings) / sizeof(*settings)
 };
 
@@ -71,7 +72,9 @@ typedef struct ConfigReading {
     Config *config;
     FILE *file;
     int line;
-    bool in_line; /* the last piece that was read ended within a line */
+    bool in_line;              /* the last piece that was read ended within a line */
+    bool has_setting;          /* the section has a setting, which an indented line continues */
+    char section[SECTION_MAX]; /* the name of the section */
 } ConfigReading;
 
 void config_init(Config *config) {
@@ -327,12 +330,14 @@ static char *put_text(char **at, const char *text) {
 
 static void add_rule(ConfigReading *reading, bool is_queue, const char *pattern, const char *name,
                      const char *value) {
+    const char *problem = pattern_problem(pattern, strlen(pattern));
     ConfigRule *rule;
     char *at;
 
-    if (!pattern_is_valid(pattern, strlen(pattern))) {
-        add_error(reading->config, reading->line, "'%s' is not a valid pattern of names", pattern);
-        pattern = ">"; /* go on, to check the setting itself */
+    if (problem) {
+        add_error(reading->config, reading->line, "'%s' is not a valid pattern of names: %s",
+                  pattern, problem);
+        pattern = ">"; /* so that the setting itself is checked, too */
     }
     rule = malloc(sizeof(*rule) + strlen(pattern) + strlen(name) + strlen(value) + 3);
     if (!rule) {
@@ -364,16 +369,12 @@ static void check_rights(const ConfigReading *reading, int r, int line, const ch
 
 /* A section without settings counts, too: the section "[user nobody]" alone closes the broker to
  * everybody else. */
-static void begin_rights(ConfigReading *reading, const char *line) {
-    char section[256], problem[RIGHTS_PROBLEM_MAX];
-    size_t len = strcspn(line, "]");
+static void begin_rights(ConfigReading *reading) {
+    char problem[RIGHTS_PROBLEM_MAX];
     const char *name;
     bool is_group;
 
-    if (*line != '[' || line[len] != ']' || len > sizeof(section))
-        return;
-    snprintf(section, sizeof(section), "%.*s", (int)len - 1, line + 1);
-    if (!is_of_rights(section, &is_group, &name))
+    if (!is_of_rights(reading->section, &is_group, &name))
         return;
     if (!reading->config->rights)
         reading->config->rights = rights_new();
@@ -396,12 +397,30 @@ static void end_rights(ConfigReading *reading) {
 
 /* ---- the file ---- */
 
-static int on_setting(void *user, const char *section, const char *name, const char *value) {
+/* Begins a section if the line is its head. inih gives its handler only the first 49 bytes of a
+ * section's name, so this function notes the whole name. */
+static void begin_section(ConfigReading *reading, const char *line) {
+    const char *start = line + strspn(line, " \t");
+    size_t len = strcspn(start, "]");
+
+    if (*start != '[' || start[len] != ']' || (start > line && reading->has_setting))
+        return;
+    if (len > sizeof(reading->section))
+        add_error(reading->config, reading->line, "the name of the section is longer than %d bytes",
+                  SECTION_MAX - 1);
+    snprintf(reading->section, sizeof(reading->section), "%.*s", (int)len - 1, start + 1);
+    reading->has_setting = false;
+    begin_rights(reading);
+}
+
+static int on_setting(void *user, const char *cut_section, const char *name, const char *value) {
     char problem[RIGHTS_PROBLEM_MAX];
     ConfigReading *reading = user;
-    const char *pattern;
+    const char *section = reading->section, *pattern;
     bool is_group;
 
+    (void)cut_section;
+    reading->has_setting = true;
     if (strcmp(section, "broker") == 0)
         set_broker(reading, name, value);
     else if (strcmp(section, "server") == 0)
@@ -442,7 +461,7 @@ static char *read_line(char *to, int size, void *user) {
     if (!reading->in_line && !is_parsable(line))
         add_error(reading->config, reading->line, "expected 'name = value' or '[section]'");
     if (!reading->in_line)
-        begin_rights(reading, line);
+        begin_section(reading, line);
     reading->in_line = !strchr(line, '\n');
     if (reading->in_line && !feof(reading->file) && (int)strlen(line) == size - 1)
         add_error(reading->config, reading->line, "the line is longer than %d bytes", size - 2);

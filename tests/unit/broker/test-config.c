@@ -188,6 +188,32 @@ static void users_and_groups_have_their_sections(void) {
     refused("[broker]\n\n[user]\nmay = call x\n", "unknown section [user]");
 }
 
+/* inih keeps the first 49 bytes of a section's name. */
+static void a_long_name_of_a_section_is_kept_whole(void) {
+    static const char user[] = "a-user-with-a-name-of-more-than-forty-nine-bytes-in-all";
+    char text[200];
+
+    CU_ASSERT_EQUAL(read_text("[queue a.queue.with.a.name.of.more.than.forty-nine.bytes.in.all]\n"
+                              "ttl = 1s\n"),
+                    0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(config.rules);
+    CU_ASSERT_STRING_EQUAL(config.rules->pattern,
+                           "a.queue.with.a.name.of.more.than.forty-nine.bytes.in.all");
+    snprintf(text, sizeof(text), "[user %s]\nuid = 1003\n", user);
+    CU_ASSERT_EQUAL(read_text(text), 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(config.rights);
+    CU_ASSERT_STRING_EQUAL(rights_user_of_uid(config.rights, 1003)->name, user);
+}
+
+/* A line that begins with a space continues a setting. Without a setting, it may be a section. */
+static void a_section_may_be_indented(void) {
+    CU_ASSERT_EQUAL(read_text("[broker]\n  [user w]\nuid = 1003\n"), 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(config.rights);
+    CU_ASSERT_STRING_EQUAL(rights_user_of_uid(config.rights, 1003)->name, "w");
+    CU_ASSERT_EQUAL(read_text("[user w]\nuid = 1003\n  [user x]\n"), -EINVAL);
+    has_error(0, ":3: uid: '[user' is not the number");
+}
+
 /* A section without settings could be overlooked, and the broker would be open. */
 static void an_empty_user_section_counts(void) {
     CU_ASSERT_EQUAL(read_text("[user nobody]\n"), 0);
@@ -210,6 +236,8 @@ int main(void) {
         TEST(a_missing_file_is_an_error),
         TEST(patterns_have_their_sections),
         TEST(users_and_groups_have_their_sections),
+        TEST(a_long_name_of_a_section_is_kept_whole),
+        TEST(a_section_may_be_indented),
         TEST(an_empty_user_section_counts),
         TESTS_END,
     };
