@@ -83,7 +83,17 @@ static bool has_room(const List *list) {
            session_may_get(list->session, list->body.len);
 }
 
-static void write_slice(Admin *admin, List *list) {
+/* Goes to the next table that has elements. A table may be empty at the start, or lose its last
+ * elements between two turns. */
+static void skip_empty_tables(const Admin *admin, List *list) {
+    while (!list->walk.at && list->kind->then) {
+        list->kind = list->kind->then;
+        list->walk.at = list->kind->first(admin->broker);
+    }
+}
+
+static void write_slice(const Admin *admin, List *list) {
+    skip_empty_tables(admin, list);
     for (unsigned work = 0; work < LIST_SLICE && list->walk.at;) {
         void *element = list->walk.at;
 
@@ -93,10 +103,7 @@ static void write_slice(Admin *admin, List *list) {
             list->n++;
         }
         work++;
-        if (!list->walk.at && list->kind->then) {
-            list->kind = list->kind->then;
-            list->walk.at = list->kind->first(admin->broker);
-        }
+        skip_empty_tables(admin, list);
     }
     charge(list, list->body.cap);
 }

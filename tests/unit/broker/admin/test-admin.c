@@ -341,6 +341,53 @@ static void ferry_broker_describes_itself(void) {
     fake_hub_deinit(&broker);
 }
 
+/* The number of elements of a list that takes several turns. */
+static uint32_t length_of_list(void) {
+    const Message *m = NULL;
+    Reader reader;
+
+    for (int turns = 0; !m && turns < 10; turns++) {
+        rooms_turn_end(&broker);
+        m = fake_next_real(peer);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_OK);
+    reader = reader_of(m->body.data, m->body.len);
+    return reader_array(&reader);
+}
+
+static void say_many(Op op, const char *prefix, int n) {
+    char name[20];
+
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof(name), "%s.%d", prefix, i);
+        say(op, name, "x");
+    }
+}
+
+/* The list of topics continues with the patterns. */
+static void a_long_list_has_the_elements_of_each_table(void) {
+    enum { PATTERNS = 600, TOPICS = 520, SLICE = 512 };
+
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    peer = fake_peer_new(&broker);
+    fake_hello(&broker, peer, 'p');
+    while (fake_next_real(peer))
+        continue;
+    say_many(OP_SUBSCRIBE, "p", PATTERNS);
+    CU_ASSERT_PTR_NULL(call("topics", span_text("\x90")));
+    CU_ASSERT_EQUAL(length_of_list(), PATTERNS);
+
+    say_many(OP_PUBLISH, "t", TOPICS);
+    CU_ASSERT_PTR_NULL(call("topics", span_text("\x90")));
+    /* All further topics are removed before the next turn. */
+    CU_ASSERT_PTR_NOT_NULL_FATAL(broker.walks);
+    walks_pass(broker.walks, broker.walks->at, NULL);
+    CU_ASSERT_EQUAL(length_of_list(), SLICE + PATTERNS);
+    fake_hub_deinit(&broker);
+}
+
 static void ferry_broker_has_one_instance(void) {
     Message m = {.op = OP_CALL,
                  .call.timeout_ms = 1000,
@@ -373,6 +420,7 @@ int main(void) {
         TEST(calls_of_ferry_broker_are_counted),
         TEST(large_arguments_are_refused),
         TEST(ferry_broker_describes_itself),
+        TEST(a_long_list_has_the_elements_of_each_table),
         TEST(ferry_broker_has_one_instance),
         TESTS_END,
     };
