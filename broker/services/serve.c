@@ -108,7 +108,8 @@ static bool may_serve(Services *services, Session *session, const Message *messa
     else if (!service && HASH_COUNT(services->table) >= limits->max_names)
         session_error(session, message->id, "ferry.Full",
                       "the broker already has %u services (max_names)", limits->max_names);
-    else if (services_of(session) >= limits->max_serves)
+    else if (services_of(session) >= limits->max_serves &&
+             !(service && server_find(session, service)))
         session_error(session, message->id, "ferry.Full",
                       "the session already serves %u services (max_serves)", limits->max_serves);
     else if (!account_allows(&session->peer->account,

@@ -641,6 +641,8 @@ static void serving_has_its_rules(void) {
     serve(other, "two", 1);
     fake_say(&broker, other, &(Message){.op = OP_SERVE, .id = 6, .name = span_text("b")});
     expect_error(other, 6, "ferry.Full");
+    /* SERVE changes a server that the session already has. */
+    serve(other, "two", 2);
     fake_hub_deinit(&broker);
 }
 
