@@ -292,9 +292,11 @@ static void on_schedule(Schedules *schedules, Span name, Span value) {
     Schedule *schedule = NULL, *before = find(schedules, name);
     int r = 0;
 
+    /* The fact of a damaged store may have any name and any value. */
     if (value.len > 0)
-        r = read_parts(value, &parts) ? schedule_new(schedules, &parts, &schedule, &error)
-                                      : -EBADMSG;
+        r = name.len <= SCHEDULE_NAME_MAX && read_parts(value, &parts)
+                ? schedule_new(schedules, &parts, &schedule, &error)
+                : -EBADMSG;
     if (r < 0)
         log_error("a schedule cannot be used, and pushes no jobs: schedule='%s' problem='%s'",
                   shown(name), error.message ? error.message : strerror(-r));

@@ -106,6 +106,24 @@ static void a_job_is_pushed_at_each_moment(void) {
     end_in_memory();
 }
 
+/* The broker writes shorter names: another program has changed the store. */
+static void a_restored_schedule_with_a_long_name_is_refused(void) {
+    CLEANUP(buffer_deinit) Buffer value = {0};
+    char fact[300] = "schedule ";
+
+    begin_in_memory();
+    memset(fact + strlen(fact), 'x', SCHEDULE_NAME_MAX + 100);
+    write_map(&value, 3);
+    write_text(&value, "queue");
+    write_text(&value, "q");
+    write_pair(&value, "every", 1000);
+    write_pair(&value, "since", at("2040-01-01T00:00"));
+    CU_ASSERT_EQUAL(queues_restore_fact(queues, span_text(fact), span_of(value.data, value.len)),
+                    0);
+    CU_ASSERT_EQUAL(schedules_queue_of(broker.schedules, span_text(fact + 9)).len, 0);
+    end_in_memory();
+}
+
 static void an_interval_counts_from_the_start(void) {
     begin_in_memory();
     add("tick", "", 90 * 60 * 1000, "");
@@ -282,6 +300,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_job_is_pushed_at_each_moment),
         TEST(an_interval_counts_from_the_start),
+        TEST(a_restored_schedule_with_a_long_name_is_refused),
         TEST(missed_moments_go_by_their_rule),
         TEST(a_full_queue_gets_the_job_later),
         TEST(a_schedule_is_replaced_and_removed),
