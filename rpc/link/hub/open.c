@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/error.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/link/hub/hub-private.h"
@@ -35,6 +36,7 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     if (!hub)
         return error_set_code(reterr, -ENOMEM, NULL);
     hub->options = *options;
+    hub->options.beats = false; /* hub_free() releases the heartbeats only after heartbeat_ref() */
     hub->own_fd = -1;
     hub->max_connections = connection_limit(options);
     if (!options->budget)
@@ -54,10 +56,10 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
         int r = heartbeat_ref();
 
         if (r < 0) {
-            hub->options.beats = false;
             hub_free(hub);
             return error_set_code(reterr, r, NULL);
         }
+        hub->options.beats = true;
     }
     hub_begin_looking(hub);
     *ret = hub;
@@ -147,7 +149,7 @@ static void watch_listeners(Hub *hub, uint32_t events) {
 
 static void on_accept_again(Timer *timer, void *ctx) {
     (void)ctx;
-    watch_listeners((Hub *)((char *)timer - offsetof(Hub, accept_again)), EPOLLIN);
+    watch_listeners(container_of(timer, Hub, accept_again), EPOLLIN);
 }
 
 /* Without a free descriptor the connection stays in the kernel's queue, and epoll would report it

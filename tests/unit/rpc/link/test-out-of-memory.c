@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client whose n-th allocation fails, for each n, against a broker on a thread of its own. */
+/* A client or a hub whose n-th allocation fails, for each n. The client has a broker on a thread of
+ * its own. */
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -84,11 +86,43 @@ static void each_allocation_may_fail_once(void) {
     mini_broker_close(&broker);
 }
 
+static int n_threads(void) {
+    DIR *folder = opendir("/proc/self/task");
+    int n = 0;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        n += *entry->d_name != '.';
+    closedir(folder);
+    return n;
+}
+
+/* All hubs with beats share the thread of the heartbeats. */
+static void a_hub_that_was_not_made_leaves_the_heartbeats_to_the_next(void) {
+    const HubOptions options = {.beats = true};
+    Hub *hub = NULL;
+
+    OOM_EACH(n) {
+        int r = hub_new(&hub, &options, NULL);
+
+        OOM_STOP;
+        CU_ASSERT_EQUAL(r, oom_happened() ? -ENOMEM : 0);
+        if (r == 0)
+            hub_free(hub);
+    }
+    CU_ASSERT_EQUAL(n_threads(), 1);
+    CU_ASSERT_EQUAL_FATAL(hub_new(&hub, &options, NULL), 0);
+    CU_ASSERT_EQUAL(n_threads(), 2);
+    hub_free(hub);
+    CU_ASSERT_EQUAL(n_threads(), 1);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
+        TEST(a_hub_that_was_not_made_leaves_the_heartbeats_to_the_next),
         TEST(each_allocation_may_fail_once),
         TESTS_END,
     };
 
-    return run_suite("rpc/link client, out of memory", tests);
+    return run_suite("rpc/link out of memory", tests);
 }
