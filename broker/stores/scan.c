@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Read a data folder. See scan.h. */
+/* Reads a data folder. See scan.h. */
 
 #include "broker/stores/scan.h"
 
@@ -53,8 +53,10 @@ static FoundJob *place(Contents *contents, uint64_t id, uint32_t segment, uint64
         if (!job)
             return NULL;
         *job = (FoundJob){.id = id};
-        if (id_map_put(&contents->jobs, id, job) < 0)
+        if (id_map_put(&contents->jobs, id, job) < 0) {
+            slabs_free(&contents->slabs, job, sizeof(*job));
             return NULL;
+        }
     }
     if (contents->last_job < id)
         contents->last_job = id;
@@ -114,6 +116,10 @@ static int set_paused(Contents *contents, Span name, bool paused) {
             return -ENOMEM;
         memcpy(queue->name, name.data, name.len);
         HASH_ADD_KEYPTR(hh, contents->queues, queue->name, name.len, queue);
+        if (!hash_added(queue)) {
+            free(queue);
+            return -ENOMEM;
+        }
     }
     queue->paused = paused;
     return 0;
@@ -131,6 +137,10 @@ static int add_push(Contents *contents, Span client, uint64_t id) {
             return -ENOMEM;
         memcpy(found->id, client.data, WIRE_TOKEN);
         HASH_ADD(hh, contents->clients, id, WIRE_TOKEN, found);
+        if (!hash_added(found)) {
+            free(found);
+            return -ENOMEM;
+        }
     }
     if (found->n == found->cap) {
         size_t cap = found->cap ? found->cap * 2 : 16;
@@ -194,6 +204,10 @@ static int set_fact(Contents *contents, Span name, Span value) {
     memcpy(fact->data, name.data, name.len);
     memcpy(fact->data + name.len, value.data, value.len);
     HASH_ADD_KEYPTR(hh, contents->facts, fact->data, fact->n_name, fact);
+    if (!hash_added(fact)) {
+        free(fact);
+        return -ENOMEM;
+    }
     return 0;
 }
 

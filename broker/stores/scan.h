@@ -11,8 +11,7 @@
  * quarantine/ first.
  */
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "base/id-map.h"
 #include "base/slab.h"
 #include "broker/stores/segment.h"

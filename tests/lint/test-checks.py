@@ -81,6 +81,7 @@ for file, line in [
         ("broker/services/call.c", "#include <zmq.h>"),
         ("clients/c/core/client.c", "#include <hiredis/hiredis.h>"),
         ("rpc/wire/writer.c", "#include <msgpack.h>"),
+        ("broker/stores/scan.h", "#include <uthash.h>"),
         ("examples/clock.c", '#include "base/clock.h"'),
         ("base/error.c", '#include "ferry/ferry.h"'),
         ("include/ferry/ferry.h", '#include "base/clock.h"'),
