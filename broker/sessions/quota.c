@@ -28,6 +28,10 @@ static Quota *quota_of(Broker *broker, const User *user) {
     strcpy(quota->name, user->name);
     quota->log.user = quota->name;
     HASH_ADD_STR(broker->quota_names, name, quota);
+    if (!hash_added(quota)) {
+        free(quota);
+        return NULL;
+    }
     broker->quotas[broker->n_quotas] = quota;
     quota->number = ++broker->n_quotas;
     return quota;

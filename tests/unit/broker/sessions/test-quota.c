@@ -7,6 +7,7 @@
 #include "broker/queues/queues.h"
 #include "broker/sessions/user.h"
 #include "support/fake-hub.h"
+#include "support/oom.h"
 #include "support/suite.h"
 
 enum { GREEDY = 1001, MODEST = 1002 };
@@ -88,6 +89,24 @@ static void only_the_user_at_its_limit_gets_errors(unsigned op, const char *sett
     CU_ASSERT_EQUAL(say(second, op, span_text("x")), OP_ERROR);
     for (int i = 0; i < 5; i++)
         CU_ASSERT_EQUAL(say(other, op, span_text("x")), good);
+    end();
+}
+
+static void a_user_has_one_quota_after_memory_was_short(void) {
+    Session *session;
+
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    session = connect_as(GREEDY, 'a')->session;
+    broker.rights = rights_with(NULL, NULL);
+    OOM_EACH(n) {
+        int r = session_set_user(session, rights_user(broker.rights, "greedy"));
+
+        OOM_STOP;
+        CU_ASSERT_EQUAL(r, oom_happened() ? -ENOMEM : 0);
+        CU_ASSERT_EQUAL(broker.n_quotas, HASH_COUNT(broker.quota_names));
+    }
+    CU_ASSERT_EQUAL(broker.n_quotas, 1);
     end();
 }
 
@@ -245,6 +264,7 @@ static void messages_of_a_user_are_counted(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
+        TEST(a_user_has_one_quota_after_memory_was_short),
         TEST(calls_of_all_sessions_are_counted),
         TEST(subscriptions_of_all_sessions_are_counted),
         TEST(publishes_beyond_the_rate_are_refused),
