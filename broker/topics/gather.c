@@ -138,7 +138,7 @@ bool gather_begin(Publication *publication) {
 
     if (!gather || id_map_put(&session->gathers, message->id, gather) < 0) {
         free(gather);
-        session_error(session, message->id, "ferry.Internal", "the broker is out of memory");
+        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return false;
     }
     gather->topics = publication->topics;

@@ -86,7 +86,7 @@ static Topic *topic_first_seen(Topics *topics, Session *session, const Message *
     }
     topic = topic_new(topics, message->name);
     if (!topic)
-        refuse(session, message, "ferry.Internal", "the broker is out of memory");
+        refuse(session, message, "ferry.OutOfMemory", "the broker is out of memory");
     return topic;
 }
 
@@ -120,7 +120,7 @@ static void refuse_retained(const Publication *publication, int r) {
     const Message *message = publication->message;
     Session *session = publication->session;
 
-    refuse(session, message, r == -ENOSPC ? "ferry.Full" : "ferry.Internal",
+    refuse(session, message, r == -ENOSPC ? "ferry.Full" : "ferry.OutOfMemory",
            r == -ENOSPC ? "no room for another retained value" : "the broker is out of memory");
 }
 
@@ -162,7 +162,7 @@ static inline bool publish(Topics *topics, Session *session, const Message *mess
     }
     if (__builtin_expect(topic->generation != topics->generation, 0) &&
         topic_match(topics, topic) < 0) {
-        refuse(session, message, "ferry.Internal", "the broker is out of memory");
+        refuse(session, message, "ferry.OutOfMemory", "the broker is out of memory");
         return false;
     }
     topic->recent = true;

@@ -326,7 +326,7 @@ static void resume(Subscription *subscription, Session *session, const Message *
     index_by_id(topics, subscription, message->id);
     if (!hash_added(subscription)) {
         subscription_free(subscription);
-        session_error(session, message->id, "ferry.Internal", "the broker is out of memory");
+        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
     attach(subscription, session, wanted);
@@ -445,7 +445,7 @@ void topics_subscribe(Topics *topics, Session *session, const Message *message) 
         return;
     subscription = subscription_new(topics, session, message, &wanted);
     if (!subscription) {
-        session_error(session, message->id, "ferry.Internal", "the broker is out of memory");
+        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
     attach(subscription, session, &wanted);

@@ -18,9 +18,10 @@ static void look(Session *session, Seen *seen) {
 
         if (message->op == OP_OK)
             seen->ok[message->id]++;
-        else if (message->op == OP_ERROR)
+        else if (message->op == OP_ERROR) {
             seen->error[message->id]++;
-        else if (message->op == OP_MESSAGE && message->message.sub == 1)
+            CU_ASSERT_STRING_EQUAL(sent->type, "ferry.OutOfMemory");
+        } else if (message->op == OP_MESSAGE && message->message.sub == 1)
             seen->missed += message->message.seq - seen->last_seq - 1,
                 seen->last_seq = message->message.seq, seen->n_messages++;
         else if (message->op == OP_GAP && message->gap.sub == 1)
