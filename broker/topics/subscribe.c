@@ -91,20 +91,20 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
 /* ---- one subscription ---- */
 
 static Subscription *find(Topics *topics, Client *client, uint64_t id) {
-    struct {
-        Client *client;
-        uint64_t id;
-    } key = {client, id};
+    SubscriptionKey key;
     Subscription *subscription;
 
+    memset(&key, 0, sizeof(key));
+    key.client = client;
+    key.id = id;
     HASH_FIND(hh, topics->subscriptions, &key, sizeof(key), subscription);
     return subscription;
 }
 
 static void index_by_id(Topics *topics, Subscription *subscription, uint64_t id) {
     subscription->id = id;
-    HASH_ADD_KEYPTR(hh, topics->subscriptions, &subscription->client,
-                    sizeof(subscription->client) + sizeof(subscription->id), subscription);
+    HASH_ADD_KEYPTR(hh, topics->subscriptions, &subscription->client, sizeof(SubscriptionKey),
+                    subscription);
 }
 
 /* The bytes that are counted for one more subscription: the worst case, in which it shares no

@@ -92,10 +92,18 @@ struct Subscription {
     uint32_t index;            /* its index among the members */
     Timer forget;              /* armed while it is detached */
     Subscription *prev, *next; /* in client->subscriptions: detached ones first */
-    UT_hash_handle hh;         /* in topics->subscriptions; the key is client and id */
+    UT_hash_handle hh;         /* in topics->subscriptions, by client and id */
+    struct {                   /* as in SubscriptionKey */
+        Client *client;
+        uint64_t id;
+    };
+};
+
+/* The key of a subscription. Its padding must be zero, where pointers are smaller than numbers. */
+typedef struct SubscriptionKey {
     Client *client;
     uint64_t id;
-};
+} SubscriptionKey;
 
 struct Group {
     Members members;
