@@ -47,7 +47,7 @@ const char *direct_endpoint(Span announced, Span key, const DirectOrigin *origin
         if (announced.data[i] <= ' ' || announced.data[i] > '~' || strchr(",?", text[i]))
             return "it has a comma, a question mark, a space, or a character that is not ASCII";
     if (key.len != 0 && key.len != KEY_SIZE)
-        return "its key has not 32 bytes";
+        return "its key does not have 32 bytes";
     if (endpoint_after_transport(text) != text)
         return "direct calls take ferry's own transport: tcp:// or ipc://";
     problem = endpoint_problem(text, ENDPOINT_CONNECT);

@@ -189,6 +189,12 @@ static const char *check_endpoint(const Session *session, const Message *serve,
     return direct_endpoint(serve->serve.endpoint, serve->serve.key, &origin, ret);
 }
 
+static bool has_endpoint(const Server *server, const char *endpoint, Span key) {
+    return server->endpoint && strcmp(server->endpoint, endpoint) == 0 &&
+           server->endpoint_key.len == key.len &&
+           (key.len == 0 || memcmp(server->endpoint_key.data, key.data, key.len) == 0);
+}
+
 int direct_announce(Server *server, const Message *serve) {
     Services *services = server->service->services;
     Session *session = server->session;
@@ -203,7 +209,7 @@ int direct_announce(Server *server, const Message *serve) {
                  "an endpoint for direct calls is not announced, calls go through the broker: "
                  "service='%s' session=%u endpoint='%s' problem='%s'",
                  server->service->name, session->number, shown(serve->serve.endpoint), problem);
-    if (server->endpoint && strcmp(server->endpoint, endpoint) == 0)
+    if (has_endpoint(server, endpoint, serve->serve.key))
         return 0;
     direct_withdraw(server);
     free(server->endpoint);

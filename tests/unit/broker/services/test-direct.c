@@ -51,6 +51,19 @@ static void serve(Peer *peer, const char *endpoint, uint64_t flags) {
                         .serve.endpoint = span_text(endpoint)});
 }
 
+static void serve_with_key(Peer *peer, const char *endpoint, uint8_t key) {
+    uint8_t bytes[KEY_SIZE];
+
+    memset(bytes, key, sizeof(bytes));
+    fake_say(&broker, peer,
+             &(Message){.op = OP_SERVE,
+                        .id = ++last_id,
+                        .name = span_text("calc"),
+                        .serve.slots = 1,
+                        .serve.endpoint = span_text(endpoint),
+                        .serve.key = span_of(bytes, sizeof(bytes))});
+}
+
 static void watch(Peer *peer) {
     fake_say(&broker, peer, &(Message){.op = OP_WATCH, .id = ++last_id, .name = span_text("calc")});
 }
@@ -118,6 +131,26 @@ static void a_watcher_learns_of_servers_that_come_and_go(void) {
     CU_ASSERT_NOT_EQUAL(expect_server(caller, "ipc:///run/calc", ticket), number);
     fake_peer_gone(&broker, server);
     expect_server(caller, "", NULL);
+    end();
+}
+
+static void an_endpoint_with_a_new_key_is_offered_again(void) {
+    static const char endpoint[] = "tcp://127.0.0.1:4000";
+    const Message *m;
+
+    begin();
+    watch(caller);
+    expect_ok(caller);
+    serve_with_key(server, endpoint, 1);
+    expect_server(caller, endpoint, NULL);
+    serve_with_key(server, endpoint, 1);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    serve_with_key(server, endpoint, 2);
+    expect_server(caller, "", NULL);
+    m = fake_next_real(caller);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->server.key.len, KEY_SIZE);
+    CU_ASSERT_EQUAL(m->server.key.data[0], 2);
     end();
 }
 
@@ -221,6 +254,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_watcher_and_the_server_get_the_same_ticket),
         TEST(a_watcher_learns_of_servers_that_come_and_go),
+        TEST(an_endpoint_with_a_new_key_is_offered_again),
         TEST(a_server_that_is_not_ready_is_not_offered),
         TEST(a_server_announces_only_itself),
         TEST(a_ticket_ends_with_the_callers_session),
