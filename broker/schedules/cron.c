@@ -91,10 +91,10 @@ static int out_of_range(const Scanner *scanner, size_t at, size_t len) {
     const CronField *field = scanner->field;
     char what[80];
 
-    snprintf(what, sizeof(what), "a number from %u to %u%s%s%s%s%s", field->min, field->max,
-             field->words ? ", or a name from " : "", field->words ? field->words[0] : "",
-             field->words ? " to " : "", field->words ? field->words[field->n_words - 1] : "",
-             field->words ? " is possible" : " is possible");
+    snprintf(what, sizeof(what), "a number from %u to %u%s%s%s%s is possible", field->min,
+             field->max, field->words ? ", or a name from " : "",
+             field->words ? field->words[0] : "", field->words ? " to " : "",
+             field->words ? field->words[field->n_words - 1] : "");
     return refuse(scanner, at, len, what);
 }
 
@@ -270,7 +270,8 @@ int cron_parse(const char *text, size_t len, Cron *ret, char problem[CRON_PROBLE
         }
     }
     return refuse(&scanner, scanner.at, scanner.len - scanner.at,
-                  "the only names are @yearly, @monthly, @weekly, @daily and @hourly");
+                  "the only names are @yearly, @annually, @monthly, @weekly, @daily, @midnight and "
+                  "@hourly");
 }
 
 /* ---- the next moment ---- */

@@ -145,7 +145,9 @@ static void a_bad_line_is_refused_with_field_and_place(void) {
         {"* * * * * *", "the cron line '*' at byte 11: nothing may follow"},
         {"0 0 30 2 *", "none of its months has this day"},
         {"0 0 31 4,6,9,11 *", "none of its months has this day"},
-        {"@reboot", "the cron line '@reboot' at byte 1: the only names are @yearly"},
+        {"@reboot",
+         "the cron line '@reboot' at byte 1: the only names are @yearly, @annually, @monthly, "
+         "@weekly, @daily, @midnight and @hourly"},
         {"@", "the cron line '@' at byte 1"},
         {"99999999999 * * * *", "minute '99999999999' at byte 1"},
         {"\xff * * * *", "minute '\\xff' at byte 1"},
