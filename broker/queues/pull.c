@@ -139,7 +139,8 @@ static void send_job(Queues *queues, Pull *pull, const Job *job) {
 
 /* ---- limits of a queue over all its workers ---- */
 
-/* If timers and turns deliver jobs later than the rate allows, a queue makes up for this time. */
+/* If timers and turns deliver a job later than the rate allows, the queue makes up for at most this
+ * time. */
 enum { RATE_SLACK_US = 10000 };
 
 static void on_rate(Timer *timer, void *ctx) {
@@ -164,10 +165,9 @@ static bool may_deliver(Queue *queue) {
 
 static void count_rate(Queue *queue) {
     uint64_t now_us = queue->queues->broker->now_ms * 1000;
-    uint64_t from_us = now_us > RATE_SLACK_US ? now_us - RATE_SLACK_US : 0;
 
-    if (queue->rate_at_us < from_us)
-        queue->rate_at_us = from_us < now_us ? now_us : from_us;
+    if (queue->rate_at_us + RATE_SLACK_US < now_us)
+        queue->rate_at_us = now_us;
     queue->rate_at_us += queue_rate_us(&queue->settings);
 }
 
