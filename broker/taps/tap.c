@@ -11,10 +11,7 @@
 #include "base/container.h"
 #include "rpc/wire/name.h"
 
-enum {
-    RECORD_COST = 64, /* credit that a record costs besides its bytes, as for every item */
-    CREDIT_MAX = 64 << 20,
-};
+enum { CREDIT_MAX = 64 << 20 };
 
 typedef struct Tap {
     Session *session;
@@ -245,7 +242,7 @@ static void send_record(Taps *taps, Tap *tap, const TapEvent *event) {
         tap->missed++;
         return;
     }
-    tap->credit -= (int64_t)record->len + RECORD_COST;
+    tap->credit -= (int64_t)(record->len + WIRE_ITEM_COST);
     tap->missed = 0;
     session_send(
         tap->session, LANE_BULK,
