@@ -141,13 +141,12 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
     if (!bytes)
         return -EIO;
     r = record_read(bytes, &record);
+    if (r == 0 && record.type == RECORD_SHARED) {
+        n_sharing = record.n_jobs;
+        r = find_shared(record, found->id, &record) ? 0 : -EBADMSG;
+    }
     if (r < 0)
         return error_set_code(reterr, r, "journal-%08u changed while it was read", found->segment);
-    if (record.type == RECORD_SHARED) {
-        n_sharing = record.n_jobs;
-        if (!find_shared(record, found->id, &record))
-            return -EBADMSG;
-    }
     content.headers = record.headers;
     content.body = record.body;
     content.passed = record.passed;
