@@ -33,8 +33,8 @@ start() { # COMMAND-LINE: runs on in the background
     started+=($!)
 }
 until_true() {
-    for _ in $(seq 400); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
-    echo "this did not come true within 20 s: $*" >&2
+    for _ in $(seq 2400); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
+    echo "this did not come true within two minutes: $*" >&2
     return 1
 }
 is_served() { ferry services "$1"; }
@@ -110,7 +110,7 @@ if ferry web --help >/dev/null 2>&1; then
     if command -v chromium-headless-shell >/dev/null; then
         # As root the browser needs --no-sandbox. This is safe here: the page comes from this
         # machine.
-        timeout 60 chromium-headless-shell --no-sandbox --disable-gpu --user-data-dir="$work/browser" --hide-scrollbars \
+        timeout 120 chromium-headless-shell --no-sandbox --disable-gpu --user-data-dir="$work/browser" --hide-scrollbars \
             --window-size=1280,1040 --virtual-time-budget=8000 --screenshot="$build/dashboard.png" \
             "$(tr -d '\n' <address)" >/dev/null 2>&1 || true
         [ ! -s "$build/dashboard.png" ] || echo "a picture of it: $build/dashboard.png"

@@ -9,7 +9,7 @@ export FERRY_URL="ipc://$work/broker" NO_COLOR=1
 started=()
 n_checks=0 n_failed=0
 
-ferry() { timeout -k 5 20 "$ferry_binary" "$@"; }
+ferry() { timeout -k 5 120 "$ferry_binary" "$@"; }
 
 # Starts `ferry ARGUMENTS` and leaves it running; $started_pid is its process.
 start() {
@@ -69,9 +69,9 @@ equal() {
     [ "$1" = "$2" ] || failed "$3: '$2', not '$1'"
 }
 
-status_of() { # PID: its exit status, waited for at most 10 s
+status_of() { # PID: its exit status, waited for at most two minutes
     local _
-    for _ in $(seq 200); do
+    for _ in $(seq 2400); do
         kill -0 "$1" 2>/dev/null || break
         sleep 0.05
     done

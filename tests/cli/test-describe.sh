@@ -65,7 +65,7 @@ expect 0 '' '' ferry call calc.Calc.note 'nobody answers'
 echo '{"low": 2, "high": 2}' >"$work/range"
 expect 0 '[4]' '' ferry call calc.Calc.squares "@$work/range"
 expect 0 '[4]' '' ferry call calc.Calc.squares "range=@$work/range"
-expect 0 '[4]' '' bash -c "timeout -k 5 20 '$ferry_binary' call calc.Calc.squares - <'$work/range'"
+expect 0 '[4]' '' bash -c "timeout -k 5 120 '$ferry_binary' call calc.Calc.squares - <'$work/range'"
 
 # A template of the arguments, which can be sent
 for method in add squares widen say opposite; do
@@ -152,7 +152,7 @@ expect 0 6 '' into '1\n2\n0x3\n' call calc.Calc.sum
 expect 0 6 '' into '1\n2\n3' call calc.Calc.sum
 expect 0 0 '' into '' call calc.Calc.sum
 seq 100000 >"$work/numbers"
-expect 0 5000050000 '' bash -c "timeout -k 5 20 '$ferry_binary' call calc.Calc.sum <'$work/numbers'"
+expect 0 5000050000 '' bash -c "timeout -k 5 120 '$ferry_binary' call calc.Calc.sum <'$work/numbers'"
 expect 0 "$(printf '3\n4\n5')" '' ferry call calc.Calc.count 3 to=5
 expect 0 '' '' ferry call calc.Calc.count 5 3
 equal 999 "$(ferry call calc.Calc.count 1 999 | wc -l)" 'items from a stream'

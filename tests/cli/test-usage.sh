@@ -48,8 +48,8 @@ expect 2 '' 'the body is given twice' ferry pub t body --file /dev/null
 expect 2 '' 'too many arguments' ferry push q a b
 expect 2 '' 'out of range: 0 to 9' ferry push q a --priority 10
 for command in 'push q' 'pub t' 'gather t'; do
-    expect 2 '' "read only with '-'" bash -c "echo x | timeout -k 5 20 '$ferry_binary' $command"
-    expect 2 '' "read only with '-'" bash -c "timeout -k 5 20 '$ferry_binary' $command <'$0'"
+    expect 2 '' "read only with '-'" bash -c "echo x | timeout -k 5 120 '$ferry_binary' $command"
+    expect 2 '' "read only with '-'" bash -c "timeout -k 5 120 '$ferry_binary' $command <'$0'"
 done
 expect 2 '' 'confirm it with --yes' ferry queue purge q
 expect 2 '' "did you mean 'purge'" ferry queue prge mail

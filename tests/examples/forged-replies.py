@@ -28,7 +28,7 @@ def start(*command, **options):
 
 
 def wait_for(condition):
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < ends, "this took too long"
         time.sleep(0.05)

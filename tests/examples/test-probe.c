@@ -102,7 +102,7 @@ static void silence_is_a_timeout(void) {
         fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         connect(fill[i], (struct sockaddr *)&to, sizeof(struct sockaddr_in));
     }
-    CU_ASSERT_EQUAL(ferry_with(stage.client, &(ferry_options){.timeout_ms = 6000}, &hasty, NULL),
+    CU_ASSERT_EQUAL(ferry_with(stage.client, &(ferry_options){.timeout_ms = 12000}, &hasty, NULL),
                     0);
     reached = NULL;
     char text[8];

@@ -214,7 +214,7 @@ try:
     front = start(examples / "website-front", 0, stdout=subprocess.PIPE, text=True)
     port = int(re.search(r"port (\d+)", front.stdout.readline())[1])
     servers = [start(examples / "website-server") for _ in range(2)]
-    for _ in range(400):
+    for _ in range(2400):
         said = subprocess.run([ferry, "services"], capture_output=True, text=True).stdout
         if re.search(r"website\.Website\s+2", said):
             break

@@ -20,7 +20,7 @@ class Client:
         else:
             host, port = address.rsplit(":", 1)
             self.socket = socket.create_connection((host, int(port)))
-        self.socket.settimeout(20)
+        self.socket.settimeout(120)
         self.unpacker = msgpack.Unpacker(raw=False, strict_map_key=True)
         self.last = 0
         self.notifications = []

@@ -83,7 +83,7 @@ class Peer:
         elif op in (CALL, MESSAGE, JOB):
             self.inbox.append((op, fields))
 
-    def until(self, done, timeout=10.0):
+    def until(self, done, timeout=120.0):
         ends = time.monotonic() + timeout
         while not done():
             if time.monotonic() > ends:
@@ -121,7 +121,7 @@ class Peer:
     def work(self, queue, handler, slots=1):
         self.ask(PULL, queue, slots, handler=handler)
 
-    def step(self, timeout=5.0):
+    def step(self, timeout=120.0):
         """Handles what has come in, or the next batch. False: nothing came."""
         if not self.inbox and not self.receive(timeout):
             return False
