@@ -6,8 +6,12 @@
 uint64_t budget_used(const Budget *budget) {
     uint64_t used = 0;
 
-    for (int kind = 0; kind < N_BUDGET_KINDS; kind++)
+    for (int kind = 0; kind < N_BUDGET_KINDS; kind++) {
         used += budget->bytes[kind];
+        /* One addition at a time: a vector of two counts, one of them just written, could be loaded
+         * only after that write has left the processor's store buffer. */
+        __asm__("" : "+r"(used));
+    }
     return used;
 }
 

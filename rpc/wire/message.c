@@ -439,9 +439,11 @@ static bool has_number(const OpInfo *info) {
 }
 
 /* Handles a message with a wrong field. If it is MessagePack and begins with a number, the reader
- * continues after the message. start is the position after the op; n is the number of fields. */
-static int refuse(Reader *reader, Message *message, const OpInfo *info, Reader start, uint32_t n) {
+ * continues after the message. at is the position after the op; n is the number of fields. */
+static int refuse(Reader *reader, Message *message, const OpInfo *info, const uint8_t *at,
+                  uint32_t n) {
     const char *problem = reader->problem;
+    Reader start = reader_of(at, (size_t)(reader->end - at));
     uint64_t op = message->op;
 
     if (!has_number(info) || n == 0)
@@ -464,7 +466,7 @@ static int refuse(Reader *reader, Message *message, const OpInfo *info, Reader s
 int message_read(Reader *reader, Message *message) {
     for (;;) {
         const OpInfo *info;
-        Reader start;
+        const uint8_t *start;
         uint32_t n;
         uint64_t op;
 
@@ -487,7 +489,7 @@ int message_read(Reader *reader, Message *message) {
 
         CHECKED_UNDEFINED(message);
         message->op = (uint8_t)op;
-        start = *reader;
+        start = reader->at;
         if (n - 1 < info->n_min)
             reader_fail(reader, "the message has too few fields");
         else
