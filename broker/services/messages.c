@@ -221,6 +221,7 @@ void services_answer(Services *services, Session *session, const Message *messag
     Broker *broker = services->broker;
     Call *call = id_map_get(&session->requests, message->id);
     Session *caller;
+    Message out;
     bool failed = message->op == OP_ERROR;
     Span type = failed ? error_type(message->error.map) : (Span){NULL, 0};
 
@@ -265,10 +266,11 @@ void services_answer(Services *services, Session *session, const Message *messag
     }
     broker->stats.answers++;
 
-    Message out = message_forward((Op)message->op, call->caller_id, message);
-
+    message_forward_head(&out, (Op)message->op, call->caller_id, message);
     if (failed)
         out.error.map = message->error.map;
+    else
+        out.ok.seq = out.ok.outcome = out.ok.durability = 0;
     call_tap(call, false, (Op)message->op, session, message->id,
              failed ? message->error.map : message->body);
     call_tap(call, true, (Op)message->op, caller, call->caller_id,

@@ -135,7 +135,7 @@ static void occupy(Call *call, Server *server) {
 static void hand_over(Call *call, Server *server, const Message *request, const void *block) {
     Broker *broker = call->service->services->broker;
     uint64_t ends_ms = call->ends_ms;
-    Message out = message_forward(OP_CALL, 0, request);
+    Message out;
 
     occupy(call, server);
     if (id_map_put(&server->session->requests, call->request_id, call) < 0) {
@@ -143,7 +143,7 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
-    out.id = call->request_id;
+    message_forward_head(&out, OP_CALL, call->request_id, request);
     out.call = request->call;
     out.call.parent = 0;
     out.call.timeout_ms = call_is_stream(call)           ? call->timeout_ms

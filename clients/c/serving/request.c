@@ -283,13 +283,7 @@ static int answer(Request *request, Message *message, const void *block, const f
     return r;
 }
 
-static Message result_message(ferry_bytes result) {
-    return (Message){.op = OP_OK,
-                     .body = result.data ? span_of(result.data, result.len) : (Span){NULL, 0}};
-}
-
 int ferry_request_return(ferry_request *request, ferry_bytes result) {
-    Message message;
     Request *mine;
 
     if (!request || (!result.data && result.len > 0))
@@ -302,15 +296,14 @@ int ferry_request_return(ferry_request *request, ferry_bytes result) {
 
         return r < 0 ? r : -EMSGSIZE;
     }
-    message = result_message(result);
-    return answer(mine, &message, result.block, NULL);
+    return answer(mine, &(Message){.op = OP_OK, .body = span_of(result.data, result.len)},
+                  result.block, NULL);
 }
 
 int request_tell(Request *request, ferry_bytes result) {
-    Message message = result_message(result);
-    int r;
+    int r = send_answer(request, &(Message){.op = OP_OK, .body = span_of(result.data, result.len)},
+                        result.block);
 
-    r = send_answer(request, &message, result.block);
     request->told = r == 0;
     return r;
 }
