@@ -254,6 +254,11 @@ static void on_close(Timer *timer, void *ctx) {
     Peer *peer = (Peer *)((char *)timer - offsetof(Peer, close));
 
     (void)ctx;
+    if (peer->touched) {
+        /* The turn took so long that the last messages are not sent yet. */
+        timer_arm(&peer->hub->timers, timer, peer->hub->now_ms + CLOSE_MS, on_close);
+        return;
+    }
     shutdown(peer->connection.fd, SHUT_WR);
     timer_arm(&peer->hub->timers, timer, peer->hub->now_ms + LINGER_MS, on_linger);
 }

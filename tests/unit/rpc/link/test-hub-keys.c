@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "rpc/link/hub/hub.h"
+#include "support/fake-clock.h"
 #include "support/suite.h"
 
 enum { WAIT_MS = 120000, QUIET_TURNS = 20 };
@@ -80,6 +81,8 @@ static void end(void) {
     hub = hub_free(hub);
 }
 
+static uint64_t turn_ms; /* if the clock stands: how long each turn takes */
+
 static void turn_of_hub(void) {
     const uint8_t *data;
     size_t len;
@@ -93,6 +96,8 @@ static void turn_of_hub(void) {
         if (key)
             memcpy(last_key, key, KEY_SIZE);
     }
+    if (turn_ms > 0)
+        fake_clock_move(turn_ms);
     hub_flush(hub);
 }
 
@@ -277,6 +282,15 @@ static void a_peer_that_expects_another_server_key_is_refused(void) {
     CU_ASSERT_STRING_EQUAL(client.reason, CURVE_WRONG_SERVER);
 }
 
+/* The time for the other end to close first passes within the turn that refuses it. */
+static void a_peer_that_is_refused_in_a_long_turn_is_told_why(void) {
+    turn_ms = 1000;
+    fake_clock_stop();
+    messages_behind_the_initiate_of_an_unknown_key_are_dropped();
+    fake_clock_run();
+    turn_ms = 0;
+}
+
 static void a_handshake_that_stops_half_way_is_cut(void) {
     uint8_t out[ZMTP_OUTPUT_MAX];
     Client client;
@@ -443,6 +457,7 @@ int main(void) {
         TEST(another_mechanism_is_refused),
         TEST(messages_behind_the_initiate_of_an_unknown_key_are_dropped),
         TEST(a_peer_that_expects_another_server_key_is_refused),
+        TEST(a_peer_that_is_refused_in_a_long_turn_is_told_why),
         TEST(a_handshake_that_stops_half_way_is_cut),
         TEST(a_replayed_session_is_refused),
         TEST(new_connections_use_changed_keys),
