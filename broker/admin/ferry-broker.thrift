@@ -121,6 +121,9 @@ struct QueueStatus {
   29: optional string rate
   /** Jobs forwarded to other queues since the start of the broker, by queue; at most 16 queues. */
   30: list<ForwardStatus> forwards
+  /** The setting of Redis that decides what a confirmed job survives, for example "appendfsync=always wait=1". Absent:
+   * the queue is not in Redis. */
+  31: optional string store_setting
 }
 
 struct JobStatus {

@@ -52,6 +52,10 @@ static void write_durability(Buffer *to, const QueueSettings *settings) {
     write_text(to, settings->interval_ms ? text : settings->store->ops->durability);
 }
 
+static bool has_store_setting(const Queue *queue) {
+    return *queue->settings.store->setting != '\0';
+}
+
 static void write_forwards(Buffer *to, const Queue *queue) {
     const Forward *forward;
     uint32_t n = 0;
@@ -89,6 +93,10 @@ static void write_counts(Buffer *to, const Queue *queue) {
     binds_describe(queue, to);
     write_forwards(to, queue);
     write_durability(to, &queue->settings);
+    if (has_store_setting(queue)) {
+        write_text(to, "store_setting");
+        write_text(to, queue->settings.store->setting);
+    }
     if (is_degraded(queue)) {
         write_text(to, "degraded");
         write_text(to, queue->settings.store->degraded);
@@ -147,7 +155,7 @@ static unsigned write_queue(const void *element, const Broker *broker, Buffer *t
     const Queue *queue = element;
 
     (void)broker;
-    write_map(to, COUNTS + is_degraded(queue));
+    write_map(to, COUNTS + has_store_setting(queue) + is_degraded(queue));
     write_counts(to, queue);
     return 0;
 }
@@ -169,7 +177,7 @@ int queues_show(Queues *queues, Span name, Buffer *to) {
 
     if (!queue)
         return -ENOENT;
-    write_map(to, COUNTS + SETTINGS + is_degraded(queue));
+    write_map(to, COUNTS + SETTINGS + has_store_setting(queue) + is_degraded(queue));
     write_counts(to, queue);
     write_settings(to, &queue->settings);
     return to->failed ? -ENOMEM : 0;

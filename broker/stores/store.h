@@ -63,7 +63,13 @@ typedef struct StoredPush {
     uint64_t key_until_ms;
 } StoredPush;
 
-enum { STORE_LATER = 1, STORE_HAS_MORE = 1, STORE_REASON_MAX = 200, STORE_SHARED_MAX = 32 };
+enum {
+    STORE_LATER = 1,
+    STORE_HAS_MORE = 1,
+    STORE_REASON_MAX = 200,
+    STORE_SETTING_MAX = 64,
+    STORE_SHARED_MAX = 32,
+};
 
 /* The ops of a store, all called on the broker's thread. An op that is NULL does nothing. */
 typedef struct StoreOps {
@@ -123,8 +129,11 @@ struct Store {
     void *ctx;
     bool has_changes;                /* the store has changes of this turn */
     char degraded[STORE_REASON_MAX]; /* the reason why it cannot write; empty: the store works */
-    bool broken;                     /* a write has failed: the broker must be restarted */
-    bool lost;                       /* its queues belong to another broker: this broker must end */
+    /* The setting in force outside ferry that decides what a confirmed change survives, for example
+     * "appendfsync=always wait=1"; empty: there is no such setting. */
+    char setting[STORE_SETTING_MAX];
+    bool broken; /* a write has failed: the broker must be restarted */
+    bool lost;   /* its queues belong to another broker: this broker must end */
 };
 
 /* Fills in headers and body, or passed, of a message; they point into the job. Returns the block

@@ -39,6 +39,12 @@ until_true waits b || done_testing
 expect 0 '*' '' ferry push mail hello --json --url "$a"
 grep -q '"durability": "redis"' "$work/out" || failed 'the durability of the push' "$work/out"
 equal redis "$(ferry queue show mail --url "$a" | awk -F'\t' '$1 == "durability" {print $2}')" 'the queue says where it is'
+ferry queue list --url "$a" | grep -q 'redis appendfsync=always wait=0' || failed 'the list shows the setting of Redis'
+ferry queue list --json --url "$a" | grep -q '"store_setting": "appendfsync=always wait=0"' || failed 'the setting in JSON'
+redis-cli -s "$work/redis" config set appendonly no >/dev/null
+without_file() { ferry queue list --url "$a" | grep -q 'redis appendonly=no wait=0'; }
+until_true without_file
+redis-cli -s "$work/redis" config set appendonly yes >/dev/null
 expect 0 '' '' ferry queue bind audit 'orders.>' --quiet --url "$a"
 seq 1000 | ferry push mail - --quiet --url "$a" >/dev/null || failed 'pushing 1000 jobs'
 

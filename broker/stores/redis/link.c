@@ -14,7 +14,8 @@
 enum {
     CALLS_MAX = 2,
     WAIT_MS = 700, /* less than the time of an attempt */
-    SETTING_MS = 2000,
+    SETTING_MS = 1000,
+    SETTING_MAX = 20,  /* bytes of a value that are shown */
     ATTEMPT_MS = 5000, /* that a connection without an own deadline may take */
 };
 
@@ -187,21 +188,37 @@ LinkOutcome redis_link_ask(RedisLink *link, const char *verb, const char *suffix
     return outcome;
 }
 
-void redis_link_setting(RedisLink *link, const char *name, char *to, size_t size) {
+/* The value of a setting in the answer to CONFIG GET: names, each followed by its value. */
+static Span setting_of(const Reply *reply, const char *name) {
+    for (size_t i = 0; reply->type == REPLY_ARRAY && i + 1 < reply->n; i += 2)
+        if (span_is(reply_span(reply->elements[i]), name))
+            return reply_span(reply->elements[i + 1]);
+    return span_text("unknown");
+}
+
+void redis_link_setting(RedisLink *link, char to[STORE_SETTING_MAX]) {
     RedisCommand command = {.route = span_text(link->key), .repeatable = true};
-    char why[REDIS_WHY];
-    const Reply *value = NULL;
+    char why[REDIS_WHY] = "";
+    Span fsync = span_text("unknown");
+    bool is_off = false;
 
     command_add_text(&command, "CONFIG");
     command_add_text(&command, "GET");
-    command_add_text(&command, name);
+    /* Servers before 7.0 take one pattern: it matches appendonly and appendfsync. */
+    command_add_text(&command, "append*[yc]");
     if (redis_run(link->redis, &command, 1, clock_ns() + SETTING_MS * UINT64_C(1000000), why) ==
-            0 &&
-        command.reply->type == REPLY_ARRAY && command.reply->n == 2)
-        value = command.reply->elements[1];
-    if (value && value->type == REPLY_STRING)
-        snprintf(to, size, "%.*s", (int)value->bytes.len, (const char *)value->bytes.data);
+        0) {
+        is_off = span_is(setting_of(command.reply, "appendonly"), "no");
+        fsync = setting_of(command.reply, "appendfsync");
+    } else if (outcome_of(&command, why) != LINK_WRONG) {
+        reply_free(command.reply);
+        return;
+    }
+    if (is_off)
+        snprintf(to, STORE_SETTING_MAX, "appendonly=no wait=%u", link->n_wait);
     else
-        snprintf(to, size, "unknown");
+        snprintf(to, STORE_SETTING_MAX, "appendfsync=%.*s wait=%u",
+                 (int)(fsync.len < SETTING_MAX ? fsync.len : SETTING_MAX), (const char *)fsync.data,
+                 link->n_wait);
     reply_free(command.reply);
 }

@@ -4,6 +4,7 @@
 /* Calls of the scripts and commands of a space: waits for each reply. One thread at a time. */
 
 #include "broker/stores/redis/options.h"
+#include "broker/stores/store.h"
 #include "cache/redis/redis.h"
 
 enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 7, REDIS_CALL_ARGS = 5 };
@@ -50,5 +51,7 @@ void redis_link_call(RedisLink *link, LinkCall *calls, unsigned n, bool confirm,
 /* One command, whose first key is that of the space with this suffix. */
 LinkOutcome redis_link_ask(RedisLink *link, const char *verb, const char *suffix, const Span *args,
                            unsigned n_args, uint64_t deadline_ns, Reply **ret);
-/* The setting of the server (CONFIG GET) as a text; "unknown" if it does not say. */
-void redis_link_setting(RedisLink *link, const char *name, char *to, size_t size);
+/* The setting that decides what Redis can lose, "appendfsync=always wait=1" or "appendonly=no
+ * wait=1"; the value is "unknown" if the server refuses to say it. Without an answer in time, *to
+ * is untouched. */
+void redis_link_setting(RedisLink *link, char to[STORE_SETTING_MAX]);

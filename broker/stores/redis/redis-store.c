@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -249,13 +250,16 @@ static void redis_flush(Store *store) {
 
 /* ---- the ends of changes ---- */
 
-static void look_at_trouble(RedisQueues *redis, RedisTrouble trouble, const char *reason) {
+static void look_at(RedisQueues *redis, const WriterReport *report) {
     Store *store = &redis->store;
 
-    redis->trouble = trouble;
-    store_set_degraded(store, trouble == TROUBLE_NONE ? NULL : reason);
-    store->broken = trouble >= TROUBLE_BROKEN;
-    store->lost = trouble == TROUBLE_LOST;
+    if (strcmp(store->setting, report->setting) != 0)
+        log_info("the setting of Redis has changed: key=%s %s", redis->link.key, report->setting);
+    memcpy(store->setting, report->setting, sizeof(store->setting));
+    redis->trouble = report->trouble;
+    store_set_degraded(store, report->trouble == TROUBLE_NONE ? NULL : report->reason);
+    store->broken = report->trouble >= TROUBLE_BROKEN;
+    store->lost = report->trouble == TROUBLE_LOST;
 }
 
 static void finish_batch(RedisQueues *redis, const WriterBatch *batch) {
@@ -269,14 +273,13 @@ static void finish_batch(RedisQueues *redis, const WriterBatch *batch) {
 
 static void redis_process(Store *store) {
     RedisQueues *redis = redis_of(store);
-    char reason[STORE_REASON_MAX];
-    RedisTrouble trouble;
     WriterBatch *batch, *next;
+    WriterReport report;
 
     if (!redis->writer.running)
         return;
-    batch = redis_writer_take(&redis->writer, &trouble, reason);
-    look_at_trouble(redis, trouble, reason);
+    batch = redis_writer_take(&redis->writer, &report);
+    look_at(redis, &report);
     for (; batch; batch = next) {
         next = batch->next;
         redis->backlog -= bytes_of(batch);

@@ -86,7 +86,7 @@ static int lost(RedisQueues *redis, Span word, ferry_error *reterr) {
 /* ---- the lease ---- */
 
 static int taken(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
-    char id[TEXT_ESCAPED_MAX], appendonly[32], appendfsync[32];
+    char id[TEXT_ESCAPED_MAX];
     Span token = word_of(reply, 1);
 
     if (token.len == 0 || token.len >= sizeof(redis->token))
@@ -95,12 +95,9 @@ static int taken(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
     memcpy(redis->token, token.data, token.len);
     redis->token[token.len] = '\0';
     redis->last_job = number_of(word_of(reply, 3));
-    redis_link_setting(&redis->link, "appendonly", appendonly, sizeof(appendonly));
-    redis_link_setting(&redis->link, "appendfsync", appendfsync, sizeof(appendfsync));
-    log_info("the queues in Redis belong to this broker: key=%s id=%s token=%s appendonly=%s "
-             "appendfsync=%s wait=%u",
-             redis->link.key, shown_word(reply, 2, id), redis->token, appendonly, appendfsync,
-             redis->link.n_wait);
+    redis_link_setting(&redis->link, redis->store.setting);
+    log_info("the queues in Redis belong to this broker: key=%s id=%s token=%s %s", redis->link.key,
+             shown_word(reply, 2, id), redis->token, redis->store.setting);
     redis->restoring.step = RESTORE_PAUSED;
     return STORE_HAS_MORE;
 }
@@ -327,8 +324,8 @@ static int restore_list(RedisQueues *redis, size_t max, ferry_error *reterr) {
 }
 
 static int finish(RedisQueues *redis, ferry_error *reterr) {
-    int r = redis_writer_start(&redis->writer, &redis->link, redis->token, redis->options.lease_ms,
-                               redis->wake_fd);
+    int r = redis_writer_start(&redis->writer, &redis->link, redis->token, redis->store.setting,
+                               redis->options.lease_ms, redis->wake_fd);
 
     if (r < 0)
         return error_set_code(reterr, r, "cannot start the thread that writes to Redis: %s",

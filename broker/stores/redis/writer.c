@@ -33,16 +33,16 @@ static void wake_loop(const RedisWriter *writer) {
 
 static void report(RedisWriter *writer, RedisTrouble trouble, const char *reason) {
     pthread_mutex_lock(&writer->lock);
-    if (writer->trouble != trouble || strcmp(writer->reason, reason) != 0) {
-        writer->trouble = trouble;
-        snprintf(writer->reason, sizeof(writer->reason), "%s", reason);
+    if (writer->report.trouble != trouble || strcmp(writer->report.reason, reason) != 0) {
+        writer->report.trouble = trouble;
+        snprintf(writer->report.reason, sizeof(writer->report.reason), "%s", reason);
         wake_loop(writer);
     }
     pthread_mutex_unlock(&writer->lock);
 }
 
 static bool has_ended(const RedisWriter *writer) {
-    return writer->trouble >= TROUBLE_BROKEN;
+    return writer->report.trouble >= TROUBLE_BROKEN;
 }
 
 /* The script changed nothing, and will not. */
@@ -154,7 +154,7 @@ static void report_end(RedisWriter *writer, const WriterBatch *batch) {
 
     if (pushes->result == -ENOBUFS)
         report(writer, TROUBLE_FULL, "the memory of Redis is full (maxmemory)");
-    else if (pushes->changes.len > 0 || writer->trouble == TROUBLE_WAITING)
+    else if (pushes->changes.len > 0 || writer->report.trouble == TROUBLE_WAITING)
         report(writer, TROUBLE_NONE, "");
 }
 
@@ -188,16 +188,33 @@ static void write_batch(RedisWriter *writer, WriterBatch *batch) {
 
 /* ---- the thread ---- */
 
+/* An administrator may change the setting, and another master may have another one. */
+static void look_at_setting(RedisWriter *writer) {
+    char setting[STORE_SETTING_MAX];
+
+    if (writer->report.trouble >= TROUBLE_BROKEN || writer->report.trouble == TROUBLE_WAITING)
+        return;
+    snprintf(setting, sizeof(setting), "%s", writer->report.setting);
+    redis_link_setting(writer->link, setting);
+    pthread_mutex_lock(&writer->lock);
+    if (strcmp(setting, writer->report.setting) != 0) {
+        memcpy(writer->report.setting, setting, sizeof(setting));
+        wake_loop(writer);
+    }
+    pthread_mutex_unlock(&writer->lock);
+}
+
 /* Prolongs the lease. A call of pushes finds out whether the memory of Redis is still full. */
 static void renew(RedisWriter *writer) {
     WriterBatch *batch = &writer->renewal;
 
     for (int kind = 0; kind < N_PARTS; kind++) {
         buffer_reset(&batch->parts[kind].changes);
-        if (kind == PART_RELEASES || writer->trouble == TROUBLE_FULL)
+        if (kind == PART_RELEASES || writer->report.trouble == TROUBLE_FULL)
             change_put_renewal(&batch->parts[kind].changes);
     }
     write_batch(writer, batch);
+    look_at_setting(writer);
 }
 
 static WriterBatch *take_todo(RedisWriter *writer, bool *ret_stopping) {
@@ -224,8 +241,8 @@ static void put_done(RedisWriter *writer, WriterBatch *batch) {
 static uint64_t next_renewal(const RedisWriter *writer) {
     return has_ended(writer)
                ? UINT64_MAX
-               : clock_ms() + (writer->trouble == TROUBLE_FULL ? (uint64_t)REDIS_FULL_MS
-                                                               : writer->lease_ms / 3);
+               : clock_ms() + (writer->report.trouble == TROUBLE_FULL ? (uint64_t)REDIS_FULL_MS
+                                                                      : writer->lease_ms / 3);
 }
 
 static void *run(void *ctx) {
@@ -248,20 +265,21 @@ static void *run(void *ctx) {
         if (clock_ms() >= renew_ms) {
             renew(writer);
             renew_ms = next_renewal(writer);
-        } else if (writer->trouble != TROUBLE_NONE && renew_ms > next_renewal(writer)) {
+        } else if (writer->report.trouble != TROUBLE_NONE && renew_ms > next_renewal(writer)) {
             renew_ms = next_renewal(writer);
         }
     }
 }
 
-int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token, uint32_t lease_ms,
-                       int wake_fd) {
+int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token, const char *setting,
+                       uint32_t lease_ms, int wake_fd) {
     pthread_condattr_t attr;
     int r;
 
     *writer = (RedisWriter){
         .link = link, .wake_fd = wake_fd, .lease_ms = lease_ms, .write = {.text = script_write}};
     snprintf(writer->token, sizeof(writer->token), "%s", token);
+    snprintf(writer->report.setting, sizeof(writer->report.setting), "%s", setting);
     writer->todo_end = &writer->todo;
     writer->done_end = &writer->done;
     pthread_mutex_init(&writer->lock, NULL);
@@ -303,15 +321,14 @@ void redis_writer_submit(RedisWriter *writer, WriterBatch *batch) {
     pthread_mutex_unlock(&writer->lock);
 }
 
-WriterBatch *redis_writer_take(RedisWriter *writer, RedisTrouble *ret_trouble, char *reason) {
+WriterBatch *redis_writer_take(RedisWriter *writer, WriterReport *ret) {
     WriterBatch *done;
 
     pthread_mutex_lock(&writer->lock);
     done = writer->done;
     writer->done = NULL;
     writer->done_end = &writer->done;
-    *ret_trouble = writer->trouble;
-    snprintf(reason, STORE_REASON_MAX, "%s", writer->reason);
+    *ret = writer->report;
     pthread_mutex_unlock(&writer->lock);
     return done;
 }

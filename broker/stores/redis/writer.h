@@ -55,6 +55,13 @@ typedef enum RedisTrouble {
     TROUBLE_LOST,    /* another broker has the lease */
 } RedisTrouble;
 
+/* What the thread tells the store. */
+typedef struct WriterReport {
+    RedisTrouble trouble;
+    char reason[STORE_REASON_MAX];
+    char setting[STORE_SETTING_MAX]; /* see redis_link_setting() */
+} WriterReport;
+
 typedef struct RedisWriter {
     RedisLink *link;
     int wake_fd;
@@ -69,8 +76,7 @@ typedef struct RedisWriter {
     /* Shared, under the lock. */
     WriterBatch *todo, **todo_end, *done, **done_end;
     bool stopping;
-    RedisTrouble trouble;
-    char reason[STORE_REASON_MAX];
+    WriterReport report;
     uint64_t stop_by_ns;
 
     /* Of the thread. */
@@ -78,14 +84,13 @@ typedef struct RedisWriter {
     WriterBatch renewal;       /* of the lease */
 } RedisWriter;
 
-/* Starts the thread, which writes to wake_fd when a batch has ended or the trouble has changed. The
+/* Starts the thread, which writes to wake_fd when a batch has ended or its report has changed. The
  * link belongs to the thread until redis_writer_stop(). 0, or a negative errno. */
-int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token, uint32_t lease_ms,
-                       int wake_fd);
+int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token, const char *setting,
+                       uint32_t lease_ms, int wake_fd);
 /* Writes what was submitted, for at most REDIS_CLOSE_MS, and ends the thread. */
 void redis_writer_stop(RedisWriter *writer);
 
 void redis_writer_submit(RedisWriter *writer, WriterBatch *batch);
-/* The batches that have ended, in the order of submission: a list by next, or NULL. reason has
- * STORE_REASON_MAX bytes. */
-WriterBatch *redis_writer_take(RedisWriter *writer, RedisTrouble *ret_trouble, char *reason);
+/* The batches that have ended, in the order of submission: a list by next, or NULL. */
+WriterBatch *redis_writer_take(RedisWriter *writer, WriterReport *ret);

@@ -88,6 +88,22 @@ static void join_patterns(const json_t *rows) {
     }
 }
 
+/* In the table, the setting of a store stands behind the durability. */
+static void join_settings(const json_t *rows) {
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row) {
+        const char *setting = json_string_value(json_object_get(row, "store_setting"));
+
+        if (setting)
+            json_object_set_new(row, "durability",
+                                json_sprintf("%s %s",
+                                             json_string_value(json_object_get(row, "durability")),
+                                             setting));
+    }
+}
+
 static void note_degraded(const Cli *cli, const json_t *rows) {
     const char *reason;
     const json_t *row;
@@ -106,8 +122,10 @@ static int list(Run *run) {
     int status = brokers_ask(run->cli, run->client, false, &rows, "queues", NULL);
 
     if (status == EXIT_OK) {
-        if (!run->cli->json)
+        if (!run->cli->json) {
             join_patterns(rows);
+            join_settings(rows);
+        }
         show_rows(run->cli, rows, queue_columns);
         note_degraded(run->cli, rows);
     }
