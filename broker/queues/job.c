@@ -262,6 +262,15 @@ void job_enter_delayed(Job *job, uint64_t due_ms) {
             expires_ms && expires_ms < due_ms && !job->awaits_dead_letter ? expires_ms : due_ms);
 }
 
+uint64_t job_back_off_ms(const Job *job, unsigned times) {
+    const QueueSettings *settings = &queue_of(job)->settings;
+    uint64_t ms = settings->retry_ms;
+
+    for (; times > 0 && ms < settings->retry_max_ms; times--)
+        ms *= 2;
+    return ms < settings->retry_max_ms ? ms : settings->retry_max_ms;
+}
+
 void job_leave(Job *job) {
     Queue *queue = queue_of(job);
     unsigned priority = job->stored.priority;

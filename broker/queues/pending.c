@@ -132,6 +132,21 @@ static void back_to_front(Job *job) {
     queue_touch(queue_of(job));
 }
 
+/* A forwarded job that was not stored waits as after a RETRY: its worker would get it again and
+ * again until the store works. It does not become a dead letter, because the failure is the
+ * store's. */
+static void unforwarded(Job *job, const Queue *to) {
+    Queue *queue = queue_of(job);
+    char reason[1200];
+
+    snprintf(reason, sizeof(reason), "forwarding the job to '%s' failed: it was not stored",
+             shown(span_of(to->name, to->stored.name_len)));
+    job_set_reason(job, span_text(reason));
+    job_enter_delayed(job, queue->queues->broker->now_ms + job_back_off_ms(job, job_retries(job)));
+    store_note(queue->settings.store, &job->stored);
+    queue_touch(queue);
+}
+
 static void finish_remove(const Change *change, int result) {
     answer(change, result);
     if (result < 0)
@@ -146,12 +161,14 @@ static void finish_replace(const Change *change, int result) {
 
     answer(change, result);
     if (result < 0) {
+        if (change->kind == CHANGE_FORWARD)
+            unforwarded(change->old, to);
         gone(change->job);
         if (change->kind == CHANGE_DEAD_LETTER) {
             change->old->awaits_dead_letter = true;
             job_enter_delayed(change->old,
                               from->queues->broker->now_ms + from->settings.retry_max_ms);
-        } else {
+        } else if (change->kind == CHANGE_MOVE) {
             back_to_front(change->old);
         }
         return;

@@ -412,6 +412,12 @@ void job_free(Job *job);
 void job_enter(Job *job);
 void job_enter_front(Job *job);
 void job_enter_delayed(Job *job, uint64_t due_ms);
+/* The queue's back-off: doubled so many times, at most its longest. */
+uint64_t job_back_off_ms(const Job *job, unsigned times);
+/* How often its back-off has been doubled by its attempts. */
+static inline unsigned job_retries(const Job *job) {
+    return job->stored.attempt > 0 ? job->stored.attempt - 1 : 0;
+}
 /* Puts a job among the ready jobs: in front of `before`, or at the end (NULL). */
 void job_enter_ready(Queue *queue, Job *before, Job *job);
 /* Takes a job out of its list, and disarms its timer. For a job in flight: see lease_end(). */

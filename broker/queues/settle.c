@@ -13,19 +13,11 @@ static bool is_spent(const Job *job) {
            job->stored.attempt >= queue->settings.max_attempts;
 }
 
-static uint64_t doubled_ms(const QueueSettings *settings, unsigned times) {
-    uint64_t ms = settings->retry_ms;
-
-    for (; times > 0 && ms < settings->retry_max_ms; times--)
-        ms *= 2;
-    return ms < settings->retry_max_ms ? ms : settings->retry_max_ms;
-}
-
 /* Puts the job in front again. A job that has lost more than one worker may have killed them: it
  * waits first, so that the workers have time for other jobs. */
 static void enter_again(Job *job) {
     const Queue *queue = queue_of(job);
-    uint64_t wait_ms = job->n_lost > 1 ? doubled_ms(&queue->settings, job->n_lost - 2u) : 0;
+    uint64_t wait_ms = job->n_lost > 1 ? job_back_off_ms(job, job->n_lost - 2u) : 0;
 
     if (wait_ms > 0)
         job_enter_delayed(job, queue->queues->broker->now_ms + wait_ms);
@@ -101,11 +93,6 @@ void queues_ack(Queues *queues, Session *session, const Message *message) {
     queue_dispatch(queue);
 }
 
-static uint64_t back_off_ms(const Job *job) {
-    return doubled_ms(&queue_of(job)->settings,
-                      job->stored.attempt > 0 ? job->stored.attempt - 1 : 0);
-}
-
 /* Delays the job for its next attempt. True: the job had its last attempt and becomes a dead
  * letter; session gets the answer to id when that is done. */
 static bool retry(Job *job, uint64_t delay_ms, Span reason, Session *session, uint64_t id) {
@@ -120,7 +107,7 @@ static bool retry(Job *job, uint64_t delay_ms, Span reason, Session *session, ui
         return true;
     }
     if (delay_ms == 0)
-        delay_ms = back_off_ms(job);
+        delay_ms = job_back_off_ms(job, job_retries(job));
     if (delay_ms > QUEUE_TIME_MAX)
         delay_ms = QUEUE_TIME_MAX;
     lease_end(job);

@@ -156,11 +156,13 @@ static int redis_append(Store *store, uint64_t ticket, StoredJob *job, const Sto
 static int redis_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
                          const StoredPush *by) {
     RedisQueues *redis = redis_of(store);
-    int r = admit(redis);
 
     if (store->broken)
         return STORE_LATER;
-    return r < 0 ? r : add(redis, ticket, old, job, by);
+    /* While Redis does not confirm, a forwarded job waits for it like an acknowledgement. */
+    if (redis->trouble == TROUBLE_FULL)
+        return -ENOBUFS;
+    return redis->backlog > REDIS_BACKLOG ? -EBUSY : add(redis, ticket, old, job, by);
 }
 
 static int redis_settle(Store *store, uint64_t ticket, StoredJob *job) {

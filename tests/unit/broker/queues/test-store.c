@@ -302,6 +302,7 @@ static void a_push_of_an_earlier_life_is_known(void) {
 
 static void forward_is_one_change(void) {
     Session *s = set_up();
+    size_t n_notes;
 
     push(s, 0, "disk.q", "x", NULL);
     finish(1, 0);
@@ -312,8 +313,14 @@ static void forward_is_one_change(void) {
     CU_ASSERT_EQUAL(slow.n_forward, 1);
     CU_ASSERT_EQUAL(slow.n_settle, 0);
     expect_nothing(s);
+    n_notes = slow.n_note;
     finish(1, -EIO);
     expect_error(s, 3, "ferry.Internal");
+    /* The worker does not get it again at once: that would go round as long as the store fails. */
+    expect_nothing(s);
+    CU_ASSERT_EQUAL(count_of("disk.q", "delayed"), 1);
+    CU_ASSERT_EQUAL(slow.n_note, n_notes + 1);
+    wait_ms(60000);
     expect_job(s, 1, "x", 2);
     forward(s, 4, 1, 2, "disk.r", "y");
     finish(1, 0);
@@ -321,6 +328,27 @@ static void forward_is_one_change(void) {
     expect_job(s, 2, "y", 1);
     CU_ASSERT_EQUAL(count_of("disk.q", "held"), 0);
     CU_ASSERT_EQUAL(slow.n, 0);
+    teardown();
+}
+
+static void a_store_that_fails_makes_no_dead_letters_of_forwarded_jobs(void) {
+    Session *s = set_up();
+
+    configure("disk.q", "max_attempts", "2");
+    configure("disk.q", "retry", "1s");
+    push(s, 0, "disk.q", "x", NULL);
+    finish(1, 0);
+    pull(s, 1, "disk.q", 1);
+    expect_ok(s, 1);
+    for (unsigned attempt = 1; attempt <= 3; attempt++) {
+        expect_job(s, 1, "x", attempt);
+        slow.refuse = -EBUSY;
+        forward(s, 2 + attempt, 1, attempt, "disk.r", "y");
+        expect_error(s, 2 + attempt, "ferry.Overloaded");
+        expect_nothing(s);
+        wait_ms(5000);
+    }
+    CU_ASSERT_EQUAL(count_of("disk.q", "dead"), 0);
     teardown();
 }
 
@@ -659,6 +687,7 @@ int main(void) {
         TEST(sessions_and_clients_may_go_meanwhile),
         TEST(a_push_of_an_earlier_life_is_known),
         TEST(forward_is_one_change),
+        TEST(a_store_that_fails_makes_no_dead_letters_of_forwarded_jobs),
         TEST(between_stores_a_job_is_pushed_first_and_then_forgotten),
         TEST(a_dead_letter_that_is_not_stored_is_tried_again),
         TEST(dropping_and_purging_wait_for_the_store),

@@ -157,6 +157,29 @@ static void a_frozen_redis_confirms_later(void) {
     expect_all_confirmed(s);
 }
 
+static void a_forwarded_job_waits_for_redis_like_an_acknowledgement(void) {
+    Session *s = begin_with_one_job();
+    uint64_t job;
+
+    pull(s, 2, "q", 1);
+    expect_ok(s, 2);
+    job = expect_job(s, 2, "one", 1);
+    redis_freeze(&server);
+    push(s, 3, "q", "two", NULL);
+    until_degraded(true);
+    forward(s, 4, job, 1, "r", "done");
+    turn(10);
+    expect_nothing(s);
+    redis_unfreeze(&server);
+    until_sent(s, 3);
+    expect_ok(s, 3);
+    expect_job(s, 2, "two", 1);
+    expect_ok(s, 4);
+    CU_ASSERT_EQUAL(count_of("r", "ready"), 1);
+    stop();
+    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
+}
+
 static void a_replica_confirms_when_it_is_master_again(void) {
     Session *s = begin_with_one_job();
 
@@ -330,6 +353,7 @@ int main(void) {
         TEST(a_key_of_another_program_is_refused),
         TEST(a_damaged_record_is_refused),
         TEST(a_frozen_redis_confirms_later),
+        TEST(a_forwarded_job_waits_for_redis_like_an_acknowledgement),
         TEST(a_replica_confirms_when_it_is_master_again),
         TEST(a_full_redis_refuses_pushes_and_takes_acknowledgements),
         TEST(a_script_that_redis_forgot_is_sent_again),
