@@ -112,6 +112,15 @@ int process_end(Process *process, int signal, int timeout_ms) {
     return result;
 }
 
+bool process_is_over(Process *process) {
+    if (process->pid <= 0 || waitpid(process->pid, NULL, WNOHANG) != process->pid)
+        return false;
+    if (process->out >= 0)
+        close(process->out);
+    *process = (Process){.out = -1};
+    return true;
+}
+
 /* ---- roles ---- */
 
 void roles_play(int argc, char **argv, const Role *roles) {
@@ -298,12 +307,16 @@ static bool listens(const Daemon *daemon) {
     return yes;
 }
 
-void daemon_restart(Daemon *daemon) {
-    uint64_t until_ms = clock_ms() + 120000; /* enough for a busy machine */
-
+void daemon_relaunch(Daemon *daemon) {
     if (!daemon->options.tcp)
         unlink(daemon->url + strlen("ipc://"));
     start_with(daemon, &daemon->process, daemon->log);
+}
+
+void daemon_restart(Daemon *daemon) {
+    uint64_t until_ms = clock_ms() + 120000; /* enough for a busy machine */
+
+    daemon_relaunch(daemon);
     while (!listens(daemon)) {
         if (clock_ms() > until_ms)
             give_up("the broker does not start");
@@ -320,7 +333,7 @@ void daemon_configure(Daemon *daemon, const char *config) {
     fclose(file);
 }
 
-void daemon_start(Daemon *daemon, const DaemonOptions *options) {
+static void daemon_prepare(Daemon *daemon, const DaemonOptions *options) {
     *daemon = (Daemon){.folder = "/tmp/ferry-test-XXXXXX"};
     if (options)
         daemon->options = *options;
@@ -341,7 +354,16 @@ void daemon_start(Daemon *daemon, const DaemonOptions *options) {
         snprintf(daemon->tcp_url, sizeof(daemon->tcp_url),
                  strchr(daemon->options.host, ':') ? "tcp://[%s]:%u" : "tcp://%s:%u",
                  daemon->options.host, daemon->port);
+}
+
+void daemon_start(Daemon *daemon, const DaemonOptions *options) {
+    daemon_prepare(daemon, options);
     daemon_restart(daemon);
+}
+
+void daemon_launch(Daemon *daemon, const DaemonOptions *options) {
+    daemon_prepare(daemon, options);
+    daemon_relaunch(daemon);
 }
 
 void daemon_kill(Daemon *daemon) {

@@ -51,6 +51,9 @@ void process_signal(Process *process, int signal);
  * After timeout_ms it is killed, and INT_MIN returned. */
 int process_end(Process *process, int signal, int timeout_ms);
 
+/* True: the process has ended by itself, and *process is empty. */
+bool process_is_over(Process *process);
+
 size_t process_rss_kib(pid_t pid);
 size_t process_n_fds(pid_t pid);
 
@@ -77,8 +80,11 @@ typedef struct Daemon {
 /* Starts a broker and waits until it listens. If it does not start, ends the test. */
 void daemon_start(Daemon *daemon, const DaemonOptions *options);
 void daemon_restart(Daemon *daemon); /* starts it again at the same address, after it has ended */
-void daemon_kill(Daemon *daemon);    /* kill -9 */
-void daemon_end(Daemon *daemon);     /* ends the broker and removes its folder */
+/* As daemon_start() and daemon_restart(), but without waiting: a standby does not listen yet. */
+void daemon_launch(Daemon *daemon, const DaemonOptions *options);
+void daemon_relaunch(Daemon *daemon);
+void daemon_kill(Daemon *daemon); /* kill -9 */
+void daemon_end(Daemon *daemon);  /* ends the broker and removes its folder */
 
 /* Starts a second broker with the same options, which must fail. Returns its exit status and its
  * output. */

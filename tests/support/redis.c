@@ -3,8 +3,8 @@
 
 #include "support/redis.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,9 +20,7 @@
 
 #include "support/process.h"
 
-enum { WORDS_MAX = 40, CLUSTER_SLOTS = 16384 };
-
-static const char *const *extra_of[64]; /* further words, by port, for redis_restart() */
+enum { WORDS_MAX = 64, CLUSTER_SLOTS = 16384 };
 
 static void pause_ms(long ms) {
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
@@ -37,7 +36,8 @@ bool redis_available(void) {
            access("/usr/local/bin/redis-server", X_OK) == 0;
 }
 
-static void run_server(RedisServer *server, const char *const *extra) {
+static void run_server(RedisServer *server) {
+    const char *const *extra = server->words;
     char port[8], *argv[WORDS_MAX] = {"redis-server",
                                       "--port",
                                       port,
@@ -91,15 +91,14 @@ static void run_server(RedisServer *server, const char *const *extra) {
 }
 
 /* False: it ended at once, probably because another process has taken its port. */
-static bool launch(RedisServer *server, const char *const *extra) {
-    extra_of[server->port % 64] = extra;
+static bool launch(RedisServer *server) {
     unlink(server->socket);
     fflush(NULL); /* otherwise the child writes buffered output again */
     server->pid = fork();
     if (server->pid < 0)
         give_up("fork");
     if (server->pid == 0)
-        run_server(server, extra);
+        run_server(server);
     for (int i = 0; i < 500; i++) {
         const char *line = redis_ask(server, "PING");
 
@@ -122,8 +121,9 @@ static void prepare(RedisServer *server) {
 }
 
 static void launch_somewhere(RedisServer *server, const char *const *words) {
+    server->words = words;
     for (int i = 0; i < 10; i++, server->port = free_port())
-        if (launch(server, words))
+        if (launch(server))
             return;
     give_up("redis-server does not start");
 }
@@ -221,13 +221,13 @@ static void end_process(RedisServer *server) {
 
 void redis_restart(RedisServer *server) {
     end_process(server);
-    if (!launch(server, extra_of[server->port % 64]))
+    if (!launch(server))
         give_up("redis-server does not start again");
 }
 
 /* Writes the file in which a server stores its cluster, so that the servers know each other at the
- * start. */
-static void write_nodes(const RedisServer *servers, size_t n, size_t myself) {
+ * start. Server i is a master if i < n_masters, and else the replica of server i - n_masters. */
+static void write_nodes(const RedisServer *servers, size_t n, size_t n_masters, size_t myself) {
     char path[384];
     FILE *file;
 
@@ -235,22 +235,31 @@ static void write_nodes(const RedisServer *servers, size_t n, size_t myself) {
     file = fopen(path, "w");
     if (!file)
         give_up(path);
-    for (size_t i = 0; i < n; i++)
-        fprintf(file, "%040zu 127.0.0.1:%u@%u %smaster - 0 0 %zu connected %zu-%zu\n", i + 1,
-                servers[i].port, servers[i].port + 10000u, i == myself ? "myself," : "", i + 1,
-                i * CLUSTER_SLOTS / n, (i + 1) * CLUSTER_SLOTS / n - 1);
-    fprintf(file, "vars currentEpoch %zu lastVoteEpoch 0\n", n);
+    for (size_t i = 0; i < n; i++) {
+        size_t shard = i % n_masters;
+
+        fprintf(file, "%040zu 127.0.0.1:%u@%u %s", i + 1, servers[i].port, servers[i].port + 10000u,
+                i == myself ? "myself," : "");
+        if (i < n_masters)
+            fprintf(file, "master - 0 0 %zu connected %zu-%zu\n", i + 1,
+                    i * CLUSTER_SLOTS / n_masters, (i + 1) * CLUSTER_SLOTS / n_masters - 1);
+        else
+            fprintf(file, "slave %040zu 0 0 %zu connected\n", shard + 1, shard + 1);
+    }
+    fprintf(file, "vars currentEpoch %zu lastVoteEpoch 0\n", n_masters);
     fclose(file);
 }
 
-static bool launch_cluster(RedisServer *servers, size_t n) {
+static bool launch_cluster(RedisServer *servers, size_t n, size_t n_masters,
+                           const char *const *words) {
     for (size_t i = 0; i < n; i++) {
         prepare(&servers[i]);
         servers[i].cluster = true;
+        servers[i].words = words;
     }
     for (size_t i = 0; i < n; i++) {
-        write_nodes(servers, n, i);
-        if (!launch(&servers[i], NULL)) {
+        write_nodes(servers, n, n_masters, i);
+        if (!launch(&servers[i])) {
             for (size_t j = 0; j < n; j++)
                 redis_stop(&servers[j]);
             return false;
@@ -259,20 +268,35 @@ static bool launch_cluster(RedisServer *servers, size_t n) {
     return true;
 }
 
-void redis_start_cluster(RedisServer *servers, size_t n) {
+/* Waits until the reply to a command has this text. */
+static void until_says(const RedisServer *server, const char *words, const char *text) {
+    for (int tries = 0; !strstr(redis_ask(server, words), text); tries++) {
+        if (tries == 6000)
+            give_up("the cluster does not form");
+        pause_ms(10);
+    }
+}
+
+static void start_cluster(RedisServer *servers, size_t n, size_t n_masters,
+                          const char *const *words) {
     int tries = 0;
 
-    while (!launch_cluster(servers, n))
+    while (!launch_cluster(servers, n, n_masters, words))
         if (++tries == 10)
             give_up("the cluster does not start");
     /* A server of a cluster accepts no keys for its first 2 s. */
     for (size_t i = 0; i < n; i++)
-        for (tries = 0; !strstr(redis_ask(&servers[i], "CLUSTER INFO"), "cluster_state:ok");
-             tries++) {
-            if (tries == 6000)
-                give_up("the cluster does not form");
-            pause_ms(10);
-        }
+        until_says(&servers[i], "CLUSTER INFO", "cluster_state:ok");
+}
+
+void redis_start_cluster(RedisServer *servers, size_t n) {
+    start_cluster(servers, n, n, NULL);
+}
+
+void redis_start_replicated_cluster(RedisServer *servers, size_t n, const char *const *words) {
+    start_cluster(servers, 2 * n, n, words);
+    for (size_t i = 0; i < n; i++)
+        until_says(&servers[i], "WAIT 1 100", ":1");
 }
 
 void redis_freeze(RedisServer *server) {
@@ -283,22 +307,20 @@ void redis_unfreeze(RedisServer *server) {
     kill(server->pid, SIGCONT);
 }
 
-void redis_stop(RedisServer *server) {
-    DIR *folder;
-
+void redis_kill(RedisServer *server) {
     end_process(server);
-    folder = opendir(server->folder);
-    if (!folder)
-        return;
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        char path[384];
+}
 
-        snprintf(path, sizeof(path), "%s/%s", server->folder, entry->d_name);
-        if (entry->d_name[0] != '.')
-            unlink(path);
-    }
-    closedir(folder);
-    rmdir(server->folder);
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
+    (void)info;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+void redis_stop(RedisServer *server) {
+    end_process(server);
+    nftw(server->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *redis_ask(const RedisServer *server, const char *words) {

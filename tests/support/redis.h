@@ -15,6 +15,7 @@ typedef struct RedisServer {
     pid_t pid; /* 0: not running */
     uint16_t port;
     bool cluster, tls, sentinel;
+    const char *const *words; /* further words on its command line; they outlive the server */
     char folder[64];
     char socket[96];
 } RedisServer;
@@ -43,12 +44,18 @@ void redis_start_sentinel(RedisServer *sentinel, const RedisServer *master);
 /* Starts a cluster of n servers; each owns an equal share of the slots. */
 void redis_start_cluster(RedisServer *servers, size_t n);
 
-/* Starts an empty server on the same port and socket, after redis_stop(). */
+/* Starts a cluster of n masters and, behind them in `servers`, n replicas in the same order, with
+ * these further words, with NULL at the end. */
+void redis_start_replicated_cluster(RedisServer *servers, size_t n, const char *const *words);
+
+/* Starts the server again on the same port and socket. It is empty, unless its words say
+ * "--appendonly yes". */
 void redis_restart(RedisServer *server);
 
 void redis_freeze(RedisServer *server); /* SIGSTOP */
 void redis_unfreeze(RedisServer *server);
-void redis_stop(RedisServer *server); /* SIGKILL */
+void redis_kill(RedisServer *server); /* SIGKILL; its folder stays */
+void redis_stop(RedisServer *server); /* SIGKILL, and removes its folder */
 
 /* Sends one command that consists of words. Returns the first line of the reply, in static memory.
  * Waits at most 5 s. */

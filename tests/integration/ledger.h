@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The books of a test that kills brokers. Pushers and workers are roles: processes that log pushes,
+ * confirmations and deliveries in files. ledger_judge() compares the files.
+ */
+
+#include "base/id-map.h"
+#include "support/process.h"
+
+enum {
+    LEDGER_PUSHERS = 2,
+    LEDGER_BODY_MAX = 3000,
+    LEDGER_FORWARD_EACH = 8, /* every eighth job is forwarded to a second queue */
+    LEDGER_AROUND_MS = 2000, /* a delivery may wait so long in a client: a fault that ended at most
+                              * this long before it explains it */
+};
+
+/* Of the roles "push" and "work". */
+extern const Role ledger_roles[];
+
+typedef struct LedgerFate LedgerFate;
+
+/* A time in which jobs may be delivered again. */
+typedef struct LedgerFault {
+    uint64_t from_ms, until_ms;
+} LedgerFault;
+
+typedef struct Ledger {
+    char folder[200];
+    uint64_t seed;
+    unsigned n_workers; /* workers started so far */
+    LedgerFault *faults;
+    size_t n_faults;
+    LedgerFate *fates[LEDGER_PUSHERS];
+    size_t n_fates[LEDGER_PUSHERS];
+    IdMap numbers; /* from a job's number to the key of its fate */
+} Ledger;
+
+typedef struct LedgerVerdict {
+    size_t n_sent, n_confirmed, n_delivered;
+    size_t n_lost;        /* confirmed, and not delivered */
+    size_t n_phantom;     /* delivered, and never sent */
+    size_t n_corrupt;     /* delivered with another body */
+    size_t n_reused;      /* job numbers that two different jobs had */
+    size_t n_doubled;     /* pushes that were stored as two jobs */
+    size_t n_twice;       /* delivered again */
+    size_t n_unexplained; /* of those, without a fault between the two deliveries */
+    size_t n_uncounted;   /* of those, as a first attempt */
+    size_t n_recovered;   /* not confirmed, but delivered */
+} LedgerVerdict;
+
+/* The files go into this folder, which must exist. */
+void ledger_open(Ledger *ledger, const char *folder, uint64_t seed);
+void ledger_close(Ledger *ledger);
+
+/* Starts a role and waits until it is connected. index < LEDGER_PUSHERS. */
+void ledger_start_pusher(Ledger *ledger, Process *process, const char *url, unsigned index);
+void ledger_start_worker(Ledger *ledger, Process *process, const char *url);
+/* Lets a pusher wait for the confirmations of its pushes, and ends it. */
+void ledger_end_pusher(Process *process);
+
+/* A fault that may cause redeliveries: it begins at this time of clock_ms(), and ends now, or when
+ * ledger_fault_ended() is called with its number. Returns the number. */
+size_t ledger_fault(Ledger *ledger, uint64_t from_ms);
+void ledger_fault_ended(Ledger *ledger, size_t number);
+
+/* Compares the files. If jobs are lost, waits for them, at most PATIENCE_MS. */
+LedgerVerdict ledger_judge(Ledger *ledger);
+/* Prints the verdict, and checks all that must be 0. */
+void ledger_expect_all_well(const LedgerVerdict *verdict);
+
+/* The value that this share of the values does not exceed; sorts them. 0: there are no values. */
+double share_of(double *values, size_t n, double share);
