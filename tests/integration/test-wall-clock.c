@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,12 +13,20 @@
 #include "base/clock.h"
 #include "support/faults.h"
 #include "support/random.h"
+#include "support/redis.h"
 #include "support/roles.h"
 #include "support/sandbox.h"
 #include "support/suite.h"
 #include "support/timed.h"
 
-enum { HOUR_S = 3600, RUN_S = 8, LATE_MS = 60000, EARLY_MS = 3, BETWEEN_MS = 400 };
+enum {
+    HOUR_S = 3600,
+    RUN_S = 8,
+    LATE_MS = 60000,
+    EARLY_MS = 3,
+    BETWEEN_MS = 400,
+    MINUTE_MS = 60000
+};
 
 static volatile int64_t *offset_s;
 
@@ -112,10 +122,54 @@ static void waits_do_not_depend_on_the_wall_clock(void) {
     }
 }
 
+static int count_job(ferry_job *job, void *ctx) {
+    CU_ASSERT_NOT_EQUAL(strncmp(job->body.data, "delayed", job->body.len), 0);
+    ++*(int *)ctx;
+    return 0;
+}
+
+static void push_with(ferry_client *client, const char *body, const ferry_push_options *options) {
+    CU_ASSERT_EQUAL(ferry_push(client, "mail", ferry_str(body), options, NULL), 0);
+}
+
+/* The second broker's clock is ten minutes ahead of those of Redis and of the first one. */
+static void jobs_in_redis_follow_the_clock_of_redis(void) {
+    RedisServer server;
+    char config[200];
+    ferry_client *client;
+    Daemon broker;
+    int n = 0;
+
+    if (!getenv("FERRY_TEST_REDIS") || !redis_available())
+        return;
+    redis_start(&server, NULL);
+    snprintf(config, sizeof(config), "[broker]\nstore = redis://127.0.0.1:%u?lease=1s\n",
+             server.port);
+    daemon_start(&broker, &(DaemonOptions){.config = config});
+    client = open_with(broker.url, NULL);
+    push_with(client, "delayed", &(ferry_push_options){.delay_ms = 5 * MINUTE_MS});
+    push_with(client, "living", &(ferry_push_options){.ttl_ms = 5 * MINUTE_MS});
+    ferry_close(client);
+    daemon_kill(&broker);
+    take_their_clock(broker.folder);
+    *offset_s = 10 * 60;
+    daemon_restart(&broker);
+    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "the clock of Redis differs"), 1);
+    client = open_with(broker.url, NULL);
+    push_with(client, "last", NULL);
+    CU_ASSERT_EQUAL(ferry_work(client, "mail", NULL, count_job, &n, NULL, NULL), 0);
+    CU_ASSERT_TRUE(turn_until(client, &n, 2, PATIENCE_MS));
+    ferry_close(client);
+    daemon_end(&broker);
+    redis_stop(&server);
+    unsetenv("LD_PRELOAD");
+}
+
 int main(int argc, char **argv) {
     static const Role roles[] = {{"timed", play_timed}, {"look", play_look}, {NULL, NULL}};
     CU_TestInfo tests[] = {
         TEST(waits_do_not_depend_on_the_wall_clock),
+        TEST(jobs_in_redis_follow_the_clock_of_redis),
         TESTS_END,
     };
 

@@ -168,25 +168,7 @@ void redis_link_call(RedisLink *link, LinkCall *calls, unsigned n, bool confirm,
     }
 }
 
-/* ---- commands ---- */
-
-LinkOutcome redis_link_ask(RedisLink *link, const char *verb, const char *suffix, const Span *args,
-                           unsigned n_args, uint64_t deadline_ns, Reply **ret) {
-    char key[REDIS_KEY_MAX + 8];
-    RedisCommand command = {0};
-    LinkOutcome outcome;
-
-    snprintf(key, sizeof(key), "%s%s", link->key, suffix);
-    command_begin(&command, verb, span_text(key), true);
-    for (unsigned i = 0; i < n_args; i++)
-        command_add(&command, args[i].data, args[i].len);
-    *link->why = '\0';
-    redis_run(link->redis, &command, 1, deadline_ns, link->why);
-    outcome = outcome_of(&command, link->why);
-    if (outcome == LINK_DONE)
-        *ret = command.reply;
-    return outcome;
-}
+/* ---- the setting ---- */
 
 /* The value of a setting in the answer to CONFIG GET: names, each followed by its value. */
 static Span setting_of(const Reply *reply, const char *name) {

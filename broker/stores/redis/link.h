@@ -7,7 +7,7 @@
 #include "broker/stores/store.h"
 #include "cache/redis/redis.h"
 
-enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 7, REDIS_CALL_ARGS = 5 };
+enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 7, REDIS_CALL_ARGS = 6 };
 
 /* The calls that fail with a text of the server. */
 typedef enum LinkOutcome {
@@ -48,9 +48,6 @@ void redis_link_close(RedisLink *link);
  * have what was written; then why says how many have it. */
 void redis_link_call(RedisLink *link, LinkCall *calls, unsigned n, bool confirm,
                      uint64_t deadline_ns);
-/* One command, whose first key is that of the space with this suffix. */
-LinkOutcome redis_link_ask(RedisLink *link, const char *verb, const char *suffix, const Span *args,
-                           unsigned n_args, uint64_t deadline_ns, Reply **ret);
 /* The setting that decides what Redis can lose, "appendfsync=always wait=1" or "appendonly=no
  * wait=1"; the value is "unknown" if the server refuses to say it. Without an answer in time, *to
  * is untouched. */

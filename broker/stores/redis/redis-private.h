@@ -29,7 +29,10 @@ typedef struct Restoring {
     uint64_t began_ms, told_ms; /* told_ms: when the log last said what is waited for; 0: never */
     uint64_t cursor;            /* RESTORE_JOBS: the last job; later: values that were read */
     uint64_t n_jobs;
-    LinkScript take, read;
+    LinkScript take, read, list;
+    char seen_until[24]; /* the end of another broker's lease */
+    uint64_t seen_ms;    /* since when it is the same */
+    uint64_t seen_lease_ms;
 } Restoring;
 
 typedef struct RedisQueues {
@@ -39,9 +42,9 @@ typedef struct RedisQueues {
     RedisWriter writer;
     int wake_fd;
     char holder[128]; /* names this process: host, process, a random number */
-    char token[24];
+    char token[REDIS_TOKEN_SIZE];
     uint64_t last_job; /* the last one that was appended or restored */
-    WallClock wall;
+    WallClock wall;    /* the clock of Redis */
     Restoring restoring;
     WriterBatch *open, *spare; /* the batch in the making; one to use again */
     size_t n_submitted;        /* batches that the thread has */

@@ -50,7 +50,6 @@ static WriterPart *part_of(RedisQueues *redis, WriterPartKind kind) {
     if (!redis->open) {
         redis->open = redis->spare ? redis->spare : calloc(1, sizeof(WriterBatch));
         redis->spare = NULL;
-        wall_clock_look(&redis->wall);
     }
     return redis->open ? &redis->open->parts[kind] : NULL;
 }
@@ -258,6 +257,7 @@ static void look_at(RedisQueues *redis, const WriterReport *report) {
     if (strcmp(store->setting, report->setting) != 0)
         log_info("the setting of Redis has changed: key=%s %s", redis->link.key, report->setting);
     memcpy(store->setting, report->setting, sizeof(store->setting));
+    redis->wall = report->wall;
     redis->trouble = report->trouble;
     store_set_degraded(store, report->trouble == TROUBLE_NONE ? NULL : report->reason);
     store->broken = report->trouble >= TROUBLE_BROKEN;
@@ -354,6 +354,7 @@ int store_redis_new(const char *url, Store **ret, ferry_error *reterr) {
     options.url = (CacheUrl){0};
     redis->restoring.take.text = script_take;
     redis->restoring.read.text = script_read;
+    redis->restoring.list.text = script_list;
     *ret = &redis->store;
     return 0;
 }

@@ -24,6 +24,7 @@ enum {
     SLICE_BYTES = 4 << 20, /* of one reply, and one job more */
     WAIT_MS = 100,         /* between two looks at a lease, or at Redis */
     TELL_MS = 30000,       /* between two lines in the log about waiting */
+    DIFFERENCE_MS = 30000, /* of two clocks, that the log tells */
 };
 
 static uint64_t deadline(void) {
@@ -85,6 +86,19 @@ static int lost(RedisQueues *redis, Span word, ferry_error *reterr) {
 
 /* ---- the lease ---- */
 
+static void take_clock(RedisQueues *redis, uint64_t redis_ms) {
+    WallClock here = {0};
+    int64_t difference_ms;
+
+    redis->wall.offset_ms = (int64_t)redis_ms - (int64_t)clock_ms();
+    wall_clock_look(&here);
+    difference_ms = redis->wall.offset_ms - here.offset_ms;
+    if (difference_ms > DIFFERENCE_MS || difference_ms < -DIFFERENCE_MS)
+        log_warning("the clock of Redis differs from the clock of this machine: seconds=%lld; "
+                    "delays and times to live in Redis follow the clock of Redis",
+                    (long long)(difference_ms / 1000));
+}
+
 static int taken(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
     char id[TEXT_ESCAPED_MAX];
     Span token = word_of(reply, 1);
@@ -95,11 +109,29 @@ static int taken(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
     memcpy(redis->token, token.data, token.len);
     redis->token[token.len] = '\0';
     redis->last_job = number_of(word_of(reply, 3));
+    take_clock(redis, number_of(word_of(reply, 4)));
     redis_link_setting(&redis->link, redis->store.setting);
     log_info("the queues in Redis belong to this broker: key=%s id=%s token=%s %s", redis->link.key,
              shown_word(reply, 2, id), redis->token, redis->store.setting);
     redis->restoring.step = RESTORE_PAUSED;
     return STORE_HAS_MORE;
+}
+
+/* Another broker has the lease. Its end, by the clock of Redis, is far away if that clock was set
+ * back, or if the new master's clock is behind. So the lease is also over when nobody has prolonged
+ * it for its whole time, by the clock of this process. */
+static void look_at_lease(Restoring *restoring, Span until) {
+    uint64_t now_ms = clock_ms();
+
+    if (span_is(until, restoring->seen_until) || until.len >= sizeof(restoring->seen_until))
+        return;
+    memcpy(restoring->seen_until, until.data, until.len);
+    restoring->seen_until[until.len] = '\0';
+    restoring->seen_ms = now_ms;
+}
+
+static bool is_lease_over(const Restoring *restoring) {
+    return *restoring->seen_until && clock_ms() > restoring->seen_ms + restoring->seen_lease_ms;
 }
 
 static int take_word(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
@@ -110,6 +142,8 @@ static int take_word(RedisQueues *redis, const Reply *reply, ferry_error *reterr
     if (span_begins(word, "TAKEN"))
         return taken(redis, reply, reterr);
     if (span_begins(word, "HELD")) {
+        look_at_lease(&redis->restoring, word_of(reply, 2));
+        redis->restoring.seen_lease_ms = number_of(word_of(reply, 3));
         snprintf(what, sizeof(what), "another broker has them: %.100s", shown_word(reply, 1, text));
         return wait_for(redis, what);
     }
@@ -134,16 +168,20 @@ static int take_word(RedisQueues *redis, const Reply *reply, ferry_error *reterr
 }
 
 static int restore_lease(RedisQueues *redis, ferry_error *reterr) {
-    char lease[12], id[REDIS_ID_SIZE + 1];
-    LinkCall call = {.script = &redis->restoring.take, .n_args = 4};
+    char lease[12], id[REDIS_ID_SIZE + 1], nonce[20];
+    const Restoring *restoring = &redis->restoring;
+    LinkCall call = {.script = &redis->restoring.take, .n_args = 6};
     int r;
 
     snprintf(lease, sizeof(lease), "%u", redis->options.lease_ms);
+    snprintf(nonce, sizeof(nonce), "%016" PRIx64, random_u64());
     snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, random_u64(), random_u64());
     call.args[0] = span_text(redis->holder);
     call.args[1] = span_text(lease);
     call.args[2] = span_text(id);
     call.args[3] = span_text(redis->options.id);
+    call.args[4] = span_text(nonce);
+    call.args[5] = span_text(is_lease_over(restoring) ? restoring->seen_until : "");
     redis_link_call(&redis->link, &call, 1, true, deadline());
     if (call.outcome != LINK_DONE)
         return failed(redis, call.outcome, reterr);
@@ -273,60 +311,69 @@ static int take_fact(RedisQueues *redis, const Reply *reply, size_t i) {
 
 /* The keys that are read after the lease, besides the jobs. */
 static const struct {
-    const char *verb, *suffix;
+    const char *suffix;
     size_t size; /* elements of the reply for one value */
     int (*take)(RedisQueues *redis, const Reply *reply, size_t i);
     RestoreStep next;
-    bool in_slices;  /* ZRANGE */
-    bool has_scores; /* of which each value is followed by its score */
+    bool in_slices;
 } lists[] = {
-    [RESTORE_PAUSED] = {"SMEMBERS", ":paused", 1, take_paused, RESTORE_JOBS, false, false},
-    [RESTORE_KEYS] = {"ZRANGE", ":keys", 2, take_key, RESTORE_PUSHES, true, true},
-    [RESTORE_PUSHES] = {"ZRANGE", ":pushes", 1, take_push, RESTORE_FACTS, true, false},
-    [RESTORE_FACTS] = {"HGETALL", ":facts", 2, take_fact, RESTORE_DONE, false, false},
+    [RESTORE_PAUSED] = {":paused", 1, take_paused, RESTORE_JOBS, false},
+    [RESTORE_KEYS] = {":keys", 2, take_key, RESTORE_PUSHES, true},
+    [RESTORE_PUSHES] = {":pushes", 1, take_push, RESTORE_FACTS, true},
+    [RESTORE_FACTS] = {":facts", 2, take_fact, RESTORE_DONE, false},
 };
+
+static int take_list(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
+    RestoreStep step = redis->restoring.step;
+    size_t size = lists[step].size;
+    int r = 0;
+
+    if (reply->type != REPLY_ARRAY)
+        return lost(redis, reply_span(reply), reterr);
+    if (reply->n % size != 0)
+        r = -EBADMSG;
+    for (size_t i = 0; r == 0 && i < reply->n; i += size)
+        r = lists[step].take(redis, reply, i);
+    return r == 0 ? 0
+                  : error_set_code(reterr, r, "cannot restore %s%s from Redis: %s", redis->link.key,
+                                   lists[step].suffix, strerror(-r));
+}
 
 static int restore_list(RedisQueues *redis, size_t max, ferry_error *reterr) {
     Restoring *restoring = &redis->restoring;
     RestoreStep step = restoring->step;
-    size_t size = lists[step].size;
-    char first[24], last[24];
-    Span args[3] = {{NULL, 0}, {NULL, 0}, span_text("WITHSCORES")};
-    LinkOutcome outcome;
-    Reply *reply;
-    int r = 0;
+    LinkCall call = {.script = &restoring->list, .n_args = 5};
+    char lease[12], first[24], last[24];
+    int r;
 
+    snprintf(lease, sizeof(lease), "%u", redis->options.lease_ms);
     snprintf(first, sizeof(first), "%" PRIu64, restoring->cursor);
     snprintf(last, sizeof(last), "%" PRIu64, restoring->cursor + max - 1);
-    args[0] = span_text(first);
-    args[1] = span_text(last);
-    outcome = redis_link_ask(&redis->link, lists[step].verb, lists[step].suffix, args,
-                             lists[step].has_scores  ? 3
-                             : lists[step].in_slices ? 2
-                                                     : 0,
-                             deadline(), &reply);
-    if (outcome != LINK_DONE)
-        return failed(redis, outcome, reterr);
-    if (reply->type != REPLY_ARRAY || reply->n % size != 0)
-        r = -EBADMSG;
-    for (size_t i = 0; r == 0 && i < reply->n; i += size)
-        r = lists[step].take(redis, reply, i);
-    if (r < 0)
-        error_set_code(reterr, r, "cannot restore %s%s from Redis: %s", redis->link.key,
-                       lists[step].suffix, strerror(-r));
+    call.args[0] = span_text(redis->token);
+    call.args[1] = span_text(lease);
+    call.args[2] = span_text(lists[step].suffix);
+    call.args[3] = span_text(first);
+    call.args[4] = span_text(last);
+    redis_link_call(&redis->link, &call, 1, false, deadline());
+    if (call.outcome != LINK_DONE)
+        return failed(redis, call.outcome, reterr);
+    r = take_list(redis, call.reply, reterr);
     restoring->cursor += max;
-    if (!lists[step].in_slices || reply->n == 0) {
+    if (!lists[step].in_slices || call.reply->n == 0) {
         restoring->step = lists[step].next;
         restoring->cursor = 0;
     }
-    reply_free(reply);
+    reply_free(call.reply);
     return r < 0 ? r : STORE_HAS_MORE;
 }
 
 static int finish(RedisQueues *redis, ferry_error *reterr) {
-    int r = redis_writer_start(&redis->writer, &redis->link, redis->token, redis->store.setting,
-                               redis->options.lease_ms, redis->wake_fd);
+    WriterReport report = {.wall = redis->wall};
+    int r;
 
+    memcpy(report.setting, redis->store.setting, sizeof(report.setting));
+    r = redis_writer_start(&redis->writer, &redis->link, redis->token, &report,
+                           redis->options.lease_ms, redis->wake_fd);
     if (r < 0)
         return error_set_code(reterr, r, "cannot start the thread that writes to Redis: %s",
                               strerror(-r));
@@ -339,7 +386,6 @@ static int finish(RedisQueues *redis, ferry_error *reterr) {
 int redis_restore(Store *store, size_t max, ferry_error *reterr) {
     RedisQueues *redis = redis_of(store);
 
-    wall_clock_look(&redis->wall);
     switch (redis->restoring.step) {
     case RESTORE_LEASE:
         return restore_lease(redis, reterr);

@@ -10,13 +10,14 @@
 
 #include "rpc/wire/message.h"
 
-/* The token is looked at first: a broker that lost its lease changes nothing. A take-over by the
- * same holder is its own repeated call. */
+/* A take-over by the same holder is its own repeated call. The token has a random part: when Redis
+ * has lost a lease (a failover, an old dump), the next one gets its number again. */
 const char script_take[] =
     "local at = KEYS[1]\n"
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
-    "local own = redis.call('HMGET', at, 'format', 'id', 'token', 'holder', 'until', 'last')\n"
+    "local own = redis.call('HMGET', at, 'format', 'id', 'token', 'holder', 'until', 'last',\n"
+    "                       'lease')\n"
     "if not own[1] then\n"
     "  local rest = {'jobs', 'notes', 'pushes', 'keys', 'paused', 'facts'}\n"
     "  for _, name in ipairs(rest) do\n"
@@ -29,14 +30,14 @@ const char script_take[] =
     "end\n"
     "if own[1] ~= '1' then return {'FORMAT', own[1]} end\n"
     "if ARGV[4] ~= '' and ARGV[4] ~= own[2] then return {'OTHER', own[2]} end\n"
-    "local left = tonumber(own[5]) - now\n"
-    "if left > 0 and own[4] ~= ARGV[1] then\n"
-    "  return {'HELD', own[4], string.format('%.0f', left)}\n"
+    "if tonumber(own[5]) > now and own[4] ~= ARGV[1] and own[5] ~= ARGV[6] then\n"
+    "  return {'HELD', own[4], own[5], own[7] or ARGV[2]}\n"
     "end\n"
-    "local token = string.format('%.0f', tonumber(own[3]) + 1)\n"
+    "local number = tonumber(string.match(own[3], '^%d+')) + 1\n"
+    "local token = string.format('%.0f', number) .. '-' .. ARGV[5]\n"
     "redis.call('HSET', at, 'token', token, 'holder', ARGV[1], 'pushes', '0', 'releases', '0',\n"
-    "           'until', string.format('%.0f', now + ARGV[2]))\n"
-    "return {'TAKEN', token, own[2], own[6]}\n";
+    "           'lease', ARGV[2], 'until', string.format('%.0f', now + ARGV[2]))\n"
+    "return {'TAKEN', token, own[2], own[6], string.format('%.0f', now)}\n";
 
 /* Redis refuses a script when its memory is full, unless a command that needs no memory has
  * written first: HDEL does for releases, and so pushes are refused as a whole. */
@@ -46,11 +47,12 @@ const char script_write[] =
     "if not own[1] then return 'EMPTY' end\n"
     "if own[1] ~= ARGV[1] then return 'LOST' end\n"
     "local number, last = tonumber(ARGV[3]), tonumber(own[2])\n"
-    "if last == number then return 'OK' end\n"
-    "if last ~= number - 1 then return 'OLD' end\n"
-    "if part == 'releases' then redis.call('HDEL', at, '') end\n"
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "local done = string.format('OK %.0f', now)\n"
+    "if last == number then return done end\n"
+    "if last ~= number - 1 then return 'OLD' end\n"
+    "if part == 'releases' then redis.call('HDEL', at, '') end\n"
     "redis.call('HSET', at, part, ARGV[3], 'until', string.format('%.0f', now + ARGV[4]))\n"
     "local changes, p = ARGV[5], 1\n"
     "local function text()\n"
@@ -100,31 +102,46 @@ const char script_write[] =
     "  elseif kind == 'E' then redis.call('HSET', at, 'until', '0', 'holder', '', 'last', text())\n"
     "  end\n"
     "end\n"
-    "return 'OK'\n";
+    "return done\n";
+
+/* A master that was stopped may have an older state, and another broker may have taken over. HDEL:
+ * see above. */
+#define PROLONG                                                                                    \
+    "local at = KEYS[1]\n"                                                                         \
+    "local token = redis.call('HGET', at, 'token')\n"                                              \
+    "if not token then return 'EMPTY' end\n"                                                       \
+    "if token ~= ARGV[1] then return 'LOST' end\n"                                                 \
+    "local time = redis.call('TIME')\n"                                                            \
+    "redis.call('HDEL', at, '')\n"                                                                 \
+    "redis.call('HSET', at, 'until', string.format('%.0f', time[1] * 1000 + ARGV[2]))\n"
+
+const char script_list[] = PROLONG "local from, to = tonumber(ARGV[4]), tonumber(ARGV[5])\n"
+                                   "local key = at .. ARGV[3]\n"
+                                   "if ARGV[3] == ':paused' then\n"
+                                   "  return redis.call('SMEMBERS', key)\n"
+                                   "elseif ARGV[3] == ':facts' then\n"
+                                   "  return redis.call('HGETALL', key)\n"
+                                   "elseif ARGV[3] == ':keys' then\n"
+                                   "  return redis.call('ZRANGE', key, from, to, 'WITHSCORES')\n"
+                                   "end\n"
+                                   "return redis.call('ZRANGE', key, from, to)\n";
 
 /* Jobs are read one by one: a body may have many megabytes, and a reply has a limit. */
 const char script_read[] =
-    "local at = KEYS[1]\n"
-    "local token = redis.call('HGET', at, 'token')\n"
-    "if not token then return 'EMPTY' end\n"
-    "if token ~= ARGV[1] then return 'LOST' end\n"
-    "local time = redis.call('TIME')\n"
-    "redis.call('HDEL', at, '')\n"
-    "redis.call('HSET', at, 'until', string.format('%.0f', time[1] * 1000 + ARGV[2]))\n"
-    "local from, max, bytes = ARGV[3] .. '-1', 3 * ARGV[4], tonumber(ARGV[5])\n"
-    "local found, size = {}, 0\n"
-    "local notes = redis.call('EXISTS', at .. ':notes') == 1\n"
-    "while #found < max and size < bytes do\n"
-    "  local entry = redis.call('XRANGE', at .. ':jobs', from, '+', 'COUNT', 1)[1]\n"
-    "  if not entry then break end\n"
-    "  local id = string.match(entry[1], '^%d+')\n"
-    "  from = id .. '-1'\n"
-    "  found[#found + 1] = id\n"
-    "  found[#found + 1] = entry[2][2]\n"
-    "  found[#found + 1] = notes and redis.call('HGET', at .. ':notes', id) or ''\n"
-    "  size = size + #entry[2][2]\n"
-    "end\n"
-    "return found\n";
+    PROLONG "local from, max, bytes = ARGV[3] .. '-1', 3 * ARGV[4], tonumber(ARGV[5])\n"
+            "local found, size = {}, 0\n"
+            "local notes = redis.call('EXISTS', at .. ':notes') == 1\n"
+            "while #found < max and size < bytes do\n"
+            "  local entry = redis.call('XRANGE', at .. ':jobs', from, '+', 'COUNT', 1)[1]\n"
+            "  if not entry then break end\n"
+            "  local id = string.match(entry[1], '^%d+')\n"
+            "  from = id .. '-1'\n"
+            "  found[#found + 1] = id\n"
+            "  found[#found + 1] = entry[2][2]\n"
+            "  found[#found + 1] = notes and redis.call('HGET', at .. ':notes', id) or ''\n"
+            "  size = size + #entry[2][2]\n"
+            "end\n"
+            "return found\n";
 
 /* ---- changes: a letter, and texts with their lengths ---- */
 

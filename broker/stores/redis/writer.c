@@ -65,20 +65,41 @@ static void refuse(RedisWriter *writer, Span word) {
 
 /* ---- attempts ---- */
 
+/* An answer "OK now" tells the clock of Redis, which has gone on since. So the latest estimate of
+ * all answers is the best one, and each renewal of the lease makes it 1 ms older, for clocks that
+ * drift. */
+static void take_clock(RedisWriter *writer, Span word, uint64_t began_ms) {
+    uint64_t now_ms = clock_ms(), redis_ms = 0;
+    int64_t offset_ms, known_ms;
+
+    if (now_ms > began_ms + REDIS_CLOCK_MS)
+        return;
+    for (size_t i = strlen("OK "); i < word.len; i++)
+        redis_ms = redis_ms * 10 + (uint64_t)(word.data[i] - '0');
+    offset_ms = (int64_t)redis_ms - (int64_t)now_ms;
+    pthread_mutex_lock(&writer->lock);
+    known_ms = writer->report.wall.offset_ms;
+    if (offset_ms > known_ms || offset_ms < known_ms - REDIS_STEP_MS)
+        writer->report.wall.offset_ms = offset_ms;
+    pthread_mutex_unlock(&writer->lock);
+}
+
 static void end_part(WriterPart *part, int result) {
     part->result = result;
     part->ended = true;
 }
 
-static void take_result(RedisWriter *writer, WriterPart *part, WriterPartKind kind,
-                        LinkCall *call) {
+static void take_result(RedisWriter *writer, WriterPart *part, WriterPartKind kind, LinkCall *call,
+                        uint64_t began_ms) {
     if (call->outcome == LINK_DONE) {
         Span word = reply_span(call->reply);
 
-        if (span_begins(word, "OK"))
+        if (span_begins(word, "OK ")) {
             end_part(part, 0);
-        else
+            take_clock(writer, word, began_ms);
+        } else {
             refuse(writer, word);
+        }
     } else if (call->outcome == LINK_FULL && kind == PART_PUSHES && part->attempts == 1) {
         /* Redis has certainly not applied the call: the next one has its number. An earlier attempt
          * without an answer could still be applied. */
@@ -92,6 +113,7 @@ static void take_result(RedisWriter *writer, WriterPart *part, WriterPartKind ki
 static void attempt(RedisWriter *writer, WriterBatch *batch, uint64_t deadline_ns) {
     char numbers[N_PARTS][24], lease[12];
     WriterPartKind kinds[N_PARTS];
+    uint64_t began_ms = clock_ms();
     LinkCall calls[N_PARTS];
     unsigned n = 0;
 
@@ -113,7 +135,7 @@ static void attempt(RedisWriter *writer, WriterBatch *batch, uint64_t deadline_n
     }
     redis_link_call(writer->link, calls, n, true, deadline_ns);
     for (unsigned i = 0; i < n; i++)
-        take_result(writer, &batch->parts[kinds[i]], kinds[i], &calls[i]);
+        take_result(writer, &batch->parts[kinds[i]], kinds[i], &calls[i], began_ms);
 }
 
 static bool all_ended(const WriterBatch *batch) {
@@ -213,6 +235,9 @@ static void renew(RedisWriter *writer) {
         if (kind == PART_RELEASES || writer->report.trouble == TROUBLE_FULL)
             change_put_renewal(&batch->parts[kind].changes);
     }
+    pthread_mutex_lock(&writer->lock);
+    writer->report.wall.offset_ms--;
+    pthread_mutex_unlock(&writer->lock);
     write_batch(writer, batch);
     look_at_setting(writer);
 }
@@ -271,15 +296,15 @@ static void *run(void *ctx) {
     }
 }
 
-int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token, const char *setting,
-                       uint32_t lease_ms, int wake_fd) {
+int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token,
+                       const WriterReport *begun, uint32_t lease_ms, int wake_fd) {
     pthread_condattr_t attr;
     int r;
 
     *writer = (RedisWriter){
         .link = link, .wake_fd = wake_fd, .lease_ms = lease_ms, .write = {.text = script_write}};
     snprintf(writer->token, sizeof(writer->token), "%s", token);
-    snprintf(writer->report.setting, sizeof(writer->report.setting), "%s", setting);
+    writer->report = *begun;
     writer->todo_end = &writer->todo;
     writer->done_end = &writer->done;
     pthread_mutex_init(&writer->lock, NULL);

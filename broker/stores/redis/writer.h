@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "broker/stores/job-record.h"
 #include "broker/stores/redis/link.h"
 #include "broker/stores/redis/script.h"
 #include "broker/stores/store.h"
@@ -23,6 +24,8 @@ enum {
     REDIS_BACKLOG = 64 << 20,    /* bytes that wait for Redis: more pushes are refused */
     REDIS_ATTEMPT_MS = 1000,     /* the first attempt; doubles, up to REDIS_ATTEMPT_MAX_MS */
     REDIS_ATTEMPT_MAX_MS = 8000,
+    REDIS_CLOCK_MS = 200,  /* an answer that took longer does not set the clock */
+    REDIS_STEP_MS = 1000,  /* the clock of Redis was set back by at least this time */
     REDIS_PAUSE_MS = 100,  /* after a failed attempt */
     REDIS_FULL_MS = 1000,  /* how often a full memory is looked at */
     REDIS_CLOSE_MS = 5000, /* for the last batch of a broker that ends */
@@ -55,18 +58,19 @@ typedef enum RedisTrouble {
     TROUBLE_LOST,    /* another broker has the lease */
 } RedisTrouble;
 
-/* What the thread tells the store. */
+/* The state of the thread, for the store. */
 typedef struct WriterReport {
     RedisTrouble trouble;
     char reason[STORE_REASON_MAX];
     char setting[STORE_SETTING_MAX]; /* see redis_link_setting() */
+    WallClock wall;                  /* the clock of Redis */
 } WriterReport;
 
 typedef struct RedisWriter {
     RedisLink *link;
     int wake_fd;
     uint32_t lease_ms;
-    char token[24];
+    char token[REDIS_TOKEN_SIZE];
     LinkScript write;
     pthread_t thread;
     bool running;
@@ -84,10 +88,11 @@ typedef struct RedisWriter {
     WriterBatch renewal;       /* of the lease */
 } RedisWriter;
 
-/* Starts the thread, which writes to wake_fd when a batch has ended or its report has changed. The
- * link belongs to the thread until redis_writer_stop(). 0, or a negative errno. */
-int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token, const char *setting,
-                       uint32_t lease_ms, int wake_fd);
+/* Starts the thread, with the report of the start. It writes to wake_fd when a batch has ended or
+ * its report has changed. The link belongs to the thread until redis_writer_stop(). 0, or a
+ * negative errno. */
+int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token,
+                       const WriterReport *begun, uint32_t lease_ms, int wake_fd);
 /* Writes what was submitted, for at most REDIS_CLOSE_MS, and ends the thread. */
 void redis_writer_stop(RedisWriter *writer);
 

@@ -112,7 +112,7 @@ static void everything_about_a_job_survives(void) {
     expect_nothing(s); /* it is still paused */
     push(s, 11, "q", "keyed", "key", "k", NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 11), 0);
-    wait_ms(60001); /* the time to live of one job passes meanwhile */
+    wait_ms(120000); /* the time to live of one job passes meanwhile */
     CU_ASSERT_EQUAL(count_of("q", "ready"), 4);
     CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), false), 0);
     turn(0);

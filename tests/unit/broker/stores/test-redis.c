@@ -277,11 +277,90 @@ static void a_broker_that_lost_its_lease_writes_nothing(void) {
     Session *s = begin_with_one_job();
 
     CU_ASSERT_FALSE(queues_lost(queues));
-    ask("HINCRBY @ token 1");
+    ask("HSET @ token 999-0");
     expect_broken(s, "another broker");
     CU_ASSERT_TRUE(queues_lost(queues));
     stop();
     CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":1");
+}
+
+static const char *const kept[] = {"", ":jobs", ":pushes", ":notes"};
+
+/* Copies the keys of the space: "from" and "to" are their beginnings. */
+static void copy_all(const char *from, const char *to) {
+    char words[100];
+
+    for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+        snprintf(words, sizeof(words), "DEL %s%s", to, kept[i]);
+        ask(words);
+        snprintf(words, sizeof(words), "COPY %s%s %s%s", from, kept[i], to, kept[i]);
+        ask(words);
+    }
+}
+
+static void a_redis_restored_from_an_old_dump_gets_nothing(void) {
+    Session *s = begin_with_one_job();
+
+    copy_all("@", "dump");
+    s = fake_connect(&broker, 's');
+    push(s, 11, "q", "later", NULL);
+    until_sent(s, 1);
+    expect_ok(s, 11);
+    copy_all("dump", "@");
+    expect_broken(s, "Redis has lost changes");
+    stop();
+    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":1");
+    /* The next start has what the dump has, and no number is used again. */
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
+    stop();
+}
+
+/* Begins to restore a second store of the space, until the lease is taken. Returns the number of
+ * looks at the lease of another broker. */
+static int take_over(void) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    Store *second = NULL;
+    int n = 0;
+
+    CU_ASSERT_EQUAL_FATAL(store_redis_new(url, &second, NULL), 0);
+    second->ctx = queues;
+    CU_ASSERT_EQUAL_FATAL(second->ops->open(second, wake_fd, &error), 0);
+    while (n < 1000 && second->ops->restore(second, 1, &error) == STORE_HAS_MORE &&
+           ((RedisQueues *)second)->restoring.step == RESTORE_LEASE)
+        n++;
+    CU_ASSERT_EQUAL(((RedisQueues *)second)->restoring.step, RESTORE_PAUSED);
+    second->ops->close(second);
+    store_redis_free(second);
+    return n;
+}
+
+static void a_lease_that_redis_has_lost_is_not_valid_again(void) {
+    Session *s;
+
+    new_place();
+    begin();
+    stop();
+    copy_all("@", "dump");
+    begin();
+    s = fake_connect(&broker, 's');
+    /* Redis forgets the lease, and the next one has its number. */
+    copy_all("dump", "@");
+    take_over();
+    expect_broken(s, "another broker");
+    CU_ASSERT_TRUE(queues_lost(queues));
+    stop();
+    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":0");
+}
+
+static void a_lease_ends_also_when_the_clock_of_redis_was_set_back(void) {
+    strcpy(url_more, "&lease=1s");
+    begin_with_one_job();
+    /* The holder of this lease is dead. */
+    ask("HSET @ token 999-0 holder other until 99999999999999");
+    CU_ASSERT(take_over() > 0);
+    stop();
+    *url_more = '\0';
 }
 
 static void a_second_broker_waits_for_the_lease(void) {
@@ -361,6 +440,9 @@ int main(void) {
         TEST(a_redis_that_is_emptied_meanwhile_gets_nothing),
         TEST(a_redis_that_lost_confirmed_changes_gets_nothing),
         TEST(a_broker_that_lost_its_lease_writes_nothing),
+        TEST(a_redis_restored_from_an_old_dump_gets_nothing),
+        TEST(a_lease_that_redis_has_lost_is_not_valid_again),
+        TEST(a_lease_ends_also_when_the_clock_of_redis_was_set_back),
         TEST(a_second_broker_waits_for_the_lease),
         TEST(settings_of_the_store_are_taken_from_the_url),
         TEST(wrong_urls_are_refused),
