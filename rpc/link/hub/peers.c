@@ -231,6 +231,8 @@ void peer_mark_gone(Peer *peer) {
         free(peer->heart);
         peer->heart = NULL;
     }
+    /* If a child process has a copy of the descriptor, close() does not take it out. */
+    epoll_ctl(hub->epoll_fd, EPOLL_CTL_DEL, peer->connection.fd, NULL);
     connection_close(&peer->connection);
     peer_weigh(peer);
     place_checked_keys(peer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -61,6 +62,28 @@ static void a_link_is_up_after_welcome_and_sends_bye(void) {
     mini_client_close(&client);
     CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, broker.n_gone == 1));
     CU_ASSERT_EQUAL(hub_n_peers(broker.hub), 0);
+    mini_broker_close(&broker);
+}
+
+/* A child that the program has forked holds copies of the descriptors: the connections stay open
+ * when they are closed here, and must not be watched any more. */
+static void a_forked_child_keeps_no_connection_watched(void) {
+    struct pollfd hub;
+    pid_t child;
+
+    begin(TCP);
+    child = fork();
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    CU_ASSERT_FATAL(child > 0);
+    mini_client_close(&client);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, broker.n_gone == 1));
+    hub = (struct pollfd){hub_fd(broker.hub), POLLIN, 0};
+    CU_ASSERT_EQUAL(poll(&hub, 1, 0), 0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
     mini_broker_close(&broker);
 }
 
@@ -409,6 +432,7 @@ int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(a_link_is_up_after_welcome_and_sends_bye),
         TEST(messages_are_refused_before_the_link_is_up),
+        TEST(a_forked_child_keeps_no_connection_watched),
         TEST(a_link_reconnects_to_a_new_broker),
         TEST(pauses_grow_if_the_broker_ends_each_session),
         TEST(a_peer_that_is_gone_stays_until_its_session_has_ended),
