@@ -192,6 +192,9 @@ static bool dispatch(Session *session, const Message *message, const void *block
     case OP_WATCH:
         services_watch(broker->services, session, message);
         break;
+    case OP_TALLY:
+        services_tally(broker->services, session, message);
+        break;
     case OP_SUBSCRIBE:
         if (may_wait && topics_is_costly(broker->topics, message->name))
             return false;

@@ -170,22 +170,6 @@ void services_call(Services *services, Session *session, const Message *message,
 
 /* ---- answers ---- */
 
-/* The type of an error. Empty: the error is not a map, or has no type. */
-static Span error_type(Span error) {
-    uint32_t left;
-    Reader pairs = pairs_of(error, &left);
-    Span key;
-
-    while (pairs_next(&pairs, &left, &key)) {
-        Span value = reader_value(&pairs);
-        Reader inside = reader_of(value.data, value.len);
-
-        if (span_is(key, "type"))
-            return reader_str(&inside);
-    }
-    return (Span){NULL, 0};
-}
-
 /* The server has a free slot again: a waiting call gets it. */
 static void slot_freed(Service *service, Server *server) {
     if (service->wait_queues)

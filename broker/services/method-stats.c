@@ -42,36 +42,36 @@ Method *methods_get(Methods *methods, Span name) {
     return method;
 }
 
-static unsigned bucket_of(uint64_t us) {
-    unsigned power;
-
-    if (us < 8)
-        return (unsigned)us;
-    power = 63u - (unsigned)__builtin_clzll(us);
-    us = (uint64_t)(power - 2) * 8 + ((us >> (power - 3)) & 7);
-    return us < LATENCY_BUCKETS ? (unsigned)us : LATENCY_BUCKETS - 1;
-}
-
-static uint64_t bucket_us(unsigned bucket) {
-    unsigned power = bucket / 8 + 2;
-
-    return bucket < 8 ? bucket : (UINT64_C(8) + bucket % 8) << (power - 3);
-}
-
 void method_ended(Method *method, uint64_t *all, uint64_t latency_us, Span error) {
     if (all)
-        all[bucket_of(latency_us)]++;
+        all[latency_bucket(latency_us)]++;
     if (!method)
         return;
     method->total_us += latency_us;
     if (!method->latency)
         method->latency = calloc(LATENCY_BUCKETS, sizeof(*method->latency));
     if (method->latency)
-        method->latency[bucket_of(latency_us)]++;
+        method->latency[latency_bucket(latency_us)]++;
     if (error.data) {
         method->errors++;
         snprintf(method->last_error, sizeof(method->last_error), "%s", shown(error));
     }
+}
+
+void methods_add(Method *method, uint64_t *all, const MethodCounts *counts) {
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+        all[i] += counts->latencies[i];
+    if (!method)
+        return;
+    method->calls += counts->calls;
+    method->errors += counts->errors;
+    method->total_us += counts->total_us;
+    if (!method->latency)
+        method->latency = calloc(LATENCY_BUCKETS, sizeof(*method->latency));
+    for (unsigned i = 0; method->latency && i < LATENCY_BUCKETS; i++)
+        method->latency[i] += counts->latencies[i];
+    if (counts->last_error.len > 0)
+        snprintf(method->last_error, sizeof(method->last_error), "%s", shown(counts->last_error));
 }
 
 static uint64_t percentile_us(const Method *method, unsigned percent) {
@@ -82,7 +82,7 @@ static uint64_t percentile_us(const Method *method, unsigned percent) {
     for (unsigned i = 0; n > 0 && i < LATENCY_BUCKETS; i++) {
         seen += method->latency[i];
         if (seen * 100 >= n * percent)
-            return bucket_us(i);
+            return latency_us(i);
     }
     return 0;
 }

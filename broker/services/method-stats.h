@@ -4,9 +4,7 @@
 /* Statistics of the methods of one service: calls, latencies, errors. */
 
 #include "broker/sessions/session.h"
-
-/* Latency buckets: eight for each power of two, from 1 us up. */
-enum { LATENCY_BUCKETS = 8 * 28 };
+#include "rpc/wire/latency.h"
 
 typedef struct Method {
     UT_hash_handle hh;
@@ -30,6 +28,13 @@ void methods_free(Methods *methods);
 /* Counts a call that is over. error: the type of its error; data NULL: success. method may be NULL.
  * all: LATENCY_BUCKETS counts in which the call is counted, too, or NULL. */
 void method_ended(Method *method, uint64_t *all, uint64_t latency_us, Span error);
+/* Adds the counts of calls that the broker has not seen. method may be NULL. */
+typedef struct MethodCounts {
+    uint64_t calls, errors, total_us;
+    uint32_t latencies[LATENCY_BUCKETS];
+    Span last_error;
+} MethodCounts;
+void methods_add(Method *method, uint64_t *all, const MethodCounts *counts);
 /* Writes the counts as a list that ends with the last count above zero. */
 void latencies_write(const uint64_t *counts, Buffer *to);
 /* Writes a list of maps, the result of ferry.Broker.methods. */

@@ -13,6 +13,7 @@
  *   health.c        servers that fail while others do not
  *   direct-endpoint.c  endpoints that servers announce for direct calls
  *   direct.c        callers that are told of these endpoints
+ *   tally.c         counts of direct calls, from their servers
  *   stream.c        the items of a call, both ways, and the credit for them
  *   routing.c       which server gets which call, and when
  *   serve.c         SERVE and UNSERVE

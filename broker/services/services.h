@@ -17,6 +17,8 @@ Services *services_free(Services *services);
 void services_serve(Services *services, Session *session, const Message *message);
 void services_unserve(Services *services, Session *session, const Message *message);
 void services_watch(Services *services, Session *session, const Message *message);
+/* Counts of direct calls. */
+void services_tally(Services *services, Session *session, const Message *message);
 void services_call(Services *services, Session *session, const Message *message, const void *block);
 void services_answer(Services *services, Session *session, const Message *message,
                      const void *block); /* For OK and ERROR. */

@@ -209,6 +209,14 @@ static const OpInfo ops[] = {
                    0,
                    {U(ticket, flags), NAME("service"), B(ticket, ticket), S(ticket, text),
                     S(ticket, user)}},
+    [OP_TALLY] = {"TALLY",
+                  PART(tally),
+                  7,
+                  6,
+                  0,
+                  0,
+                  {U(tally, calls), U(tally, errors), U(tally, total_us), NAME("service"),
+                   S(tally, method), V(tally, latencies), S(tally, text)}},
 };
 /* clang-format on */
 
@@ -263,6 +271,21 @@ bool pairs_next(Reader *pairs, uint32_t *left, Span *key) {
     --*left;
     *key = reader_str(pairs);
     return !pairs->problem;
+}
+
+Span error_type(Span error) {
+    uint32_t left;
+    Reader pairs = pairs_of(error, &left);
+    Span key;
+
+    while (pairs_next(&pairs, &left, &key)) {
+        Span value = reader_value(&pairs);
+        Reader inside = reader_of(value.data, value.len);
+
+        if (span_is(key, "type"))
+            return reader_str(&inside);
+    }
+    return (Span){NULL, 0};
 }
 
 Span header_find(Span headers, const char *name) {

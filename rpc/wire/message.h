@@ -51,6 +51,7 @@ typedef enum Op {
     OP_WATCH,
     OP_SERVER,
     OP_TICKET,
+    OP_TALLY,
 } Op;
 
 /* Bits of flags. */
@@ -231,6 +232,13 @@ typedef struct Message {
             Span user; /* the caller's user; empty: the broker has no users */
         } ticket;
         struct {
+            uint64_t calls, errors;
+            uint64_t total_us; /* the sum of the latencies */
+            Span method;
+            Span latencies; /* MessagePack: a list of bucket, count, …: see latency.h */
+            Span text;      /* the type of the last error; empty: no call failed */
+        } tally;
+        struct {
             const char *problem; /* why message_read() refused the message: a static text */
         } refused;
         struct { /* ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD */
@@ -296,7 +304,8 @@ const char *op_name(unsigned op);
 /* True: the sender of this op chooses its id, and gets an answer with this id. */
 static inline bool op_asks(unsigned op) {
     return op >= OP_SERVE && op != OP_ITEM && op != OP_END && op != OP_MORE && op != OP_CANCEL &&
-           op != OP_RETURN && op != OP_ANSWER && op != OP_SERVER && op != OP_TICKET;
+           op != OP_RETURN && op != OP_ANSWER && op != OP_SERVER && op != OP_TICKET &&
+           op != OP_TALLY;
 }
 
 /* Prints the fields as docs/PROTOCOL.md lists them, "id timeout_ms …"; a test compares the two. */
@@ -309,6 +318,9 @@ int batch_open(Reader *reader, const void *data, size_t len);
  * The caller reads the value. */
 Reader pairs_of(Span map, uint32_t *left);
 bool pairs_next(Reader *pairs, uint32_t *left, Span *key);
+
+/* The type in the map of an error. Empty: the error is not a map, or has no type. */
+Span error_type(Span error);
 
 /* The value of a header; data NULL: there is no header of this name. */
 Span header_find(Span headers, const char *name);

@@ -40,7 +40,7 @@ static void copy_text(char to[64], Span text) {
     to[len] = '\0';
 }
 
-static Ticket *ticket_new(Endpoint *endpoint, const Message *message) {
+static Ticket *ticket_new(Endpoint *endpoint, Direct *from, const Message *message) {
     Ticket *ticket;
 
     if (HASH_COUNT(endpoint->tickets) >= DIRECT_TICKETS_MAX)
@@ -51,6 +51,7 @@ static Ticket *ticket_new(Endpoint *endpoint, const Message *message) {
     memcpy(ticket->token, message->ticket.ticket.data, WIRE_TOKEN);
     copy_text(ticket->text, message->ticket.text);
     copy_text(ticket->user, message->ticket.user);
+    ticket->from = from;
     ticket->service_len = message->name.len;
     memcpy(ticket->service, message->name.data, message->name.len);
     HASH_ADD(hh, endpoint->tickets, token, WIRE_TOKEN, ticket);
@@ -69,12 +70,20 @@ static void ticket_withdraw(Endpoint *endpoint, Ticket *ticket, bool is_cut) {
         caller_end(ticket->caller, "rights");
 }
 
-void callers_forget_tickets(Endpoint *endpoint) {
+void callers_forget_tickets(Endpoint *endpoint, const Direct *from) {
     Ticket *ticket, *next;
 
     HASH_ITER(hh, endpoint->tickets, ticket, next) {
-        ticket_withdraw(endpoint, ticket, false);
+        if (ticket->from == from)
+            ticket_withdraw(endpoint, ticket, false);
     }
+}
+
+void callers_forget_member(Endpoint *endpoint, const Direct *from) {
+    callers_forget_tickets(endpoint, from);
+    for (Ticket *ticket = endpoint->tickets; ticket; ticket = ticket->hh.next)
+        if (ticket->from == from)
+            ticket->from = NULL;
 }
 
 /* ---- HELLO ---- */
@@ -149,22 +158,16 @@ static void hello(Endpoint *endpoint, Peer *peer, const Message *message) {
     timer_arm(&core->timers, &caller->proof, clock_ms() + PROOF_MS, on_no_proof);
 }
 
-void callers_ticket(Core *core, const Message *message, const void *block, bool later) {
-    Endpoint *endpoint = core->direct->endpoint;
-    Ticket *ticket;
+static void take_ticket(Endpoint *endpoint, Direct *from, const Message *message) {
+    Ticket *ticket = ticket_find(endpoint, message->ticket.ticket.data);
     Caller *caller;
 
-    (void)block;
-    (void)later;
-    if (!endpoint || message->ticket.ticket.len != WIRE_TOKEN)
-        return;
-    ticket = ticket_find(endpoint, message->ticket.ticket.data);
     if (message->ticket.flags & (TICKET_UNUSED | TICKET_CUT)) {
         if (ticket)
             ticket_withdraw(endpoint, ticket, message->ticket.flags & TICKET_CUT);
         return;
     }
-    if (ticket || !(ticket = ticket_new(endpoint, message)))
+    if (ticket || !(ticket = ticket_new(endpoint, from, message)))
         return;
     DL_FOREACH(endpoint->callers, caller) {
         if (!caller->ticket && memcmp(caller->token, ticket->token, WIRE_TOKEN) == 0 &&
@@ -174,6 +177,19 @@ void callers_ticket(Core *core, const Message *message, const void *block, bool 
             return;
         }
     }
+}
+
+void callers_ticket(Core *core, const Message *message, const void *block, bool later) {
+    Endpoint *endpoint = core->direct->endpoint;
+
+    (void)block;
+    (void)later;
+    if (!endpoint || message->ticket.ticket.len != WIRE_TOKEN)
+        return;
+    take_ticket(endpoint, core->direct, message);
+    /* Another member of the client runs the endpoint: it needs a turn to send. */
+    if (endpoint->is_dirty && endpoint->core != core)
+        core_sent(endpoint->core);
 }
 
 /* ---- the end ---- */

@@ -11,6 +11,7 @@
  *
  *   waiting.c        the descriptors of all these connections
  *   caller-errors.c  errors that callers get
+ *   tally.c          counts of direct calls, for the broker
  *   inbound.c        calls of direct callers, from their arrival to the answer
  *   callers.c        the connections of callers, their tickets and their messages
  *   endpoint.c       the endpoint of a server: listening, reading, the turns of calls that wait
@@ -29,6 +30,7 @@
 typedef struct Endpoint Endpoint;
 typedef struct Caller Caller;
 typedef struct Inbound Inbound;
+typedef struct Tally Tally;
 typedef struct Ticket Ticket;
 typedef struct WatchedService WatchedService;
 typedef struct ServerRoute ServerRoute;
@@ -66,6 +68,18 @@ void caller_fault(Peer *peer, const char *type, const char *problem);
 /* BYE, and the end of the connection; the text is the reason. */
 void caller_end(Caller *caller, const char *text);
 
+/* ---- tally.c ---- */
+
+/* Counts a call of this method. NULL: the method is not counted. */
+Tally *tally_begun(Endpoint *endpoint, const Ticket *ticket, Span method);
+/* The call has been answered. error: the type of its error; data NULL: success. */
+void tally_ended(Endpoint *endpoint, Tally *tally, uint64_t started_us, Span error);
+/* Sends all counts whose brokers can be reached. */
+void tallies_send(Endpoint *endpoint);
+/* The counts for this broker are dropped from now on. */
+void tallies_forget(Endpoint *endpoint, const Direct *from);
+void tallies_free(Endpoint *endpoint);
+
 /* ---- inbound.c ---- */
 
 /* A call of a direct caller. */
@@ -79,8 +93,10 @@ struct Inbound {
     Record *items, *last_item; /* ITEMs and END that came before that */
     size_t charge;             /* of these records, in the account of the caller's connection */
     int64_t credit;            /* bytes of items that the caller may send */
+    Tally *tally;              /* of its method; NULL: the method is not counted */
+    uint64_t started_us;
     uint32_t timeout_ms;
-    bool takes_items, is_begun;
+    bool takes_items, has_ended, is_begun;
 };
 
 /* A CALL has arrived. */
@@ -101,6 +117,7 @@ struct Ticket {
     UT_hash_handle hh;
     uint8_t token[WIRE_TOKEN];
     Caller *caller; /* NULL: it has not come */
+    Direct *from;   /* whose broker sent it; NULL: this member of the client has closed */
     bool is_withdrawn;
     char text[64], user[64];
     size_t service_len;
@@ -128,7 +145,9 @@ int callers_batch(Endpoint *endpoint, Peer *peer, const uint8_t *data, size_t le
 /* TICKET from the broker. */
 void callers_ticket(Core *core, const Message *message, const void *block, bool later);
 /* The session with the broker has ended: its tickets are not renewed. */
-void callers_forget_tickets(Endpoint *endpoint);
+void callers_forget_tickets(Endpoint *endpoint, const Direct *from);
+/* This member of the client is closing. */
+void callers_forget_member(Endpoint *endpoint, const Direct *from);
 bool callers_gone(Peer *peer, void *ctx);
 void callers_free(Endpoint *endpoint);
 
@@ -141,8 +160,11 @@ struct BoundUrl {
     char asked[];    /* as the program wrote it */
 };
 
+/* The members of a client of several brokers share the endpoint of the first one: each of them
+ * announces it at its broker. */
 struct Endpoint {
-    Core *core;
+    Core *core;      /* of the member that runs it */
+    Direct *sharers; /* utlist: the other members */
     Hub *hub;
     Budget budget;
     CurveKeys keys;
@@ -153,9 +175,12 @@ struct Endpoint {
     uint64_t last_id;
     uint64_t last_drain_id, drain_ends_ms; /* see endpoint_withdraw() */
     Caller *callers;                       /* utlist: all after HELLO */
-    Caller *crowd;   /* utlist: those with waiting calls, the next turn first */
-    Ticket *tickets; /* uthash by token */
+    Caller *crowd;               /* utlist: those with waiting calls, the next turn first */
+    Ticket *tickets;             /* uthash by token */
+    Tally *tallies, *last_tally; /* tallies: uthash by key */
+    Timer tally_timer;
     unsigned n_unproven;
+    uint64_t now_us;   /* when input was read last */
     uint64_t returned; /* the id of the call that its service had no slot for */
     unsigned busy;     /* the hub is at work: it must not be flushed */
     bool is_dirty;     /* it has to be flushed */
@@ -163,6 +188,8 @@ struct Endpoint {
 
 int endpoint_listen(Core *core, const char *endpoint, const char **ret, ferry_error *reterr);
 Endpoint *endpoint_free(Endpoint *endpoint);
+/* A member stops to share it. */
+void endpoint_leave(Direct *sharer);
 int endpoint_process(Endpoint *endpoint, uint64_t now_ms);
 void endpoint_flush(Endpoint *endpoint, uint64_t now_ms);
 bool endpoint_is_due(const Endpoint *endpoint);
@@ -201,7 +228,8 @@ struct WatchedService {
 struct Direct {
     Core *core;
     Endpoint *endpoint; /* NULL: no service of this client listens */
-    int epoll_fd;       /* of the descriptors of routes and endpoint; -1: not made yet */
+    Direct *next_sharer;
+    int epoll_fd; /* of the descriptors of routes and endpoint; -1: not made yet */
     WatchedService *watches, *last;
     unsigned n_watches, n_routes;
     ServerRoute *only; /* the route, if there is exactly one; else NULL */
@@ -209,6 +237,13 @@ struct Direct {
     bool has_leavers;
     uint64_t processed_ms; /* when input was read last */
 };
+
+/* The endpoint that this core runs; NULL: it has none, or shares that of another member. */
+static inline Endpoint *endpoint_of(const Core *core) {
+    Endpoint *endpoint = core->direct->endpoint;
+
+    return endpoint && endpoint->core == core ? endpoint : NULL;
+}
 
 Route *routes_choose(Core *core, Span service, Span instance);
 void routes_server(Core *core, const Message *message, const void *block, bool later);

@@ -27,13 +27,14 @@ static Span public_key(const Core *core) {
                                       : (Span){NULL, 0};
 }
 
+/* The member that runs the endpoint withdraws it for all members. */
 static void withdraw(Core *core, Span service) {
-    if (core->direct->endpoint)
+    if (endpoint_of(core))
         endpoint_withdraw(core->direct->endpoint, service);
 }
 
 static bool is_withdrawn(const Core *core) {
-    return !core->direct->endpoint || endpoint_is_withdrawn(core->direct->endpoint);
+    return !endpoint_of(core) || endpoint_is_withdrawn(core->direct->endpoint);
 }
 
 static const DirectOps ops = {
@@ -62,7 +63,10 @@ static void shut(Core *core) {
     Direct *direct = core->direct;
 
     routes_free(direct);
-    direct->endpoint = endpoint_free(direct->endpoint);
+    if (endpoint_of(core))
+        direct->endpoint = endpoint_free(direct->endpoint);
+    else if (direct->endpoint)
+        endpoint_leave(direct);
 }
 
 static void free_part(Core *core) {
@@ -78,47 +82,55 @@ static void free_part(Core *core) {
 static void up(Core *core, const Message *welcome) {
     (void)welcome;
     routes_up(core->direct);
+    if (core->direct->endpoint)
+        tallies_send(core->direct->endpoint);
 }
 
 static void down(Core *core, const ferry_error *reason, bool was_up) {
     (void)reason;
     if (was_up && core->direct->endpoint)
-        callers_forget_tickets(core->direct->endpoint);
+        callers_forget_tickets(core->direct->endpoint, core->direct);
+}
+
+/* The last counts. */
+static void stop(Core *core) {
+    if (core->direct->endpoint)
+        tallies_send(core->direct->endpoint);
 }
 
 static int process(Core *core, uint64_t now_ms) {
     int n = routes_process(core->direct, now_ms);
 
-    if (core->direct->endpoint)
+    if (endpoint_of(core))
         n += endpoint_process(core->direct->endpoint, now_ms);
     return n;
 }
 
 static void flush(Core *core, uint64_t now_ms) {
     routes_flush(core->direct);
-    if (core->direct->endpoint)
+    if (endpoint_of(core))
         endpoint_flush(core->direct->endpoint, now_ms);
 }
 
 static uint64_t next_ms(const Core *core) {
     uint64_t routes_ms = routes_next_ms(core->direct), endpoint_ms = UINT64_MAX;
 
-    if (core->direct->endpoint)
+    if (endpoint_of(core))
         endpoint_ms = endpoint_next_ms(core->direct->endpoint);
     return routes_ms < endpoint_ms ? routes_ms : endpoint_ms;
 }
 
 static bool has_input(const Core *core) {
     return routes_have_input(core->direct) ||
-           (core->direct->endpoint && hub_has_input(core->direct->endpoint->hub));
+           (endpoint_of(core) && hub_has_input(core->direct->endpoint->hub));
 }
 
 static bool is_due(const Core *core) {
-    return core->direct->endpoint && endpoint_is_due(core->direct->endpoint);
+    return endpoint_of(core) && endpoint_is_due(core->direct->endpoint);
 }
 
 static bool run(Core *core) {
-    return core->direct->endpoint && endpoint_run(core->direct->endpoint);
+    return endpoint_of(core) && endpoint_run(core->direct->endpoint);
 }
 
 const Part direct_part = {
@@ -129,6 +141,7 @@ const Part direct_part = {
     .is_due = is_due,
     .run = run,
     .watch = watch,
+    .stop = stop,
     .shut = shut,
     .process = process,
     .flush = flush,

@@ -120,10 +120,36 @@ static const char *find_bound(const Endpoint *endpoint, const char *asked) {
     return NULL;
 }
 
+/* Shares the endpoint of the first member of the client. */
+static void share(Core *core) {
+    const Core *first = core->leader ? core->leader->members[0] : core;
+
+    if (first == core || core->direct->endpoint || !first->direct->endpoint)
+        return;
+    core->direct->endpoint = first->direct->endpoint;
+    core->direct->next_sharer = core->direct->endpoint->sharers;
+    core->direct->endpoint->sharers = core->direct;
+}
+
+void endpoint_leave(Direct *sharer) {
+    Endpoint *endpoint = sharer->endpoint;
+    Direct **at = &endpoint->sharers;
+
+    tallies_forget(endpoint, sharer);
+    callers_forget_member(endpoint, sharer);
+    while (*at != sharer)
+        at = &(*at)->next_sharer;
+    *at = sharer->next_sharer;
+    sharer->endpoint = NULL;
+}
+
 int endpoint_listen(Core *core, const char *asked, const char **ret, ferry_error *reterr) {
     const char *problem = endpoint_problem(asked, ENDPOINT_BIND);
-    Endpoint *endpoint = core->direct->endpoint;
+    Endpoint *endpoint;
     int r;
+
+    share(core);
+    endpoint = core->direct->endpoint;
 
     if (problem || endpoint_after_transport(asked) != asked)
         return error_set(reterr, "ferry.Misuse", "'%s' is no endpoint to listen on: %s", asked,
@@ -136,7 +162,7 @@ int endpoint_listen(Core *core, const char *asked, const char **ret, ferry_error
             return r;
         core->direct->endpoint = endpoint;
     }
-    direct_set_hot(core->direct);
+    direct_set_hot(endpoint->core->direct);
     r = listener_new(endpoint, asked, reterr);
     if (r < 0)
         return r;
@@ -174,9 +200,12 @@ Endpoint *endpoint_free(Endpoint *endpoint) {
     if (!endpoint)
         return NULL;
     endpoint->busy++;
+    while (endpoint->sharers)
+        endpoint_leave(endpoint->sharers);
     if (endpoint->hub)
         say_goodbye(endpoint);
     callers_free(endpoint);
+    tallies_free(endpoint);
     hub_free(endpoint->hub);
     LL_FOREACH_SAFE(endpoint->listeners, listener, next) {
         free(listener);
@@ -198,6 +227,7 @@ int endpoint_process(Endpoint *endpoint, uint64_t now_ms) {
     (void)now_ms;
     if (endpoint->busy > 0)
         return 0;
+    endpoint->now_us = clock_us();
     endpoint->busy++;
     hub_wait(endpoint->hub, -1, 0);
     while (hub_receive(endpoint->hub, &peer, &data, &len) > 0)

@@ -75,6 +75,7 @@ void inbound_abandon(Inbound *inbound) {
 
 /* The caller gets this error now. A later answer of the handler is dropped. */
 static void end_with(Inbound *inbound, const char *type, const char *text) {
+    tally_ended(inbound->caller->endpoint, inbound->tally, inbound->started_us, span_text(type));
     caller_error(inbound->caller, inbound->caller_id, type, "%s", text);
     inbound_abandon(inbound);
 }
@@ -176,6 +177,8 @@ void inbound_call(Caller *caller, const Message *message, const void *block) {
                                                                 : TIMEOUT_MS};
     if (message->call.flags & (CALL_STREAM_IN | CALL_STREAM_OUT))
         inbound->id |= STREAM_ID;
+    inbound->tally = tally_begun(endpoint, caller->ticket, message->call.method);
+    inbound->started_us = endpoint->now_us;
     r = id_map_put(&caller->calls, message->id, inbound);
     if (r == -EEXIST) {
         slabs_free(slabs_of(caller), inbound, sizeof(*inbound));
@@ -324,9 +327,11 @@ int inbound_send(Core *core, Lane lane, const Message *message, const void *bloc
     endpoint->is_dirty = true;
     if (message->op == OP_MORE)
         inbound->credit += (int64_t)message->more.bytes;
-    if (message->op == OP_OK || message->op == OP_ERROR)
+    if (message->op == OP_OK || message->op == OP_ERROR) {
+        tally_ended(endpoint, inbound->tally, inbound->started_us,
+                    message->op == OP_OK ? (Span){NULL, 0} : error_type(message->error.map));
         inbound_free(inbound);
-    else
+    } else
         arm(inbound);
     if (outbox_bytes(&caller->peer->out) > DIRECT_OUTPUT_MAX ||
         (outbox_bytes(&caller->peer->out) > DIRECT_ROOM &&

@@ -250,6 +250,101 @@ static void a_session_watches_a_bounded_number_of_services(void) {
     end();
 }
 
+/* ---- counts ---- */
+
+static Message tally(uint64_t calls, const char *service, const char *method, Span latencies) {
+    return (Message){.op = OP_TALLY,
+                     .name = span_text(service),
+                     .tally.calls = calls,
+                     .tally.errors = 2,
+                     .tally.total_us = 900,
+                     .tally.method = span_text(method),
+                     .tally.latencies = latencies,
+                     .tally.text = span_text("calc.TooBig")};
+}
+
+/* The result of ferry.Broker.methods has these bytes. */
+static bool has_statistics(const char *bytes, size_t len) {
+    CLEANUP(buffer_deinit) Buffer statistics = {0};
+
+    CU_ASSERT_EQUAL(services_stats(broker.services, span_text("calc"), &statistics), 0);
+    return memmem(statistics.data, statistics.len, bytes, len) != NULL;
+}
+
+static void counts_of_direct_calls_are_added(void) {
+    static const char latencies[] = "\x94\x07\x05\x03\x01"; /* 5 calls of 7 us, 1 of 3 us */
+    Message message = tally(6, "calc", "add", span_of(latencies, sizeof(latencies) - 1));
+
+    begin();
+    serve(server, "tcp://127.0.0.1:4000", 0);
+    expect_ok(server);
+    fake_say(&broker, server, &message);
+    fake_say(&broker, server, &message);
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    CU_ASSERT_EQUAL(broker.stats.calls, 12);
+    CU_ASSERT_EQUAL(broker.stats.answers, 12);
+    CU_ASSERT_EQUAL(broker.stats.errors, 4);
+    CU_ASSERT_TRUE(has_statistics("\xa5"
+                                  "calls\x0c",
+                                  7));
+    CU_ASSERT_TRUE(has_statistics("\xa6"
+                                  "errors\x04",
+                                  8));
+    CU_ASSERT_TRUE(has_statistics("\xaa"
+                                  "last_error\xab"
+                                  "calc.TooBig",
+                                  23));
+    CU_ASSERT_TRUE(has_statistics("\xa9"
+                                  "latencies\x98\x00\x00\x00\x02\x00\x00\x00\x0a",
+                                  19));
+    /* A service that the broker does not know is not counted. */
+    message.name = span_text("other");
+    fake_say(&broker, server, &message);
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    CU_ASSERT_EQUAL(broker.stats.calls, 12);
+    end();
+}
+
+static void counts_out_of_range_end_the_session(void) {
+    static const char *const lists[] = {"\x93\x07\x05\x03", "\x92\xcc\xe0\x01",
+                                        "\x92\x07\xce\xff\xff\xff\xff", "\x01"};
+    static const size_t lens[] = {4, 4, 7, 1};
+
+    for (size_t i = 0; i <= sizeof(lens) / sizeof(*lens); i++) {
+        bool is_list = i < sizeof(lens) / sizeof(*lens);
+        Message message = tally(is_list ? 1 : UINT64_MAX, "calc", "add",
+                                is_list ? span_of(lists[i], lens[i]) : span_of("\x90", 1));
+
+        begin();
+        serve(server, "tcp://127.0.0.1:4000", 0);
+        expect_ok(server);
+        fake_say(&broker, server, &message);
+        CU_ASSERT_EQUAL(fake_next_real(server)->op, OP_FAULT);
+        CU_ASSERT_EQUAL(broker.stats.calls, 0);
+        end();
+    }
+}
+
+/* Methods beyond the limit count for the service alone. */
+static void counts_of_too_many_methods_are_bounded(void) {
+    char method[20];
+
+    begin();
+    serve(server, "tcp://127.0.0.1:4000", 0);
+    expect_ok(server);
+    for (unsigned i = 0; i < 1000; i++) {
+        Message message = tally(1, "calc", method, span_of("\x90", 1));
+
+        snprintf(method, sizeof(method), "m%u", i);
+        message.tally.method = span_text(method);
+        fake_say(&broker, server, &message);
+    }
+    CU_ASSERT_EQUAL(broker.stats.calls, 1000);
+    CU_ASSERT_TRUE(has_statistics("\xa4m255", 5));
+    CU_ASSERT_FALSE(has_statistics("\xa4m256", 5));
+    end();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_watcher_and_the_server_get_the_same_ticket),
@@ -261,6 +356,9 @@ int main(void) {
         TEST(a_client_that_is_kicked_is_cut_off_from_its_servers),
         TEST(a_caller_knows_a_bounded_number_of_servers),
         TEST(a_session_watches_a_bounded_number_of_services),
+        TEST(counts_of_direct_calls_are_added),
+        TEST(counts_out_of_range_end_the_session),
+        TEST(counts_of_too_many_methods_are_bounded),
         TESTS_END,
     };
 

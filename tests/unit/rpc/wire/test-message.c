@@ -13,7 +13,7 @@ static const uint8_t ops[] = {
     OP_END,     OP_MORE,    OP_CANCEL, OP_RETURN,  OP_SUBSCRIBE, OP_UNSUBSCRIBE, OP_PUBLISH,
     OP_MESSAGE, OP_ANSWER,  OP_GAP,    OP_PUSH,    OP_PULL,      OP_UNPULL,      OP_JOB,
     OP_ACK,     OP_RETRY,   OP_REJECT, OP_RELEASE, OP_EXTEND,    OP_FORWARD,     OP_LOST,
-    OP_LEAVE,   OP_WATCH,   OP_SERVER, OP_TICKET};
+    OP_LEAVE,   OP_WATCH,   OP_SERVER, OP_TICKET,  OP_TALLY};
 
 enum { N_OPS = sizeof(ops) };
 
@@ -159,6 +159,14 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         m->server.instance = some_span(dice);
         m->server.ticket = some_span(dice);
         m->server.key = some_span(dice);
+        break;
+    case OP_TALLY:
+        m->tally.calls = some_number(dice);
+        m->tally.errors = some_number(dice);
+        m->tally.total_us = some_number(dice);
+        m->tally.method = some_span(dice);
+        m->tally.latencies = some_map(dice, buffer, false);
+        m->tally.text = some_span(dice);
         break;
     case OP_TICKET:
         m->ticket.flags = some_number(dice);
