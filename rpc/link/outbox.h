@@ -24,8 +24,8 @@ typedef struct Chunk {
     struct Chunk *next;
     uint32_t len, cap, records;
     uint8_t lane;
-    bool large; /* contains only records of at least WIRE_RECORD_LARGE bytes, and accepts more of
-                   them */
+    bool large; /* of the bulk lane: contains only records of at least WIRE_RECORD_LARGE bytes, and
+                   accepts more of them */
     struct Transfer *transfer; /* a placeholder for a large body in its lane; NULL: a batch */
     uint8_t *frame;            /* set while sending: the batch as a ZMTP frame, in room and data */
     size_t frame_len;          /* length of the frame including the body */

@@ -72,7 +72,7 @@ static void put(Outbox *outbox, size_t len) {
     uint8_t *body = calloc(1, len ? len : 1);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(body);
-    CU_ASSERT_EQUAL(outbox_put(outbox, LANE_CALLS,
+    CU_ASSERT_EQUAL(outbox_put(outbox, LANE_BULK,
                                &(Message){.op = OP_OK, .id = 1, .body = span_of(body, len)}, NULL),
                     0);
     free(body);

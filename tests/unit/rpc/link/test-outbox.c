@@ -99,6 +99,28 @@ static void batches_of_small_records_stay_small(void) {
     CU_ASSERT_EQUAL(n, 5000);
 }
 
+/* The largest batch of 300 records of 4 KiB. */
+static size_t largest_of(Lane lane) {
+    Outbox outbox = {.credit = INT64_MAX / 2};
+    uint8_t body[4096] = {0};
+    Message message = item(3, body, sizeof(body));
+    size_t largest = 0;
+    Chunk *chunk;
+
+    for (int i = 0; i < 300; i++)
+        outbox_put(&outbox, lane, &message, NULL);
+    while ((chunk = outbox_take(&outbox))) {
+        largest = chunk->len > largest ? chunk->len : largest;
+        chunk_free(chunk);
+    }
+    return largest;
+}
+
+static void only_bulk_fills_large_batches(void) {
+    CU_ASSERT(largest_of(LANE_CALLS) <= WIRE_BATCH_SOFT);
+    CU_ASSERT(largest_of(LANE_BULK) > WIRE_BATCH_MAX / 2);
+}
+
 static void no_batch_exceeds_its_maximum_size(void) {
     Dice dice = dice_new(3);
     Outbox outbox = {.credit = INT64_MAX / 2};
@@ -341,6 +363,7 @@ int main(void) {
         TEST(control_precedes_calls_and_calls_precede_bulk),
         TEST(credit_goes_below_zero_by_one_batch_and_control_is_free),
         TEST(batches_of_small_records_stay_small),
+        TEST(only_bulk_fills_large_batches),
         TEST(no_batch_exceeds_its_maximum_size),
         TEST(a_large_body_is_sent_before_its_record),
         TEST(the_bulk_lane_keeps_its_order_around_large_bodies),
