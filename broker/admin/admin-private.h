@@ -30,6 +30,8 @@ extern const ListKind list_of_queues, list_of_services, list_of_sessions, list_o
  * -ENOMEM. */
 int admin_list(Broker *broker, const ListKind *kind, Session *session, uint64_t id, Buffer *to);
 
+struct Caches *admin_caches(const Broker *broker);
+
 /* ---- methods, each in the file of its subject ---- */
 
 /* The name of the only instance of ferry.Broker. */
@@ -49,6 +51,8 @@ typedef int MethodFn(const Ask *ask, const void *args, Buffer *to, ferry_error *
 
 /* sessions.c */
 MethodFn method_sessions, method_kick, method_check, method_users;
+/* caches.c */
+MethodFn method_caches, method_report_caches;
 /* services.c */
 MethodFn method_services, method_describe, method_methods;
 /* topics.c */

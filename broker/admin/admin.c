@@ -4,6 +4,7 @@
  * See admin.h; ferry-broker.thrift declares arguments and results. */
 
 #include "broker/admin/admin-private.h"
+#include "broker/admin/caches.h"
 
 #include <assert.h>
 
@@ -183,6 +184,8 @@ static const struct {
     {"reload", reload, NEED_ACTION_ON_ALL, ACTION_ADMIN},
     {"check", method_check, NEED_NOTHING, 0},
     {"users", method_users, NEED_NOTHING, 0},
+    {"caches", method_caches, NEED_NOTHING, 0},
+    {"report_caches", method_report_caches, NEED_NOTHING, 0},
 };
 
 enum { N_METHODS = sizeof(methods) / sizeof(*methods) };
@@ -285,7 +288,7 @@ bool manage_is_costly(const Broker *broker, const Message *message) {
     if (span_is(message->call.method, "peek"))
         return true;
     return broker->n_sessions + queues_count(broker->queues) + topics_count(broker->topics) +
-               services_count(broker->services) >
+               services_count(broker->services) + admin_caches(broker)->n >
            MANY;
 }
 

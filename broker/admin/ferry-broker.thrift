@@ -214,6 +214,44 @@ struct UserStatus {
   8: i64 refused
 }
 
+/**
+ * A cache of a connected client: numbers since its program opened it, over all its handles. The client reports them;
+ * the broker adds the last three fields.
+ */
+struct CacheStatus {
+  /** The place of the values: the URL without a login and without options, at most 127 bytes. */
+  1: string cache
+  /** Found and valid. The next three are among them: found without asking Redis; stale; remembered as absent. */
+  2: i64 hits = 0
+  3: i64 near_hits = 0
+  4: i64 stale_hits = 0
+  5: i64 negative_hits = 0
+  6: i64 misses = 0
+  /** Computations of values that were missing. */
+  7: i64 loads = 0
+  8: i64 load_failures = 0
+  9: i64 stores = 0
+  /** Calls that failed because of Redis, including timeouts. */
+  10: i64 errors = 0
+  11: i64 timeouts = 0
+  /** Writes and deletes that were dropped without an error. */
+  12: i64 dropped_writes = 0
+  /** Redis servers that get no commands now, because several in a row have failed. */
+  13: i64 breakers_open = 0
+  /** Near entries that were dropped on a message of Redis. */
+  14: i64 invalidations = 0
+  15: i64 evictions = 0
+  /** In the memory of the program, now. */
+  16: i64 entries = 0
+  17: i64 bytes = 0
+  18: i64 max_bytes = 0
+  19: optional i64 session
+  /** The name of the program. */
+  20: optional string client
+  /** Time since the report. */
+  21: optional i64 age_ms
+}
+
 /** Numbers for the time since the start of the broker, and its present state. */
 struct Counters {
   1: i64 uptime_ms
@@ -370,4 +408,11 @@ service Broker {
   Decision check(1: string user, 2: string action, 3: string name) (idempotent = "true")
   /** Empty if the broker has no users. */
   list<UserStatus> users() (idempotent = "true")
+  /** The caches that the connected clients have reported. */
+  list<CacheStatus> caches() (idempotent = "true")
+  /**
+   * Replaces the report of this session, which is kept until the session ends. libferry calls this method for the
+   * caches of a client, at most every five seconds and only if numbers have changed. At most 8 caches.
+   */
+  oneway void report_caches(1: list<CacheStatus> caches)
 }

@@ -10,6 +10,7 @@
 #include "base/block.h"
 #include "base/container.h"
 #include "broker/admin/admin-private.h"
+#include "broker/admin/caches.h"
 #include "broker/core/rooms.h"
 #include "broker/core/walk.h"
 
@@ -35,7 +36,12 @@ struct Admin {
     Broker *broker;
     List *lists; /* utlist */
     uint32_t n_lists;
+    Caches caches;
 };
+
+Caches *admin_caches(const Broker *broker) {
+    return &broker->admin->caches;
+}
 
 static void charge(List *list, size_t bytes) {
     Account *account = &list->session->peer->account;
@@ -198,6 +204,7 @@ static void on_session_gone(Room *room, Session *session) {
         if (list->session == session)
             list_free(admin, list);
     }
+    caches_forget(&admin->caches, session);
 }
 
 static const RoomOps room_ops = {

@@ -79,6 +79,8 @@ struct Session {
     uint32_t n_waiting;             /* waiting messages of all its subscriptions */
     Session *slow_prev, *slow_next; /* in topics->slow */
 
+    struct CacheReport *cache_reports; /* admin/: the first of its caches; NULL: it has none */
+
     uint64_t n_in, n_out; /* messages from it and to it, for `ferry sessions` */
     uint64_t n_dropped;   /* late answers, and messages that a full backlog dropped */
 };

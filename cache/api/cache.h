@@ -29,6 +29,7 @@ typedef struct CacheCore {
     uint64_t timeout_ns;
     Flights flights;
     CacheCounts counts;
+    char place[128]; /* see cache_url_place() */
 } CacheCore;
 
 struct ferry_cache {

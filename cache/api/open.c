@@ -105,6 +105,7 @@ int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_
     if (r >= 0) {
         ferry_cache *cache = handle_new(core, complete.prefix);
 
+        cache_url_place(url, core->place, sizeof(core->place));
         if (cache) {
             *ret = cache;
             return 0;

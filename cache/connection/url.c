@@ -375,3 +375,18 @@ void cache_url_deinit(CacheUrl *url) {
         free(url->hosts[i].name);
     *url = (CacheUrl){0};
 }
+
+void cache_url_place(const char *text, char *to, size_t size) {
+    const char *rest = strstr(text, "://");
+    Text login, part;
+
+    *to = '\0';
+    if (!rest)
+        return;
+    rest += 3;
+    login = (Text){rest, rest + strcspn(rest, "/")};
+    part.at = find_last(login, '@');
+    part.at = part.at ? part.at + 1 : rest;
+    part.end = part.at + strcspn(part.at, "?");
+    snprintf(to, size, "%.*s%.*s", (int)(rest - text), text, (int)(part.end - part.at), part.at);
+}

@@ -49,6 +49,10 @@ int cache_url_parse(const char *text, CacheUrl *ret, ferry_error *reterr);
 /* "host", "host:port" and "[::1]:port" of a list; text is not terminated. 0, -EINVAL, -ENOMEM. */
 int cache_host_parse(const char *text, size_t len, uint16_t default_port, CacheHost *ret);
 
+/* Copies a URL without its login and its options, for people; it is cut at size - 1 bytes.
+ * Passwords are never copied. */
+void cache_url_place(const char *text, char *to, size_t size);
+
 void cache_url_deinit(CacheUrl *url);
 
 static inline void cache_url_deinitp(CacheUrl *url) {

@@ -12,13 +12,14 @@
 #include "clients/c/topics/subscribe.h"
 #ifdef FERRY_WITH_CACHE
 #include "clients/c/memo/memo.h"
+#include "clients/c/memo/report.h"
 #endif
 
 static const Part *const parts[] = {
-    &registrations_part, &topics_part,  &calls_part,   &pushes_part,
-    &jobs_part,          &serving_part, &brokers_part, &direct_part,
+    &registrations_part, &topics_part,        &calls_part,   &pushes_part,
+    &jobs_part,          &serving_part,       &brokers_part, &direct_part,
 #ifdef FERRY_WITH_CACHE
-    &memo_part,
+    &memo_part,          &cache_reports_part,
 #endif
 };
 

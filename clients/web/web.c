@@ -67,6 +67,7 @@ static const HttpRoute routes[] = {
     {"POST", "/api/sessions/NUMBER/kick", HTTP_ACTION, admin_kick},
     {"GET", "/api/schedules", 0, admin_schedules},
     {"POST", "/api/schedules/NAME/remove", HTTP_ACTION, admin_remove_schedule},
+    {"GET", "/api/caches", 0, admin_cache_list},
     {"GET", "/api/pipelines", 0, admin_pipelines},
     {"POST", "/v1/call/SERVICE/METHOD", HTTP_LINES, gateway_call},
     {"POST", "/v1/publish/TOPIC", HTTP_BYTES, gateway_publish},

@@ -422,6 +422,35 @@ static void the_descriptor_tells_of_the_answer(void) {
     tear_down();
 }
 
+/* True: the broker lists one cache, with this place and this small number of hits. */
+static bool broker_lists(const char *place, uint64_t hits) {
+    FERRY_AUTO(ferry_free) ferry_reply *reply = NULL;
+    char wanted[] = {(char)0xA4, 'h', 'i', 't', 's', (char)hits};
+
+    if (ferry_call(uncached, "ferry.Broker.caches", (ferry_bytes){0}, &reply, NULL) < 0)
+        return false;
+    return reply->body.len > 0 && *(const uint8_t *)reply->body.data == 0x91 &&
+           memmem(reply->body.data, reply->body.len, wanted, sizeof(wanted)) &&
+           memmem(reply->body.data, reply->body.len, place, strlen(place));
+}
+
+static void the_broker_is_told_of_the_counters(void) {
+    ferry_cache_stats stats;
+    bool is_listed = false;
+
+    set_up();
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(memo_users_square(client, 7, NULL, NULL), 0);
+    for (int i = 0; i < HANG_MS / 50 && !is_listed; i++) {
+        ferry_cache_get_stats(cache, &stats);
+        is_listed = broker_lists(with_redis ? "redis" : "memory://", stats.hits);
+        usleep(50000);
+    }
+    CU_ASSERT(stats.hits > 0);
+    CU_ASSERT_TRUE(is_listed);
+    tear_down();
+}
+
 int memo_calls_suite(void) {
     CU_TestInfo tests[] = {
         TEST(a_cached_answer_does_not_reach_the_server),
@@ -440,6 +469,7 @@ int memo_calls_suite(void) {
         TEST(bytes_of_others_in_the_cache_change_nothing),
         TEST(a_running_loop_hears_of_the_answer),
         TEST(the_descriptor_tells_of_the_answer),
+        TEST(the_broker_is_told_of_the_counters),
         TESTS_END,
     };
 

@@ -41,6 +41,13 @@ def lists():
     equal(ask(port, "GET", "/api/queues/none").status, 404, "unknown queue")
     check(any(t.get("name") == "news.local" for t in ask(port, "GET", "/api/topics").json), "retained topic")
     check(any(s["name"] == "ferry web" for s in ask(port, "GET", "/api/sessions").json), "our session")
+    report = {"caches": [{"cache": "redis://cache:6379", "hits": 9, "misses": 2**53 + 1}]}
+    equal(ask(port, "POST", "/v1/call/ferry.Broker/report_caches", report).status, 202, "a report of caches")
+    cache = until(lambda: ask(port, "GET", "/api/caches").json)[0]
+    equal((cache["cache"], cache["client"], cache["hits"], cache["misses"], cache["errors"]),
+          ("redis://cache:6379", "ferry web", 9, str(2**53 + 1), 0), "a cache")
+    check(isinstance(cache["session"], str), "numbers of sessions are texts")
+    equal([row["hits"] for row in json.loads(run("caches", "--json"))], [9], "ferry caches")
     overview = ask(port, "GET", "/api/overview").json
     equal((overview["broker"], overview["stats"]["pushed"]), ("up", 2), "overview")
     equal(ask(port, "GET", "/api/history").json["interval_ms"], 5000, "history")
@@ -150,10 +157,10 @@ def pages():
 
 
 def live():
-    events = Events(port, "/api/live?parts=overview,queues,sessions")
+    events = Events(port, "/api/live?parts=overview,queues,sessions,caches")
     equal(events.status, 200, "live")
     _, first, state = events.next("state")
-    equal(sorted(state), ["overview", "queues", "sessions"], "parts")
+    equal(sorted(state), ["caches", "overview", "queues", "sessions"], "parts")
     _, second, state = events.next("state")
     check(int(second) > int(first), "states are counted", first, second)
     check(state["overview"]["rates"] is None or state["overview"]["rates"]["pushed"] >= 0, "rates")

@@ -75,6 +75,7 @@ async function saysWhatIsMissing(page, base) {
         topics: "No subscribers",
         queues: "No queues",
         pipelines: "No pipelines",
+        caches: "No caches",
         schedules: "No schedules",
     })) {
         await page.goto(`${base}/#/${view}`);
@@ -199,6 +200,29 @@ async function retryDeadLetters(page, base) {
     await page.getByText("1 job deleted.").waitFor();
 }
 
+// ferry web reports these caches as its own.
+async function listsCaches(page, base) {
+    const caches = [
+        { cache: "redis://cache:6379", hits: 90, near_hits: 60, misses: 10, bytes: 2048, max_bytes: 4096 },
+        { cache: HOSTILE, breakers_open: 1 },
+    ];
+    const response = await fetch(`${base}/v1/call/ferry.Broker/report_caches`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ caches }),
+    });
+    assert.equal(response.status, 202);
+    await page.goto(`${base}/#/caches`);
+    const row = page.locator("tbody tr").filter({ hasText: "redis://cache:6379" });
+    await row.filter({ hasText: "90 %" }).waitFor();
+    assert.equal(await row.getByRole("cell").filter({ hasText: "2.0 KiB of 4.0 KiB" }).count(), 1);
+    await page.locator("tbody tr").filter({ hasText: HOSTILE }).getByText("Redis does not answer").waitFor();
+    assert.equal(await page.locator("dl.figures dd").first().textContent(), "90");
+    await page.goto(`${base}/#/overview`);
+    await page.getByRole("link", { name: `gets no answer from ${HOSTILE}` }).click();
+    await page.getByRole("heading", { name: "Caches" }).waitFor();
+}
+
 async function survivesBroker(page, base, broker) {
     await page.goto(`${base}/#/queues`);
     run("push", "kept", "on disk");
@@ -242,6 +266,7 @@ async function fitsNarrowWindows(page, base) {
         "topics",
         "queues",
         "pipelines",
+        "caches",
         "schedules",
         "sessions",
     ]) {
@@ -275,11 +300,12 @@ async function main() {
         await callWithForm(page, base);
         await watchTail(page, base);
         await retryDeadLetters(page, base);
+        await listsCaches(page, base);
         broker = await survivesBroker(page, base, broker);
         await hostileNamesAreText(page, base);
         await fitsNarrowWindows(page, base);
         assert.deepEqual(broken, []);
-        console.log("page: empty views, call, tail, dead letters, a lost broker, hostile names, narrow windows: ok");
+        console.log("page: empty views, call, tail, dead letters, caches, a lost broker, hostile names, narrow windows: ok");
     } finally {
         await browser?.close();
         await Promise.all([...children].map((child) => stop(child, "SIGKILL")));

@@ -200,8 +200,9 @@ struct Core {
     Buffer scratch; /* see typed.h */
     void *spare;    /* spare memory for unpacked values, see schema_spare(); may be NULL */
     NameCache *names;
-    Memo *memo;                  /* NULL: no memoised method was called yet */
-    const CallMemo *call_memo;   /* memoises calls; NULL: built without the cache */
+    struct CacheReports *cache_reports; /* see memo/report.h; NULL: the client has no cache */
+    Memo *memo;                         /* NULL: no memoised method was called yet */
+    const CallMemo *call_memo;          /* memoises calls; NULL: built without the cache */
     const ServeMemo *serve_memo; /* memoises answers of services; NULL: built without the cache */
     Direct *direct;
     const DirectOps *direct_ops; /* see route.h */

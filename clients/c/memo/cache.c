@@ -11,6 +11,7 @@
 #include <ferry/pack.h>
 
 #include "clients/c/core/loop.h"
+#include "clients/c/memo/report.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/remote-error.h"
 
@@ -37,6 +38,7 @@ Memo *memo_of(Core *core) {
     memo = calloc(1, sizeof(*memo));
     if (!memo)
         return NULL;
+    memo->core = core;
     memo->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (memo->epoll_fd < 0 || core_watch(core, memo->epoll_fd) < 0) {
         if (memo->epoll_fd >= 0)
@@ -81,6 +83,7 @@ MemoSource *memo_source_of(Memo *memo, ferry_cache *cache) {
     source = calloc(1, sizeof(*source));
     if (!source)
         return NULL;
+    cache_reports_add(memo->core, cache);
     source->memo = memo;
     source->given = cache;
     if (cache_open_memoised(cache, &source->cache) < 0 ||

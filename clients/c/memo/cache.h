@@ -27,6 +27,7 @@ struct MemoSource {
 };
 
 struct Memo {
+    Core *core;
     MemoPlan *plans;
     MemoSource *sources;
     MemoCall *calls; /* calls of this client with a callback */

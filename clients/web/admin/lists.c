@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists: services, topics, queues, jobs, sessions, schedules, pipelines. */
+/* Lists: services, topics, queues, jobs, sessions, caches, schedules, pipelines. */
 
 #include <stdlib.h>
 
@@ -46,6 +46,10 @@ void admin_job(HttpRequest *request) {
 
 void admin_sessions(HttpRequest *request) {
     ask_for(request, NULL, "sessions", "");
+}
+
+void admin_cache_list(HttpRequest *request) {
+    ask_for(request, NULL, "caches", "");
 }
 
 void admin_schedules(HttpRequest *request) {

@@ -14,6 +14,7 @@ void admin_queue(HttpRequest *request);
 void admin_jobs(HttpRequest *request);
 void admin_job(HttpRequest *request);
 void admin_sessions(HttpRequest *request);
+void admin_cache_list(HttpRequest *request);
 void admin_schedules(HttpRequest *request);
 void admin_pipelines(HttpRequest *request);
 

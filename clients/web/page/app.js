@@ -21,6 +21,7 @@ const VIEWS = {
         const { queues, queue } = await import("./queues.js");
         return [queues, queue];
     },
+    caches: async () => [(await import("./caches.js")).caches],
     pipelines: async () => [(await import("./pipelines.js")).pipelines],
     schedules: async () => [(await import("./schedules.js")).schedules],
     sessions: async () => [(await import("./sessions.js")).sessions],

@@ -20,7 +20,7 @@ const TILES = [
 const link = (kind, name) => `#/${kind}/${encodeURIComponent(name)}`;
 
 // Problems that an operator should look at: [{kind, text, href}], the worst first.
-export function concerns({ overview, services = [], queues = [], schedules = [] }) {
+export function concerns({ overview, services = [], queues = [], schedules = [], caches = [] }) {
     const found = [];
     const add = (kind, text, href) => found.push({ kind, text, href });
     const stats = overview?.stats;
@@ -54,6 +54,8 @@ export function concerns({ overview, services = [], queues = [], schedules = [] 
         if (one.differs)
             add("warn", `Instances of ${one.name} have different descriptions`, link("services", one.name));
     }
+    for (const one of caches)
+        if (one.breakers_open) add("bad", `${one.client || "A client"} gets no answer from ${one.cache}`, "#/caches");
     for (const one of schedules) if (one.problem) add("bad", `Schedule ${one.name}: ${one.problem}`, "#/schedules");
     return found.sort((a, b) => (a.kind === b.kind ? 0 : a.kind === "bad" ? -1 : 1));
 }
@@ -166,7 +168,7 @@ export function overview() {
 
     return {
         title: "Overview",
-        parts: ["services", "queues", "schedules"],
+        parts: ["services", "queues", "schedules", "caches"],
         element,
         update(state) {
             const { rates, stats, version, user } = state.overview;

@@ -16,6 +16,7 @@ static const struct {
 } parts[] = {
     {"overview", "stats"}, {"services", "services"}, {"queues", "queues"},
     {"topics", "topics"},  {"sessions", "sessions"}, {"schedules", "schedules"},
+    {"caches", "caches"},
 };
 
 enum { N_PARTS = sizeof(parts) / sizeof(*parts) };
@@ -160,9 +161,9 @@ void live_open(HttpRequest *request) {
     LiveStream *one;
 
     if (!wanted) {
-        http_reply_problem(
-            request, 400, "ferry.InvalidArgument",
-            "parts must be one or more of overview, services, queues, topics, sessions, schedules");
+        http_reply_problem(request, 400, "ferry.InvalidArgument",
+                           "parts must be one or more of overview, services, queues, topics, "
+                           "sessions, schedules, caches");
         return;
     }
     one = calloc(1, sizeof(*one));

@@ -115,6 +115,8 @@ static void pack_arguments(const ferry_method *method, Buffer *to) {
             write_bin(to, "x", 1);
         else if (strcmp(name, "action") == 0)
             write_text(to, "push");
+        else if (strcmp(name, "caches") == 0)
+            write_array(to, 0);
         else
             write_text(to, strcmp(name, "service") == 0 ? "calc.Calc"
                            : strcmp(name, "to") == 0    ? "other"
@@ -142,6 +144,8 @@ static void check_result(const ferry_method *method, Span body) {
 
 static void each_described_method_is_served_as_described(void) {
     begin();
+    call("report_caches", span_text("\x91\x91\x81\xa5"
+                                    "cache\xa1x"));
     for (uint32_t i = 0; i < ferry_service_ferry_broker.n_methods; i++) {
         const ferry_method *method = &ferry_service_ferry_broker.methods[i];
         CLEANUP(buffer_deinit) Buffer args = {0};

@@ -161,8 +161,8 @@ static const Row rows[] = {
 enum { N_ROWS = sizeof(rows) / sizeof(*rows) };
 
 static void each_method_has_a_row_or_is_a_list(void) {
-    static const char *const lists[] = {"services", "topics",    "queues",
-                                        "sessions", "schedules", "users"};
+    static const char *const lists[] = {"services",  "topics", "queues", "sessions",
+                                        "schedules", "users",  "caches"};
     unsigned n_lists = 0;
 
     for (size_t i = 0; manage_method(i); i++) {
@@ -173,6 +173,9 @@ static void each_method_has_a_row_or_is_a_list(void) {
         for (size_t j = 0; row == N_ROWS && j < sizeof(lists) / sizeof(*lists); j++)
             if (strcmp(lists[j], manage_method(i)) == 0)
                 n_lists++, row = 0;
+        /* each session reports its own caches */
+        if (strcmp(manage_method(i), "report_caches") == 0)
+            row = 0;
         if (row == N_ROWS)
             printf("\n    %s has no row\n", manage_method(i));
         CU_ASSERT_NOT_EQUAL(row, N_ROWS);
@@ -269,6 +272,25 @@ static const char *names(const char *method, const char *key) {
     }
     CU_ASSERT_NOT_EQUAL(list.problem != NULL, true);
     return text;
+}
+
+static void report_cache(Peer *from, const char *place) {
+    CLEANUP(buffer_deinit) Buffer body = {0};
+
+    write_array(&body, 1);
+    write_array(&body, 1);
+    write_map(&body, 1);
+    write_text(&body, "cache");
+    write_text(&body, place);
+    fake_say(&broker, from,
+             &(Message){.op = OP_CALL,
+                        .call.timeout_ms = 1000,
+                        .call.flags = CALL_ONEWAY,
+                        .name = span_text("ferry.Broker"),
+                        .call.method = span_text("report_caches"),
+                        .body = span_of(body.data, body.len)});
+    while (fake_next_real(from))
+        continue;
 }
 
 static void expect_error(const Message *m, const char *type, const char *text) {
@@ -380,6 +402,19 @@ static void lists_show_what_the_user_may_see(void) {
     end();
 }
 
+static void a_user_sees_the_caches_of_its_own_sessions(void) {
+    begin("call x");
+    report_cache(admin, "redis://one");
+    report_cache(peer, "redis://two");
+    CU_ASSERT_STRING_EQUAL(names("caches", "cache"), "redis://two ");
+    end();
+    begin("watch >");
+    report_cache(admin, "redis://one");
+    report_cache(peer, "redis://two");
+    CU_ASSERT_STRING_EQUAL(names("caches", "cache"), "redis://one redis://two ");
+    end();
+}
+
 static void a_user_may_end_its_own_sessions(void) {
     const Message *m;
 
@@ -441,6 +476,7 @@ int main(void) {
         TEST(schedules_need_the_right_to_their_queue),
         TEST(one_job_needs_the_right_to_its_queue),
         TEST(lists_show_what_the_user_may_see),
+        TEST(a_user_sees_the_caches_of_its_own_sessions),
         TEST(a_user_may_end_its_own_sessions),
         TEST(check_explains_a_decision),
         TESTS_END,

@@ -56,6 +56,26 @@ static void each_kind_of_url_is_taken_apart(void) {
     cache_url_deinit(&url);
 }
 
+static void the_place_of_a_url_has_no_login_and_no_options(void) {
+    static const struct {
+        const char *url, *place;
+    } rows[] = {
+        {"memory://", "memory://"},
+        {"redis://example.org/2", "redis://example.org/2"},
+        {"redis://us:p%40s@s@[::1]:7,b/12", "redis://[::1]:7,b/12"},
+        {"redis+unix://:x@/run/a@b.sock?db=3", "redis+unix:///run/a@b.sock"},
+        {"redis+sentinel://a,b/main?sentinel_login=u:secret", "redis+sentinel://a,b/main"},
+        {"redis://a-host-with-a-long-name", "redis://a-host-with-a-long-na"},
+        {"nothing", ""},
+    };
+    char place[30];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        cache_url_place(rows[i].url, place, sizeof(place));
+        CU_ASSERT_STRING_EQUAL(place, rows[i].place);
+    }
+}
+
 static void malformed_urls_are_refused_with_their_cause(void) {
     static const char *const bad[] = {
         "redis://",
@@ -131,6 +151,7 @@ static void an_unknown_scheme_is_named_and_a_password_is_not_shown(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(each_kind_of_url_is_taken_apart),
+        TEST(the_place_of_a_url_has_no_login_and_no_options),
         TEST(malformed_urls_are_refused_with_their_cause),
         TEST(an_unknown_scheme_is_named_and_a_password_is_not_shown),
         TESTS_END,
