@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/web/gateway/descriptions.h"
+#include "clients/web/gateway/item-streams.h"
 #include "clients/web/gateway/items.h"
 #include "clients/web/gateway/topic-streams.h"
 #include "clients/web/watch/live.h"
@@ -69,6 +70,7 @@ void account_tick(Web *web, uint64_t now_ms) {
     live_tick(web->live);
     topic_streams_tick(web->topic_streams, now_ms);
     uploads_tick(web, now_ms);
+    item_streams_tick(web, now_ms);
 }
 
 void account_disconnect(Web *web) {

@@ -77,7 +77,8 @@ def item_streams():
     # Both ways: the answers are events
     body = "\n".join(json.dumps(row) for row in ({"by": 10}, {"low": 1, "high": 2}, {"low": 3, "high": 4}))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-    connection.request("POST", "/v1/call/calc.Calc/shift", body, {"Content-Type": "application/x-ndjson"})
+    connection.request("POST", "/v1/call/calc.Calc/shift", body,
+                       {"Content-Type": "application/x-ndjson", "Ferry-Deadline-Ms": "600000"})
     events = connection.getresponse().read().decode().split("\n")
     equal([json.loads(line[6:]) for line in events if line.startswith("data: ")],
           [{"low": 11, "high": 12}, {"low": 13, "high": 14}, {}], "items and the end")
@@ -86,6 +87,12 @@ def item_streams():
     calc.send_signal(signal.SIGSTOP)
     answer = lines("sum", [], 1, headers={"Ferry-Deadline-Ms": "100"})
     equal((answer.status, answer.json["ferry"]["outcome_unknown"]), (504, True), "a server that does nothing")
+    # The deadline of a call that yields items is the time without an item: the answer has begun, so the error is an event
+    for path, args, kind in (("count", "[1, 3]", "json"), ("shift", '[1]\n{"low": 1, "high": 2}', "x-ndjson")):
+        connection.request("POST", f"/v1/call/calc.Calc/{path}", args,
+                           {"Content-Type": f"application/{kind}", "Ferry-Deadline-Ms": "100"})
+        events = connection.getresponse().read().decode()
+        check("event: problem" in events and '"title":"ferry.DeadlineExceeded"' in events, "no item in time", events)
     # A listener that ends answers first
     other, other_port = start_web()
     answers = []

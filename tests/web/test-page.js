@@ -141,6 +141,25 @@ async function callWithForm(page, base) {
     await page.getByText(/The stream ended after \d+ items/).waitFor();
     assert.match(await page.locator(".result pre").textContent(), /^3\n4\n5/);
 
+    // A method that takes items and has one result
+    await page.getByRole("link", { name: "sum", exact: true }).click();
+    await page.getByLabel("Items: i32").fill("40\ntwo");
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.getByText("Item 2 is not JSON").waitFor();
+    await page.getByLabel("Items: i32").fill("40\n\n2");
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.locator(".result-head.good").waitFor();
+    assert.equal(await page.locator(".result pre").textContent(), "42");
+
+    // A method that takes items and yields items
+    await page.getByRole("link", { name: "shift", exact: true }).click();
+    await page.getByLabel("by i32").fill("10");
+    await page.getByLabel("Items: ").fill('{"low": 1, "high": 2}\n{"low": 3, "high": 4}');
+    await page.getByLabel("Deadline").fill("60000");
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.getByText("The stream ended after 2 items").waitFor();
+    assert.equal(await page.locator(".result pre").textContent(), '{"low":11,"high":12}\n{"low":13,"high":14}');
+
     // A struct with an optional field that is left out
     await page.getByRole("link", { name: "widen", exact: true }).click();
     await page.getByLabel("low i32").fill("5");

@@ -16,11 +16,12 @@ typedef struct Web {
     struct LiveStates *live;
     struct Descriptions *descriptions;
     struct TopicStreams *topic_streams;
-    struct Upload *uploads; /* utlist: calls that take items */
-    size_t upload_bytes;    /* of their items */
-    char *url;              /* of the broker, without passwords */
-    bool is_up, is_away;    /* both false: no attempt to connect has ended yet */
-    char problem[256];      /* the reason why the broker is away */
+    struct ItemStream *item_streams; /* utlist: calls that yield items */
+    struct Upload *uploads;          /* utlist: calls that take items */
+    size_t upload_bytes;             /* of their items */
+    char *url;                       /* of the broker, without passwords */
+    bool is_up, is_away;             /* both false: no attempt to connect has ended yet */
+    char problem[256];               /* the reason why the broker is away */
 } Web;
 
 /* ---- ask.c ---- */

@@ -9,10 +9,10 @@
 #include "base/text.h"
 #include "clients/json/value.h"
 #include "clients/web/gateway/call.h"
-#include "clients/web/gateway/items.h"
+#include "clients/web/gateway/item-streams.h"
 #include "clients/web/gateway/routes.h"
 
-enum { TIMEOUT_MAX_MS = 3600000, TIMEOUT_MS = 30000 };
+enum { TIMEOUT_MAX_MS = 3600000 };
 
 /* A call that answers a request. */
 typedef struct HttpCall {
@@ -37,116 +37,6 @@ static void on_end(unsigned status, json_t *json, const ferry_error *error, void
 
 /* ---- streams ---- */
 
-/* The items of a call, as events. The next item is taken only when the reader has received the
- * previous one, so that the server waits for a slow reader. */
-typedef struct ItemStream {
-    Web *web;
-    HttpStream *http; /* NULL: the reader has disconnected */
-    ferry_stream *stream;
-    const ferry_description *description; /* kept */
-    const ferry_method *method;
-    ItemQueue in; /* of a method that takes items, too */
-    uint64_t n;
-    bool text_integers;
-} ItemStream;
-
-static void free_items(void *ctx) {
-    ItemStream *items = ctx;
-
-    ferry_stream_close(items->stream);
-    items_deinit(&items->in);
-    ferry_free(items->description);
-    free(items);
-}
-
-static void on_reader_gone(HttpStream *http, void *ctx) {
-    ItemStream *items = ctx;
-
-    (void)http;
-    items->http = NULL;
-    /* Free it later: this function is a callback of libmicrohttpd. */
-    if (!items->web->client || ferry_post(items->web->client, free_items, items) < 0)
-        free_items(items); /* at the end of the program */
-}
-
-static void send_event(ItemStream *items, const char *event, json_t *json) {
-    char id[24], *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-
-    snprintf(id, sizeof(id), "%" PRIu64, items->n);
-    if (text)
-        http_stream_send(items->http, event, id, text, strlen(text));
-    free(text);
-    json_decref(json);
-}
-
-static void on_items(ferry_stream *stream, void *ctx) {
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    ItemStream *items = ctx;
-    ferry_bytes item;
-    json_t *json;
-    unsigned status;
-    int r = 1; /* the reader has no room: on_room() continues */
-
-    if (items->http && items->method->flags & FERRY_STREAM_IN)
-        items_send(&items->in, stream);
-    while (items->http && http_stream_backlog(items->http) < HTTP_BACKLOG_MAX / 4 &&
-           (r = ferry_stream_next(stream, &item, &error)) == 1) {
-        items->n++;
-        json = call_value(items->method->stream_out, item, items->text_integers, &error);
-        if (!json) {
-            r = -EPROTO;
-            break;
-        }
-        send_event(items, "item", json);
-    }
-    if (!items->http || r == 1 || r == -EAGAIN)
-        return;
-    if (r == 0)
-        send_event(items, "end", json_object());
-    else
-        send_event(items, "problem", call_problem(items->method, &error, &status));
-    http_stream_close(items->http);
-}
-
-static void on_room(HttpStream *http, void *ctx) {
-    ItemStream *items = ctx;
-
-    (void)http;
-    if (items->stream)
-        ferry_stream_watch(items->stream, on_items, items); /* also calls on_items() once, soon */
-}
-
-/* Answers with the items of a method. Takes the items that it gets. */
-static void stream_start(const HttpCall *call, const UploadOptions *options, ItemQueue *in) {
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    Web *web = http_ctx(call->request);
-    ItemStream *items = calloc(1, sizeof(*items));
-    unsigned directions =
-        FERRY_RECEIVE | (options->method->flags & FERRY_STREAM_IN ? FERRY_SEND : 0);
-    int r = items ? ferry_stream_open(web->client, options->name, options->args, directions,
-                                      &items->stream, &error)
-                  : error_set_code(&error, -ENOMEM, NULL);
-
-    if (r < 0) {
-        free(items);
-        items_deinit(in);
-        problem_reply(call->request, &error);
-        return;
-    }
-    items->web = web;
-    items->description = ferry_keep(options->description);
-    items->method = options->method;
-    items->in = *in;
-    items->text_integers = call->text_integers;
-    items->http = http_stream_open(call->request, on_reader_gone, items);
-    if (!items->http) {
-        free_items(items);
-        return;
-    }
-    http_stream_on_room(items->http, on_room);
-    ferry_stream_watch(items->stream, on_items, items);
-}
-
 /* The items of the request, for the method. False: the request is answered. */
 static bool read_items(const HttpCall *call, const ferry_method *method, ItemQueue *items) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -169,20 +59,18 @@ static void on_stream(const ferry_description *description, const ferry_method *
                       const char *name, ferry_bytes args, void *ctx) {
     HttpCall call = *(HttpCall *)ctx;
     ItemQueue items = {0};
-    UploadOptions options = {.description = description,
-                             .method = method,
-                             .name = name,
-                             .args = args,
-                             .timeout_ms = call.timeout_ms      ? call.timeout_ms
-                                           : method->timeout_ms ? method->timeout_ms
-                                                                : TIMEOUT_MS,
-                             .text_integers = call.text_integers};
+    ItemCallOptions options = {.description = description,
+                               .method = method,
+                               .name = name,
+                               .args = args,
+                               .timeout_ms = call.timeout_ms ? call.timeout_ms : method->timeout_ms,
+                               .text_integers = call.text_integers};
 
     free(ctx);
     if (!read_items(&call, method, &items))
         return;
     if (method->flags & FERRY_STREAM_OUT)
-        stream_start(&call, &options, &items);
+        item_stream_start(call.request, &options, &items);
     else
         upload_start(call.request, &options, &items);
 }

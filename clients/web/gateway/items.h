@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Items from a request to a method that takes a stream: a body of application/x-ndjson. Its first
+ * Calls of methods with streams. Items from a request are a body of application/x-ndjson: its first
  * line has the arguments, each other line an item. All items are checked before the call begins.
  */
 
@@ -30,21 +30,21 @@ void items_send(ItemQueue *items, ferry_stream *stream);
 
 void items_deinit(ItemQueue *items);
 
-/* ---- uploads.c ---- */
-
-/* The call of an upload. */
-typedef struct UploadOptions {
+/* A call of a method with a stream. */
+typedef struct ItemCallOptions {
     const ferry_description *description;
     const ferry_method *method;
     const char *name;    /* "calc.Calc.sum" */
     ferry_bytes args;    /* lent */
-    uint32_t timeout_ms; /* without a sign of the server, up to a second longer */
+    uint32_t timeout_ms; /* without a sign of the server, up to a second longer; 0: not given */
     bool text_integers;
-} UploadOptions;
+} ItemCallOptions;
+
+/* ---- uploads.c ---- */
 
 /* Calls a method that takes items and yields none, and answers the request with its result. Takes
- * the items. */
-void upload_start(HttpRequest *request, const UploadOptions *options, ItemQueue *items);
+ * the items. Without a time limit: 30 s. */
+void upload_start(HttpRequest *request, const ItemCallOptions *options, ItemQueue *items);
 
 /* Ends uploads whose time is over. Call this each second. */
 void uploads_tick(Web *web, uint64_t now_ms);

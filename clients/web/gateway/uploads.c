@@ -10,7 +10,10 @@
 #include "clients/web/gateway/call.h"
 #include "clients/web/gateway/items.h"
 
-enum { UPLOADS_BYTES_MAX = HTTP_BODIES_MAX }; /* packed items of all uploads of one client */
+enum {
+    UPLOADS_BYTES_MAX = HTTP_BODIES_MAX, /* packed items of all uploads of one client */
+    USUAL_TIMEOUT_MS = 30000,
+};
 
 typedef struct Upload {
     struct Upload *prev, *next; /* in web->uploads */
@@ -85,7 +88,7 @@ static void on_change(ferry_stream *stream, void *ctx) {
         finish(upload);
 }
 
-void upload_start(HttpRequest *request, const UploadOptions *options, ItemQueue *items) {
+void upload_start(HttpRequest *request, const ItemCallOptions *options, ItemQueue *items) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Web *web = http_ctx(request);
     Upload *upload = calloc(1, sizeof(*upload));
@@ -107,8 +110,8 @@ void upload_start(HttpRequest *request, const UploadOptions *options, ItemQueue 
     upload->description = ferry_keep(options->description);
     upload->method = options->method;
     upload->items = *items;
-    upload->timeout_ms = options->timeout_ms;
-    upload->until_ms = clock_ms() + options->timeout_ms;
+    upload->timeout_ms = options->timeout_ms ? options->timeout_ms : USUAL_TIMEOUT_MS;
+    upload->until_ms = clock_ms() + upload->timeout_ms;
     upload->text_integers = options->text_integers;
     web->upload_bytes += items->packed.len;
     DL_APPEND(web->uploads, upload);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Caches: what clients report about the caches that they use.
+// Caches: reports of clients about the caches that they use.
 
 import { emptyState, figures, h } from "./dom.js";
 import { bytes, count, percent, span } from "./format.js";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One method: its documentation, a form for its arguments, and the result or the error of a call.
 
-import { chip, emptyState, field, h, setText, show } from "./dom.js";
+import { chip, field, h, setText, show } from "./dom.js";
 import { path, post, postForEvents, Problem } from "./api.js";
 import { count, micros, plural, pretty, span } from "./format.js";
 import { fieldsEditor, FormError } from "./form.js";
@@ -85,6 +85,8 @@ export function caller(service, method, types) {
         inputmode: "numeric",
         value: String(method.timeout_ms || DEADLINE_MS),
     });
+    // Items for a method that takes a stream: one JSON value in each line
+    const items = method.stream_in && h("textarea.code", { rows: 4, spellcheck: "false" });
     let stopStream = null; // ends the call of a stream that is being read
     const problem = h("p.bad", { role: "alert", hidden: true });
     const result = h("div.result", { role: "status", "aria-live": "polite" });
@@ -122,6 +124,19 @@ export function caller(service, method, types) {
         return text;
     }
 
+    // The lines of a request with items: the arguments, and then each item.
+    function addItems(text) {
+        const lines = items.value.split("\n").filter((line) => line.trim());
+        lines.forEach((line, i) => {
+            try {
+                JSON.parse(line);
+            } catch (error) {
+                throw new FormError(items, `Item ${i + 1} is not JSON: ${error.message}`);
+            }
+        });
+        return [text.replace(/\s*\n\s*/g, " "), ...lines].join("\n");
+    }
+
     function refuse(error) {
         error.input.setAttribute("aria-invalid", "true");
         error.input.addEventListener(
@@ -156,7 +171,7 @@ export function caller(service, method, types) {
         try {
             if (!/^[1-9]\d{0,7}$/.test(deadline.value.trim()))
                 throw new FormError(deadline, "Deadline: milliseconds from 1 on are needed");
-            body = readArguments();
+            body = items ? addItems(readArguments()) : readArguments();
         } catch (error) {
             if (!(error instanceof FormError)) throw error;
             refuse(error);
@@ -164,6 +179,7 @@ export function caller(service, method, types) {
         }
         const url = path`/v1/call/${service}/${name ? name.value : method.name}`;
         const headers = { "Ferry-Deadline-Ms": deadline.value.trim(), "Ferry-Integers": "string" };
+        if (items) headers["Content-Type"] = "application/x-ndjson";
         button.disabled = true;
         const started = performance.now();
         try {
@@ -240,19 +256,6 @@ export function caller(service, method, types) {
         method.doc && h("p.doc", null, method.doc),
         facts(method),
     ];
-    if (method.stream_in)
-        return {
-            element: h(
-                "div",
-                null,
-                head,
-                emptyState(
-                    "A stream",
-                    "A method that takes a stream is called from a program, or from a terminal:",
-                    `ferry call ${service}.${method.name} …`,
-                ),
-            ),
-        };
     return {
         close: () => stopStream?.(),
         element: h(
@@ -263,6 +266,7 @@ export function caller(service, method, types) {
             formPlace,
             jsonPlace,
             hasForm && method.args.length === 0 && h("p.hint", null, "The method has no arguments."),
+            items && field(`Items: ${method.stream_in}`, items, "One JSON value in each line."),
             h(
                 "div.call-bar",
                 null,
