@@ -23,7 +23,8 @@ File *load_and_report(Program *program, const Options *options, const char *path
 static bool is_same(const char *path, const void *data, size_t len) {
     FILE *stream = fopen(path, "rbe");
     char *there = stream ? malloc(len + 1) : NULL;
-    bool same = there && fread(there, 1, len + 1, stream) == len && memcmp(there, data, len) == 0;
+    bool same = there && fread(there, 1, len + 1, stream) == len &&
+                (len == 0 || memcmp(there, data, len) == 0);
 
     free(there);
     if (stream)

@@ -68,7 +68,7 @@ static int parse(const char *text, size_t len, uint8_t ret[KEY_SIZE]) {
     size_t n = 0;
     int r = -EINVAL;
 
-    if (len == 2 * KEY_SIZE)
+    if (len == (size_t)2 * KEY_SIZE)
         r = sodium_hex2bin(key, sizeof(key), text, len, NULL, &n, NULL);
     else if (len == Z85_TEXT)
         r = parse_z85(text, key), n = KEY_SIZE;

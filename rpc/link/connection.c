@@ -331,6 +331,7 @@ static void wrote(Connection *connection, size_t n) {
     connection->sending_bytes -= n;
     while (n > 0) {
         Chunk *chunk = connection->sending;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): only bytes of chunks were sent */
         size_t left = chunk->frame_len - connection->sending_at;
 
         if (n < left) {
@@ -495,8 +496,8 @@ bool connection_look(Connection *connection, uint64_t now_ms) {
     }
     moved = has_moved(connection);
     connection->looked_ms = now_ms;
-    if (since_ms > 2 * LOOK_EACH_MS) /* this process was stopped: first read the input that arrived
-                                        meanwhile */
+    /* This process was stopped: first read the input that arrived meanwhile. */
+    if (since_ms > (uint64_t)2 * LOOK_EACH_MS)
         connection->alive_ms += since_ms;
     if (connection->acknowledged < connection->ping_ends_at && moved)
         connection->alive_ms = now_ms;

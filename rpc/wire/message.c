@@ -45,6 +45,7 @@ typedef struct OpInfo {
     OpField fields[FIELDS_MAX];
 } OpInfo;
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): the name of a member cannot stand in parentheses */
 #define FIELD(type, member, as)                                                                    \
     { type, offsetof(Message, member), as }
 #define ID             FIELD(FIELD_UINT, id, "id")
@@ -58,7 +59,8 @@ typedef struct OpInfo {
 #define OPTIONS(part)  FIELD(FIELD_OPTIONS, part.options, "options")
 
 #define PART(part) offsetof(Message, part), sizeof(((Message *)NULL)->part)
-#define NO_PART    0, 0
+/* NOLINTEND(bugprone-macro-parentheses) */
+#define NO_PART 0, 0
 
 /* clang-format off: one row for each op. */
 static const OpInfo ops[] = {

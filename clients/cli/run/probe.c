@@ -31,7 +31,7 @@ static struct addrinfo *find(const char *url) {
     /* Of several brokers, one that does not answer is no reason to look at another. */
     if (strncmp(url, "tcp://", 6) != 0 || colon <= host || strchr(url, ','))
         return NULL;
-    snprintf(name, sizeof(name), "%.*s", (int)(colon - host - 2 * is_bracketed),
+    snprintf(name, sizeof(name), "%.*s", (int)(colon - host - (is_bracketed ? 2 : 0)),
              host + is_bracketed);
     return getaddrinfo(name, colon + 1, &wanted, &found) == 0 ? found : NULL;
 }
@@ -47,7 +47,8 @@ static size_t ask(const struct addrinfo *address, char *answer, size_t size) {
 
     if (fd < 0)
         return 0;
-    connect(fd, address->ai_addr, address->ai_addrlen);
+    if (connect(fd, address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS)
+        return 0;
     if (poll(&events, 1, WAIT_MS) != 1 ||
         send(fd, greeting, sizeof(greeting) - 1, MSG_NOSIGNAL) < 0)
         return 0;

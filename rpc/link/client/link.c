@@ -51,7 +51,7 @@ static void wait_for_input(Link *link, Link *other, int fd, uint64_t ms) {
         n_all += n[i];
     }
     fds[n_all] = (struct pollfd){fd, POLLIN, 0};
-    has_polled = poll(fds, (nfds_t)(n_all + 1), ms > 60000 ? 60000 : (int)ms) >= 0;
+    has_polled = poll(fds, (nfds_t)n_all + 1, ms > 60000 ? 60000 : (int)ms) >= 0;
     for (int i = 0; i < N_LINKS; i++)
         if (links[i])
             note_input(links[i], fds + at[i], n[i], has_polled);

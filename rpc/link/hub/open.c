@@ -24,7 +24,7 @@ static size_t connection_limit(const HubOptions *options) {
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
         most = limit.rlim_cur > 1000000 ? 1000000 : (size_t)limit.rlim_cur;
-    most = most > 2 * FD_RESERVE ? most - FD_RESERVE : most / 2;
+    most = most > (size_t)2 * FD_RESERVE ? most - FD_RESERVE : most / 2;
     return options->max_connections > 0 && options->max_connections < most
                ? options->max_connections
                : most;

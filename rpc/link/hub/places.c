@@ -80,6 +80,7 @@ static bool drop_stranger_of(Hub *hub, const Origin *origin) {
 /* ---- addresses ---- */
 
 static void forget(Hub *hub, Origin *origin) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that uthash set */
     HASH_DEL(hub->origins, origin);
     hub->options.budget->bytes[BUDGET_CONNECTIONS] -= sizeof(*origin);
     free(origin);

@@ -178,7 +178,9 @@ static bool is_open(Transport *base) {
 
 /* The errno of a handshake that failed. */
 static int refused(ZmqTransport *transport, uint16_t event, uint32_t value) {
-    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == WRONG_SERVER)
+    if ((event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == WRONG_SERVER) ||
+        (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+         value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC))
         transport->base.problem = "its key is not the server key that was given";
     else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
         transport->base.problem = "it does not know the key of this client";
@@ -186,9 +188,6 @@ static int refused(ZmqTransport *transport, uint16_t event, uint32_t value) {
              value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
         transport->base.problem =
             transport->keys ? "it has no key" : "it takes only clients with a key";
-    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
-             value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC)
-        transport->base.problem = "its key is not the server key that was given";
     else
         return -EPROTO;
     return -EACCES;

@@ -126,6 +126,7 @@ static inline __attribute__((always_inline)) uint8_t *pack_inside(Packer *packer
     case FERRY_KIND_UUID:
         return put_bytes(put_bin_head(at, sizeof(ferry_uuid)), value, sizeof(ferry_uuid));
     case FERRY_KIND_I8:
+        /* NOLINTNEXTLINE(bugprone-signed-char-misuse): a number, not a character */
         number = *(const int8_t *)value;
         break;
     case FERRY_KIND_I16:
