@@ -4,10 +4,10 @@
 #include "clients/c/brokers/brokers.h"
 #include "clients/c/calls/call.h"
 #include "clients/c/core/client.h"
-#include "clients/c/core/registration.h"
 #include "clients/c/direct/direct.h"
-#include "clients/c/queues/push-log.h"
 #include "clients/c/queues/work.h"
+#include "clients/c/resend/push-log.h"
+#include "clients/c/resend/registration.h"
 #include "clients/c/serving/request.h"
 #include "clients/c/topics/subscribe.h"
 #ifdef FERRY_WITH_CACHE

@@ -10,7 +10,7 @@
  * The program's registration is a front: it stands for one registration of each member.
  */
 
-#include "clients/c/core/registration.h"
+#include "clients/c/resend/registration.h"
 #include "rpc/link/endpoint-list.h"
 
 extern const Part brokers_part;

@@ -9,7 +9,6 @@
 
 #include "base/container.h"
 #include "base/random.h"
-#include "clients/c/calls/retry.h"
 #include "clients/c/calls/send.h"
 #include "clients/c/calls/stream.h"
 #include "clients/c/core/client.h"
@@ -19,6 +18,7 @@
 #include "clients/c/core/pack-format.h"
 #include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
+#include "clients/c/resend/retry.h"
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);
 static void on_timer(Timer *timer, void *ctx);

@@ -13,7 +13,6 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/ping.h"
-#include "clients/c/core/registration.h"
 #include "clients/c/core/session.h"
 
 enum { CLIENT_NAME_MAX = 63 };
@@ -179,7 +178,9 @@ void client_drop(ferry_client *client) {
     Core *core = client->core;
 
     cancel(client);
-    registrations_drop(client);
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->drop)
+            core->parts[i]->drop(client);
     /* Calls whose callbacks are due must not refer to the handle any more. */
     detach(client);
     free(client->owned);
@@ -380,7 +381,6 @@ static void shut(Core *core) {
     core_ref(core);
     for (ferry_client *handle = &core->main; handle; handle = handle->next)
         cancel(handle);
-    registrations_shut(core);
     for (size_t i = 0; i < core->n_parts; i++)
         if (core->parts[i]->stop)
             core->parts[i]->stop(core);

@@ -91,6 +91,7 @@ typedef struct Part {
     void (*watch)(Core *core);                /* the client is in loop mode now */
 
     void (*cancel)(ferry_client *handle); /* the handle is being closed */
+    void (*drop)(ferry_client *handle);   /* after cancel: the handle is being freed */
     void (*stop)(Core *core);             /* the client is being closed */
     void (*shut)(Core *core);             /* its link was freed */
 

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Pushes jobs: sends them, keeps them until they are confirmed, and sends them again after a lost
+/* Pushes jobs, and waits until they are confirmed. resend/pushes.c sends them again after a lost
  * connection. */
-
-#include <stdlib.h>
-#include <utlist.h>
 
 #include "base/buffer.h"
 #include "clients/c/core/client.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
-#include "clients/c/queues/push-log-private.h"
 #include "clients/c/queues/push-options.h"
-
-static void on_answer(Core *core, Await *await, const Message *message, const void *block);
-
-/* The error for a callback if there is no memory for the actual error. */
-static ferry_error out_of_memory = {-ENOMEM, true, "ferry.OutOfMemory", "out of memory", NULL};
+#include "clients/c/resend/push-log.h"
 
 /* ---- sending ---- */
 
@@ -99,7 +91,7 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     push->ctx = listener.ctx;
     push->result = listener.result;
     push->pushed = options ? options->pushed : NULL;
-    push->await.fn = on_answer;
+    push->await.fn = push_log_answer;
     push->await.at_close = true;
     r = await_put(core, &push->await);
     if (r == 0 && core->is_up && !core->pushes->unsent) {
@@ -172,88 +164,6 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
     return result.code;
 }
 
-/* ---- answers ---- */
-
-static void queue_ended(Core *core, Push *push, ferry_error *error) {
-    PushLog *log = core->pushes;
-
-    if (error) {
-        push->error = malloc(sizeof(*error));
-        if (push->error) {
-            *push->error = (ferry_error)FERRY_ERROR_INIT;
-            error_move(push->error, error);
-        } else {
-            push->error = &out_of_memory;
-            ferry_error_clear(error);
-        }
-    }
-    DL_APPEND(log->ended, push);
-    core_raise(core);
-}
-
-/* Ends ferry_flush() if all pushes up to its id are confirmed. */
-static void confirm(PushLog *log) {
-    if (log->flush_id > 0 && push_log_floor(log, UINT64_MAX) > log->flush_id)
-        log->confirmed = true;
-}
-
-/* Ends a push. Its callback runs now if callbacks may run, else in a later turn. error (NULL:
- * confirmed) is moved. */
-static void finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
-    PushLog *log = core->pushes;
-    ferry_done_fn fn = push->fn;
-    void *ctx = push->ctx;
-
-    push_log_take(log, push);
-    confirm(log);
-    if (push->result) {
-        if (error) {
-            push->result->code = error->code;
-            error_move(&push->result->error, error);
-        }
-        push->result->done = true;
-    } else if (fn && !in_turn) {
-        queue_ended(core, push, error);
-        return;
-    } else if (!fn && error && !core->flush_error.type) {
-        error_move(&core->flush_error, error);
-    }
-    push_log_give_back(log, push);
-    if (fn)
-        fn(error, ctx);
-    if (error)
-        ferry_error_clear(error);
-}
-
-static ferry_durability durability_of(const Message *ok) {
-    /* A later broker may send a durability that this library does not know. */
-    return ok->ok.durability <= DURABILITY_REDIS ? (ferry_durability)ok->ok.durability
-                                                 : FERRY_DURABILITY_UNKNOWN;
-}
-
-static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
-    Push *push = (Push *)await;
-    bool in_turn = core->turns > 0 && core->waits == 0;
-    ferry_error error = FERRY_ERROR_INIT;
-
-    (void)block;
-    if (message->op == OP_ERROR) {
-        error_of_message(message, &error);
-        if (session_refuses_as_it_drains(core, await->id, &error)) {
-            ferry_error_clear(&error);
-            push->session = 0;
-            core->pushes->unsent = core->pushes->first;
-            return;
-        }
-    }
-    await_take(core, await);
-    if (message->op != OP_ERROR && push->pushed)
-        *push->pushed = (ferry_pushed){.job = message->ok.seq,
-                                       .duplicate = message->ok.outcome == PUSH_DUPLICATE,
-                                       .durability = durability_of(message)};
-    finish(core, push, message->op == OP_ERROR ? &error : NULL, in_turn);
-}
-
 int ferry_flush(ferry_client *client, ferry_error *reterr) {
     uint64_t now_ms = clock_ms(), until_ms;
     uint32_t timeout_ms;
@@ -302,122 +212,3 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     core->has_published = r < 0;
     return r;
 }
-
-/* ---- each new session: send unconfirmed pushes again ---- */
-
-/* True: a session that is still open has it. */
-static bool is_under_way(const Core *core, const Push *push) {
-    return push->session > 0 &&
-           (push->session == core->session || push->session == core->left_session);
-}
-
-static void pump(Core *core) {
-    PushLog *log = core->pushes;
-
-    while (log->unsent) {
-        Push *push = log->unsent;
-        Message message;
-        const void *block;
-
-        if (!is_under_way(core, push)) {
-            block = push_read(push, &message);
-            if (link_put(core->link, LANE_BULK, &message, block) < 0)
-                return;
-            push->was_sent = true;
-            push->session = core->session;
-        }
-        log->unsent = push->next;
-    }
-}
-
-static void up(Core *core, const Message *welcome) {
-    (void)welcome;
-    core->pushes->unsent = core->pushes->first;
-    pump(core);
-}
-
-static void down(Core *core, const ferry_error *reason, bool was_up) {
-    (void)reason, (void)was_up;
-    core->pushes->unsent = core->pushes->first;
-}
-
-static void left(Core *core, const ferry_error *reason) {
-    (void)reason;
-    core->pushes->unsent = core->pushes->first;
-}
-
-static void hello(Core *core, Message *message, Buffer *buffer) {
-    (void)buffer;
-    message->hello.floor = push_log_floor(core->pushes, core->next_id);
-}
-
-/* ---- the end ---- */
-
-static void shut(Core *core) {
-    PushLog *log = core->pushes;
-
-    while (log->first) {
-        Push *push = log->first;
-        ferry_error error = FERRY_ERROR_INIT;
-
-        error_set(&error, "ferry.Cancelled", "the client was closed before the push was confirmed");
-        error.outcome_unknown = push->was_sent;
-        await_take(core, &push->await);
-        finish(core, push, &error, false);
-        ferry_error_clear(&error);
-    }
-}
-
-static bool is_due(const Core *core) {
-    return core->pushes->ended != NULL;
-}
-
-static bool run(Core *core) {
-    PushLog *log = core->pushes;
-    Push *push = log->ended;
-
-    if (!push)
-        return false;
-    while ((push = log->ended)) {
-        ferry_error *error = push->error;
-        ferry_done_fn fn = push->fn;
-        void *ctx = push->ctx;
-
-        DL_DELETE(log->ended, push);
-        push_log_give_back(log, push);
-        fn(error, ctx);
-        if (error && error != &out_of_memory) {
-            ferry_error_clear(error);
-            free(error);
-        }
-    }
-    return true;
-}
-
-static bool is_unconfirmed(const Core *core) {
-    return !push_log_is_empty(core->pushes);
-}
-
-static int init(Core *core) {
-    core->pushes = push_log_new(&core->slabs);
-    return core->pushes ? 0 : -ENOMEM;
-}
-
-static void deinit(Core *core) {
-    push_log_free(core->pushes);
-    ferry_error_clear(&core->flush_error);
-}
-
-const Part pushes_part = {
-    .init = init,
-    .free = deinit,
-    .up = up,
-    .down = down,
-    .left = left,
-    .hello = hello,
-    .pump = pump,
-    .is_due = is_due,
-    .run = run,
-    .is_unconfirmed = is_unconfirmed,
-    .shut = shut,
-};

@@ -7,7 +7,7 @@
 
 #include "base/block.h"
 #include "clients/c/core/header-text.h"
-#include "clients/c/core/registration.h"
+#include "clients/c/resend/registration.h"
 #include "rpc/wire/name.h"
 
 typedef struct Settlement Settlement;

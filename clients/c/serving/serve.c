@@ -10,9 +10,9 @@
 #include "clients/c/core/intercept.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
-#include "clients/c/core/registration.h"
 #include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
+#include "clients/c/resend/registration.h"
 #include "clients/c/serving/request.h"
 
 enum {

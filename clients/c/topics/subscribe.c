@@ -12,8 +12,8 @@
 #include "clients/c/brokers/brokers.h"
 #include "clients/c/core/header-text.h"
 #include "clients/c/core/loop.h"
-#include "clients/c/core/registration.h"
 #include "clients/c/core/session.h"
+#include "clients/c/resend/registration.h"
 #include "clients/c/topics/confirm.h"
 #include "rpc/wire/name.h"
 

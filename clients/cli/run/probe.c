@@ -3,6 +3,7 @@
 
 #include "clients/cli/run/probe.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 
 /* Announces registrations to the broker, again in each session. See registration.h. */
 
-#include "clients/c/core/registration.h"
+#include "clients/c/resend/registration.h"
 
 #include <utlist.h>
 
@@ -254,7 +254,7 @@ static void registrations_down(Core *core, const ferry_error *reason, bool was_u
     }
 }
 
-void registrations_drop(ferry_client *handle) {
+static void registrations_drop(ferry_client *handle) {
     Core *core = handle->core;
     Registration *next;
 
@@ -265,7 +265,7 @@ void registrations_drop(ferry_client *handle) {
     }
 }
 
-void registrations_shut(Core *core) {
+static void registrations_shut(Core *core) {
     while (core->registrations)
         registration_drop(core, core->registrations);
 }
@@ -353,4 +353,6 @@ bool registrations_are_off(const Core *core) {
 const Part registrations_part = {
     .up = registrations_up,
     .down = registrations_down,
+    .drop = registrations_drop,
+    .stop = registrations_shut,
 };

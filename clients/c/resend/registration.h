@@ -55,9 +55,6 @@ void registration_drop(Core *core, Registration *registration);
 void registration_enter(Registration *registration);
 void registration_leave(Core *core, Registration *registration);
 
-void registrations_drop(ferry_client *handle); /* the registrations of this handle */
-void registrations_shut(Core *core);
-
 extern const Part registrations_part;
 
 /* For ferry_stop(): withdraws services and workers. The next run announces them again. */

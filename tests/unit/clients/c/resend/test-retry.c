@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "clients/c/calls/retry.h"
+#include "clients/c/resend/retry.h"
 
 #include "base/error.h"
 #include "support/suite.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Retries of idempotent calls. See retry.h. */
 
-#include "clients/c/calls/retry.h"
+#include "clients/c/resend/retry.h"
 
 bool retry_is_worth(const ferry_error *error) {
     static const char *const passing[] = {"ferry.ServerLost", "ferry.ConnectionLost",

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "clients/c/queues/push-log-private.h"
+#include "clients/c/resend/push-log.h"
 
 PushLog *push_log_new(Slabs *slabs) {
     PushLog *log = calloc(1, sizeof(*log));

@@ -3,8 +3,8 @@
  * it has begun. */
 
 #include "clients/c/core/loop.h"
-#include "clients/c/core/registration.h"
 #include "clients/c/core/session.h"
+#include "clients/c/resend/registration.h"
 
 enum { DRAIN_MS = 5000 };
 

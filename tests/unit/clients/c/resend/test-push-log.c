@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "clients/c/queues/push-log-private.h"
+#include "clients/c/resend/push-log.h"
 
 #include "support/suite.h"
 
