@@ -9,7 +9,13 @@
 
 enum { FLAG_MORE = 1, FLAG_LONG = 2, FLAG_COMMAND = 4, HEAD_SHORT = 2, HEAD_LONG = 9 };
 
-enum { OWES_GREETING = 1, OWES_COMMAND = 2, OWES_PONG = 4, OWES_PING = 8, OWES_ERROR = 16 };
+enum {
+    PENDING_GREETING = 1,
+    PENDING_COMMAND = 2,
+    PENDING_PONG = 4,
+    PENDING_PING = 8,
+    PENDING_ERROR = 16
+};
 
 enum {
     SIGNATURE_SIZE = 10, /* FF, 8 bytes of padding, 7F */
@@ -28,15 +34,15 @@ void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_ty
                    .socket_type = socket_type,
                    .peer_type = peer_type,
                    .max_message = max_message,
-                   .owes = OWES_GREETING};
+                   .pending = PENDING_GREETING};
 }
 
 int zmtp_fail(Zmtp *zmtp, const char *problem) {
     /* A peer expects an ERROR only during the handshake, after this end's greeting. */
     if (zmtp->stage == ZMTP_HANDSHAKE)
-        zmtp->owes = (uint8_t)((zmtp->owes & OWES_GREETING) | OWES_ERROR);
+        zmtp->pending = (uint8_t)((zmtp->pending & PENDING_GREETING) | PENDING_ERROR);
     else
-        zmtp->owes &= OWES_GREETING;
+        zmtp->pending &= PENDING_GREETING;
     zmtp->stage = ZMTP_FAILED;
     zmtp->problem = problem;
     return -EPROTO;
@@ -102,7 +108,7 @@ static ZmtpEvent read_greeting(Zmtp *zmtp, ZmtpInput *input) {
     }
     input->at += ZMTP_GREETING_SIZE;
     zmtp->stage = ZMTP_HANDSHAKE;
-    zmtp->owes |= OWES_COMMAND;
+    zmtp->pending |= PENDING_COMMAND;
     return zmtp_read(zmtp, input);
 }
 
@@ -143,7 +149,7 @@ static ZmtpEvent hear_error(Zmtp *zmtp, ZmtpInput *input, const uint8_t *body, s
         zmtp_deny(zmtp, "it refused the handshake", NULL);
     else
         zmtp_fail(zmtp, "it sent an ERROR");
-    zmtp->owes &= OWES_GREETING;
+    zmtp->pending &= PENDING_GREETING;
     if (len > 0 && body[0] <= len - 1) {
         input->data = (uint8_t *)(uintptr_t)body + 1;
         input->len = body[0];
@@ -159,7 +165,7 @@ static ZmtpEvent hear_ping(Zmtp *zmtp, const uint8_t *body, size_t len) {
     /* If a peer sends PINGs faster than it reads PONGs, only the last context is answered. */
     zmtp->context_len = (uint8_t)(len - 2);
     memcpy(zmtp->context, body + 2, len - 2);
-    zmtp->owes |= OWES_PONG;
+    zmtp->pending |= PENDING_PONG;
     return ZMTP_EVENT_PING;
 }
 
@@ -173,7 +179,7 @@ static ZmtpEvent hear_command(Zmtp *zmtp, ZmtpInput *input, const uint8_t *comma
         r = zmtp->mechanism->hear(zmtp, command, len);
         if (r < 0)
             return ZMTP_EVENT_FAILED;
-        zmtp->owes |= OWES_COMMAND;
+        zmtp->pending |= PENDING_COMMAND;
         if (r == 0)
             return zmtp_read(zmtp, input);
         zmtp->stage = ZMTP_OPEN;
@@ -236,21 +242,21 @@ size_t zmtp_output(Zmtp *zmtp, uint8_t to[ZMTP_OUTPUT_MAX]) {
     uint8_t command[ZMTP_COMMAND_MAX];
     size_t n = 0, len;
 
-    if (zmtp->owes & OWES_GREETING)
+    if (zmtp->pending & PENDING_GREETING)
         n += put_greeting(zmtp, to);
-    if (zmtp->owes & OWES_COMMAND) {
+    if (zmtp->pending & PENDING_COMMAND) {
         len = zmtp->mechanism->say(zmtp, command);
         if (len > 0)
             n += put_command(to + n, command, len);
     }
-    if (zmtp->owes & OWES_PONG)
+    if (zmtp->pending & PENDING_PONG)
         n += put_pong(zmtp, to + n);
-    if (zmtp->owes & OWES_PING)
+    if (zmtp->pending & PENDING_PING)
         n += put_sealed(zmtp, to + n, ping_command, sizeof(ping_command));
-    if (zmtp->owes & OWES_ERROR)
+    if (zmtp->pending & PENDING_ERROR)
         n += put_error(zmtp, to + n);
     assert(n <= ZMTP_OUTPUT_MAX);
-    zmtp->owes = 0;
+    zmtp->pending = 0;
     return n;
 }
 
@@ -261,7 +267,7 @@ size_t zmtp_ping_put(Zmtp *zmtp, uint8_t to[ZMTP_PING_MAX]) {
 bool zmtp_ping(Zmtp *zmtp) {
     if (zmtp->stage != ZMTP_OPEN || zmtp->minor == 0)
         return false;
-    zmtp->owes |= OWES_PING;
+    zmtp->pending |= PENDING_PING;
     return true;
 }
 

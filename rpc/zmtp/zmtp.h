@@ -59,10 +59,10 @@ struct Zmtp {
     const char *problem;     /* why the stage is ZMTP_FAILED */
     const char *reason;      /* the reason in the ERROR to the peer; NULL: the problem */
     ZmtpStage stage;
-    bool is_server; /* in the greeting; only mechanisms with keys distinguish a server */
-    bool is_denied; /* ZMTP_FAILED, because the keys of the two ends do not match */
-    uint8_t minor;  /* minor part of the peer's version: PING and PONG need 3.1 */
-    uint8_t owes;   /* the output that zmtp_output() will write */
+    bool is_server;  /* in the greeting; only mechanisms with keys distinguish a server */
+    bool is_denied;  /* ZMTP_FAILED, because the keys of the two ends do not match */
+    uint8_t minor;   /* minor part of the peer's version: PING and PONG need 3.1 */
+    uint8_t pending; /* the output that zmtp_output() will write */
     uint8_t context_len, context[ZMTP_CONTEXT_MAX];
 };
 
@@ -100,7 +100,7 @@ void zmtp_shorten(ZmtpInput *input, size_t len);
 
 /* True: zmtp_output() has bytes to write. */
 static inline bool zmtp_has_output(const Zmtp *zmtp) {
-    return zmtp->owes != 0;
+    return zmtp->pending != 0;
 }
 
 /* Writes the codec's own output: greeting, handshake, PING, PONG, ERROR. The caller sends these

@@ -232,7 +232,7 @@ static void another_mechanism_is_refused(void) {
 
     begin();
     connect_client(&client, NULL, NULL);
-    client.zmtp.owes = 0;
+    client.zmtp.pending = 0;
     greeting[9] = 0x7F;
     greeting[10] = 3;
     memcpy(greeting + 12, "PLAIN", 5);
@@ -348,7 +348,7 @@ static void a_replayed_session_is_refused(void) {
     close_client(&client);
     n_batches = 0;
     connect_client(&client, worker, broker_pair->public_key);
-    client.zmtp.owes = 0;
+    client.zmtp.pending = 0;
     send_bytes(&client, record, HELLO_END);
     while (client.n < WELCOME_END && clock_ms() < end_ms + WAIT_MS) {
         ssize_t got;
