@@ -9,7 +9,7 @@
 
 bool spin_begin(Spin *spin, uint64_t now_ns) {
     spin->began_ns = now_ns;
-    return spin->limit_us > 0 && spin->usual_us <= spin->limit_us;
+    return spin->limit_us > 0 && spin->mean_us <= spin->limit_us;
 }
 
 bool spin_continues(const Spin *spin, uint64_t now_ns) {
@@ -23,7 +23,7 @@ void spin_end(Spin *spin, uint64_t now_ns) {
     /* A longer wait counts as one millisecond, so that one pause does not dominate the mean of
      * short waits. */
     us = us > LONGEST_US ? LONGEST_US : us;
-    spin->usual_us = (unsigned)(((uint64_t)spin->usual_us * (WEIGHT - 1) + us) / WEIGHT);
+    spin->mean_us = (unsigned)(((uint64_t)spin->mean_us * (WEIGHT - 1) + us) / WEIGHT);
     spin->began_ns = 0;
 }
 

@@ -13,7 +13,7 @@
  */
 typedef struct Spin {
     unsigned limit_us; /* 0: never poll */
-    unsigned usual_us; /* the mean of the last waits, the latest one with an eighth of the weight */
+    unsigned mean_us;  /* the mean of the last waits, the latest one with an eighth of the weight */
     uint64_t began_ns; /* start of the current wait; 0: no wait */
 } Spin;
 

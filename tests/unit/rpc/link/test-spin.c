@@ -34,7 +34,7 @@ static void short_waits_are_polled_to_their_end(void) {
     Spin spin = spin_after(100, 20);
 
     CU_ASSERT_EQUAL(wait_for(&spin, 20), 20);
-    CU_ASSERT(spin.usual_us <= 20);
+    CU_ASSERT(spin.mean_us <= 20);
 }
 
 static void a_wait_is_polled_up_to_the_limit(void) {
@@ -117,7 +117,7 @@ static void the_loop_ends_when_it_is_ready(void) {
 }
 
 static void the_loop_sleeps_at_once_if_polling_does_not_pay(void) {
-    Spin spin = {.limit_us = LIMIT_US, .usual_us = LIMIT_US + 1};
+    Spin spin = {.limit_us = LIMIT_US, .mean_us = LIMIT_US + 1};
     int looks = 0;
 
     CU_ASSERT_FALSE(spin_until(&spin, is_never_ready, &looks));
