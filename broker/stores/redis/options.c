@@ -109,7 +109,7 @@ static int split(char *url, RedisStoreOptions *to, ferry_error *reterr) {
 static int check(const CacheUrl *url, ferry_error *reterr) {
     if (url->kind == CACHE_URL_MEMORY)
         return error_set(reterr, "ferry.InvalidArgument",
-                         "--store: memory:// is no store; without --store queues are in memory");
+                         "--store: memory:// is not a store; without --store queues are in memory");
     if (url->kind == CACHE_URL_REDIS && url->n_hosts > 1)
         return error_set(reterr, "ferry.InvalidArgument",
                          "--store: redis:// with several hosts divides keys among them, and the "

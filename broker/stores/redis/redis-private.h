@@ -4,7 +4,7 @@
 /*
  * The records that the files of the store in Redis share:
  *
- *   restore.c      the lease is taken, and the contents of the space are read
+ *   restore.c      takes the lease, and reads the contents of the space
  *   redis-store.c  the ops of the store: changes, and their ends
  *
  * Under them are options (the URL), link (calls), script (what Redis runs) and writer (the thread).
@@ -26,8 +26,9 @@ typedef enum RestoreStep {
 
 typedef struct Restoring {
     RestoreStep step;
-    uint64_t began_ms, told_ms; /* told_ms: when the log last said what is waited for; 0: never */
-    uint64_t cursor;            /* RESTORE_JOBS: the last job; later: values that were read */
+    uint64_t began_ms;
+    uint64_t told_ms; /* when the log last had the reason for waiting; 0: never */
+    uint64_t cursor;  /* RESTORE_JOBS: the last job; later: values that were read */
     uint64_t n_jobs;
     LinkScript take, read, list;
     char seen_until[24]; /* the end of another broker's lease */
@@ -49,7 +50,7 @@ typedef struct RedisQueues {
     WriterBatch *open, *spare; /* the batch in the making; one to use again */
     size_t n_submitted;        /* batches that the thread has */
     size_t backlog;            /* their bytes, and those of `open` */
-    RedisTrouble trouble;      /* the latest that the thread has reported */
+    WriterState state;         /* the last one that the thread has reported */
     Buffer record;             /* the record in the making */
 } RedisQueues;
 
@@ -57,7 +58,7 @@ static inline RedisQueues *redis_of(Store *store) {
     return (RedisQueues *)store;
 }
 
-/* What StoredJob.place says of a job in Redis. */
+/* The bits of StoredJob.place for a job in Redis. */
 enum { PLACE_STORED = 1, PLACE_HAS_NOTE = 2 };
 
 static inline unsigned redis_place(const StoredJob *job) {

@@ -83,9 +83,9 @@ static void batch_free_or_keep(RedisQueues *redis, WriterBatch *batch) {
 static int admit(const RedisQueues *redis) {
     if (redis->store.broken)
         return -EIO;
-    if (redis->trouble == TROUBLE_FULL)
+    if (redis->state == WRITER_FULL)
         return -ENOBUFS;
-    if (redis->trouble == TROUBLE_WAITING || redis->backlog > REDIS_BACKLOG)
+    if (redis->state == WRITER_WAITS || redis->backlog > REDIS_BACKLOG)
         return -EBUSY;
     return 0;
 }
@@ -159,7 +159,7 @@ static int redis_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJo
     if (store->broken)
         return STORE_LATER;
     /* While Redis does not confirm, a forwarded job waits for it like an acknowledgement. */
-    if (redis->trouble == TROUBLE_FULL)
+    if (redis->state == WRITER_FULL)
         return -ENOBUFS;
     return redis->backlog > REDIS_BACKLOG ? -EBUSY : add(redis, ticket, old, job, by);
 }
@@ -251,17 +251,17 @@ static void redis_flush(Store *store) {
 
 /* ---- the ends of changes ---- */
 
-static void look_at(RedisQueues *redis, const WriterReport *report) {
+static void take_report(RedisQueues *redis, const WriterReport *report) {
     Store *store = &redis->store;
 
     if (strcmp(store->setting, report->setting) != 0)
         log_info("the setting of Redis has changed: key=%s %s", redis->link.key, report->setting);
     memcpy(store->setting, report->setting, sizeof(store->setting));
     redis->wall = report->wall;
-    redis->trouble = report->trouble;
-    store_set_degraded(store, report->trouble == TROUBLE_NONE ? NULL : report->reason);
-    store->broken = report->trouble >= TROUBLE_BROKEN;
-    store->lost = report->trouble == TROUBLE_LOST;
+    redis->state = report->state;
+    store_set_degraded(store, report->state == WRITER_WORKS ? NULL : report->reason);
+    store->broken = report->state >= WRITER_BROKEN;
+    store->lost = report->state == WRITER_LOST;
 }
 
 static void finish_batch(RedisQueues *redis, const WriterBatch *batch) {
@@ -281,7 +281,7 @@ static void redis_process(Store *store) {
     if (!redis->writer.running)
         return;
     batch = redis_writer_take(&redis->writer, &report);
-    look_at(redis, &report);
+    take_report(redis, &report);
     for (; batch; batch = next) {
         next = batch->next;
         redis->backlog -= bytes_of(batch);

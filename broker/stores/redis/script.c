@@ -10,8 +10,9 @@
 
 #include "rpc/wire/message.h"
 
-/* A take-over by the same holder is its own repeated call. The token has a random part: when Redis
- * has lost a lease (a failover, an old dump), the next one gets its number again. */
+/* If the holder asks again, the answer to its first call was lost: it gets the lease again. The
+ * token has a random part, because its number can come twice: if Redis loses a lease (in a
+ * failover, or with an old dump), the next lease gets the same number. */
 const char script_take[] =
     "local at = KEYS[1]\n"
     "local time = redis.call('TIME')\n"
@@ -39,8 +40,11 @@ const char script_take[] =
     "           'lease', ARGV[2], 'until', string.format('%.0f', now + ARGV[2]))\n"
     "return {'TAKEN', token, own[2], own[6], string.format('%.0f', now)}\n";
 
-/* Redis refuses a script when its memory is full, unless a command that needs no memory has
- * written first: HDEL does for releases, and so pushes are refused as a whole. */
+/* The script compares the token first: a broker that lost its lease changes nothing.
+ *
+ * When the memory of Redis is full, Redis refuses a script at its first write, unless this write is
+ * a command that needs no memory. Releases begin with HDEL, so Redis accepts them; pushes do not,
+ * so Redis refuses them as a whole. */
 const char script_write[] =
     "local at, part = KEYS[1], ARGV[2]\n"
     "local own = redis.call('HMGET', at, 'token', part)\n"

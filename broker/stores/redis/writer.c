@@ -29,12 +29,12 @@ static void wake_loop(const RedisWriter *writer) {
     (void)n;
 }
 
-/* ---- trouble ---- */
+/* ---- the state ---- */
 
-static void report(RedisWriter *writer, RedisTrouble trouble, const char *reason) {
+static void report(RedisWriter *writer, WriterState state, const char *reason) {
     pthread_mutex_lock(&writer->lock);
-    if (writer->report.trouble != trouble || strcmp(writer->report.reason, reason) != 0) {
-        writer->report.trouble = trouble;
+    if (writer->report.state != state || strcmp(writer->report.reason, reason) != 0) {
+        writer->report.state = state;
         snprintf(writer->report.reason, sizeof(writer->report.reason), "%s", reason);
         wake_loop(writer);
     }
@@ -42,7 +42,7 @@ static void report(RedisWriter *writer, RedisTrouble trouble, const char *reason
 }
 
 static bool has_ended(const RedisWriter *writer) {
-    return writer->report.trouble >= TROUBLE_BROKEN;
+    return writer->report.state >= WRITER_BROKEN;
 }
 
 /* The script changed nothing, and will not. */
@@ -50,7 +50,7 @@ static void refuse(RedisWriter *writer, Span word) {
     char reason[STORE_REASON_MAX];
 
     if (span_begins(word, "LOST")) {
-        report(writer, TROUBLE_LOST, "another broker has taken over the queues");
+        report(writer, WRITER_LOST, "another broker has taken over the queues");
         return;
     }
     snprintf(reason, sizeof(reason),
@@ -60,7 +60,7 @@ static void refuse(RedisWriter *writer, Span word) {
                  : "the data of the queues is gone from Redis: there is no %s (the broker must be "
                    "started again)",
              writer->link->key);
-    report(writer, TROUBLE_BROKEN, reason);
+    report(writer, WRITER_BROKEN, reason);
 }
 
 /* ---- attempts ---- */
@@ -175,12 +175,12 @@ static void report_end(RedisWriter *writer, const WriterBatch *batch) {
     const WriterPart *pushes = &batch->parts[PART_PUSHES];
 
     if (pushes->result == -ENOBUFS)
-        report(writer, TROUBLE_FULL, "the memory of Redis is full (maxmemory)");
-    else if (pushes->changes.len > 0 || writer->report.trouble == TROUBLE_WAITING)
-        report(writer, TROUBLE_NONE, "");
+        report(writer, WRITER_FULL, "the memory of Redis is full (maxmemory)");
+    else if (pushes->changes.len > 0 || writer->report.state == WRITER_WAITS)
+        report(writer, WRITER_WORKS, "");
 }
 
-/* Until the batch has ended, or never will. */
+/* Tries until the batch has ended, or cannot end any more. */
 static void write_batch(RedisWriter *writer, WriterBatch *batch) {
     uint64_t attempt_ms = REDIS_ATTEMPT_MS;
 
@@ -201,7 +201,7 @@ static void write_batch(RedisWriter *writer, WriterBatch *batch) {
             report_end(writer, batch);
             return;
         }
-        report(writer, TROUBLE_WAITING, writer->link->why);
+        report(writer, WRITER_WAITS, writer->link->why);
         pause_thread(writer, REDIS_PAUSE_MS, false);
         if (attempt_ms < REDIS_ATTEMPT_MAX_MS)
             attempt_ms *= 2;
@@ -214,7 +214,7 @@ static void write_batch(RedisWriter *writer, WriterBatch *batch) {
 static void look_at_setting(RedisWriter *writer) {
     char setting[STORE_SETTING_MAX];
 
-    if (writer->report.trouble >= TROUBLE_BROKEN || writer->report.trouble == TROUBLE_WAITING)
+    if (writer->report.state >= WRITER_BROKEN || writer->report.state == WRITER_WAITS)
         return;
     snprintf(setting, sizeof(setting), "%s", writer->report.setting);
     redis_link_setting(writer->link, setting);
@@ -232,7 +232,7 @@ static void renew(RedisWriter *writer) {
 
     for (int kind = 0; kind < N_PARTS; kind++) {
         buffer_reset(&batch->parts[kind].changes);
-        if (kind == PART_RELEASES || writer->report.trouble == TROUBLE_FULL)
+        if (kind == PART_RELEASES || writer->report.state == WRITER_FULL)
             change_put_renewal(&batch->parts[kind].changes);
     }
     pthread_mutex_lock(&writer->lock);
@@ -266,8 +266,8 @@ static void put_done(RedisWriter *writer, WriterBatch *batch) {
 static uint64_t next_renewal(const RedisWriter *writer) {
     return has_ended(writer)
                ? UINT64_MAX
-               : clock_ms() + (writer->report.trouble == TROUBLE_FULL ? (uint64_t)REDIS_FULL_MS
-                                                                      : writer->lease_ms / 3);
+               : clock_ms() + (writer->report.state == WRITER_FULL ? (uint64_t)REDIS_FULL_MS
+                                                                   : writer->lease_ms / 3);
 }
 
 static void *run(void *ctx) {
@@ -290,7 +290,7 @@ static void *run(void *ctx) {
         if (clock_ms() >= renew_ms) {
             renew(writer);
             renew_ms = next_renewal(writer);
-        } else if (writer->report.trouble != TROUBLE_NONE && renew_ms > next_renewal(writer)) {
+        } else if (writer->report.state != WRITER_WORKS && renew_ms > next_renewal(writer)) {
             renew_ms = next_renewal(writer);
         }
     }

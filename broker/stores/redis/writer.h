@@ -50,17 +50,17 @@ typedef struct WriterBatch {
 
 void writer_batch_free(WriterBatch *batch);
 
-typedef enum RedisTrouble {
-    TROUBLE_NONE,
-    TROUBLE_WAITING, /* Redis does not confirm; tried again */
-    TROUBLE_FULL,    /* the memory of Redis is full */
-    TROUBLE_BROKEN,  /* the data is gone, or older than what Redis had confirmed */
-    TROUBLE_LOST,    /* another broker has the lease */
-} RedisTrouble;
+typedef enum WriterState {
+    WRITER_WORKS,
+    WRITER_WAITS,  /* Redis does not confirm; the writer tries again */
+    WRITER_FULL,   /* the memory of Redis is full */
+    WRITER_BROKEN, /* the data is gone, or older than what Redis had confirmed */
+    WRITER_LOST,   /* another broker has the lease */
+} WriterState;
 
-/* The state of the thread, for the store. */
+/* The report of the thread to the store. */
 typedef struct WriterReport {
-    RedisTrouble trouble;
+    WriterState state;
     char reason[STORE_REASON_MAX];
     char setting[STORE_SETTING_MAX]; /* see redis_link_setting() */
     WallClock wall;                  /* the clock of Redis */

@@ -405,7 +405,7 @@ static void wrong_urls_are_refused(void) {
         {"redis://h?name=", "'name='"},   {"redis://h?name=a%20b", "'name='"},
         {"redis://h?wait=x", "'wait='"},  {"redis://h?lease=1ms", "'lease='"},
         {"redis://h?id=12", "'id='"},     {"redis://h?nome=x", "after '?'"},
-        {"redis://h,i", "several hosts"}, {"memory://", "no store"},
+        {"redis://h,i", "several hosts"}, {"memory://", "not a store"},
         {"http://h", "is not a cache"},   {"redis+cluster://h/1", "no databases"},
     };
 
