@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines on standard error: time, level, event, or JSON. Under systemd with its priority prefix. */
+/* Writes log lines to standard error: time, level and event, or JSON. Under systemd a line begins
+ * with its priority. See log.h. */
 
 #include "base/log.h"
 
@@ -63,7 +64,7 @@ static void json_add(JsonLine *line, const char *text, size_t len) {
     line->len += len;
 }
 
-/* Adds a string whose text is already escaped. */
+/* Adds a text as a string. text_copy_safe() has replaced its control characters before. */
 static void json_add_string(JsonLine *line, const char *text, size_t len) {
     json_add(line, "\"", 1);
     for (size_t i = 0; i < len; i++) {

@@ -50,8 +50,8 @@ void systemd_reloading(void) {
     systemd_notify(state);
 }
 
-/* Reads a variable that is a whole number and meant for this process. 0: it is missing, another
- * text, or meant for another process. */
+/* Reads a variable that has a whole number and is meant for this process. 0: it is missing, is not
+ * a number, or is meant for another process. */
 static uint64_t number_of_ours(const char *name, const char *pid_name) {
     const char *text = getenv(name), *pid_text = getenv(pid_name);
     uint64_t value, pid;
@@ -67,7 +67,7 @@ uint64_t systemd_watchdog_ms(void) {
 
 int systemd_listen_fd(void) {
     enum { FIRST_FD = 3 }; /* SD_LISTEN_FDS_START */
-    /* Without it the sockets are meant for another process. */
+    /* Without LISTEN_PID the sockets are meant for another process. */
     const char *pid = getenv("LISTEN_PID");
     uint64_t n = pid ? number_of_ours("LISTEN_FDS", "LISTEN_PID") : 0;
 

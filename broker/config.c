@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Read the configuration file. See config.h. */
+/* Reads the configuration file. See config.h. */
 
 #include "broker/config.h"
 
@@ -118,8 +118,7 @@ static void add_error(Config *config, int line, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    /* The list is in the order of lines, but config_apply() finds its errors after
-     * config_read(). */
+    /* Keep the order of lines: config_apply() adds errors of earlier lines after config_read(). */
     for (; at > 0 && config->errors[at - 1].line > line; at--)
         config->errors[at] = config->errors[at - 1];
     config->errors[at] = (ConfigError){line, strdup(text)};
@@ -295,7 +294,7 @@ static void set_server(ConfigReading *reading, const char *setting, const char *
     config->keys[config->n_keys++] = steal(&pair);
 }
 
-/* Broker and users must have keys, or neither. */
+/* Keys need both ends: the broker has a key and at least one user has one, or there is no key. */
 static void check_keys(Config *config) {
     bool users_have = config->rights && rights_have_key(config->rights);
 
@@ -303,7 +302,7 @@ static void check_keys(Config *config) {
         return;
     if (config->n_keys > 0 && !users_have)
         add_error(config, config->keys_at,
-                  "[server] has a key, but no [user] has one: nobody could connect over tcp://");
+                  "[server] has a key, but no [user] has one: no client could connect over tcp://");
     if (config->n_keys == 0 && users_have)
         add_error(config, 0,
                   "a [user] has a key, but the broker has none: add [server] with "
@@ -493,14 +492,15 @@ int config_read(Config *config, const char *path) {
 
 void config_fit(Config *config, uint64_t memory) {
     Limits set = config->limits;
-    char max[16], may[16];
+    char max[16], allowed[16];
 
     limits_fit(&config->limits, memory);
     text_format_bytes(max, config->limits.max_memory);
-    text_format_bytes(may, memory);
+    text_format_bytes(allowed, memory);
     if (config->limits.max_memory > memory)
         add_error(config, config->set_at[MAX_MEMORY],
-                  "max_memory = %s is too large: this process may use only %s of memory", max, may);
+                  "max_memory = %s is too large: this process may use only %s of memory", max,
+                  allowed);
     for (size_t i = 0; i < N_SETTINGS; i++) {
         if (i == MAX_MEMORY || !settings[i].is_64 || config->set_at[i] == 0)
             continue;
@@ -511,7 +511,7 @@ void config_fit(Config *config, uint64_t memory) {
         if (*size_of(&set, i) > config->limits.max_memory && config->limits.max_memory > 0)
             add_error(config, config->set_at[i],
                       "%s is more than max_memory, which is %s; this process may use %s of memory",
-                      settings[i].name, max, may);
+                      settings[i].name, max, allowed);
     }
 }
 

@@ -32,7 +32,7 @@ typedef struct ConfigRule {
 } ConfigRule;
 
 typedef struct ConfigError {
-    int line; /* 0: the file itself cannot be read */
+    int line; /* 0: the error belongs to no line, for example because the file cannot be read */
     char *text;
 } ConfigError;
 
@@ -66,8 +66,8 @@ void config_deinit(Config *config);
  * read, and config->errors has the reason. */
 int config_read(Config *config, const char *path);
 
-/* Fits the limits to the memory that this process may use. Adds an error to the Config for each
- * size in the file that does not fit. */
+/* Fits the limits to `memory`, the bytes that this process may use. Adds an error to the Config for
+ * each size in the file that does not fit. */
 void config_fit(Config *config, uint64_t memory);
 
 /* Adds an error if the Config has no keys, because the broker listens beyond this machine. */
@@ -77,7 +77,7 @@ void config_require_keys(Config *config);
  * errors, including those of config_read(). */
 int config_apply(Config *config, Broker *broker);
 
-/* Prints an error as "path:line: text". */
+/* Writes an error as "path:line: text", or as its text alone if it belongs to no line. */
 void config_error_format(const Config *config, size_t i, char *to, size_t size);
 
 static inline void config_deinitp(Config *config) {

@@ -61,7 +61,7 @@ static int bind_one(const BrokerEndpoints *listening, const char *endpoint, Brok
         return error_set(reterr, "ferry.PermissionDenied",
                          "%s can be reached from other machines, by anybody: give the broker and "
                          "its users keys ([server] and [user] in the configuration), listen on "
-                         "loopback or ipc://, or say --insecure",
+                         "loopback or ipc://, or use --insecure",
                          endpoint);
     if (path) {
         snprintf(lock, sizeof(lock), "%s.lock", path);
@@ -87,8 +87,8 @@ static int bind_one(const BrokerEndpoints *listening, const char *endpoint, Brok
 }
 
 int listen_all(const BrokerEndpoints *listening, BrokerListening *ret, ferry_error *reterr) {
-    const char *usual = listening->options->usual_bind;
-    const char *const fallback[] = {usual && *usual ? usual : "tcp://127.0.0.1:5877"};
+    const char *given = listening->options->default_bind;
+    const char *const fallback[] = {given && *given ? given : "tcp://127.0.0.1:5877"};
     const char *const *binds = fallback;
     BrokerListening result = {0};
     bool is_local_tcp = false;

@@ -46,7 +46,7 @@
 #include "broker/topics/topics.h"
 
 enum {
-    TURN_BYTES = 1 << 20, /* a turn ends after so many bytes of input, or after TURN_US */
+    TURN_BYTES = 1 << 20, /* a turn ends after this many bytes of input, or after TURN_US */
     TURN_US = 500,
     TURN_TIMERS = 512, /* deadlines that one turn handles */
     SPIN_US = 200,
@@ -54,6 +54,7 @@ enum {
                        * stopped */
     CATCH_UP_MS = 20, /* after a pause, timers wait at least this long for input */
     CATCH_UP_MAX_MS = 2000, /* and at most this long */
+    DRAIN_CHECK_MS = 20,
 };
 
 typedef struct BrokerProgram {
@@ -61,15 +62,15 @@ typedef struct BrokerProgram {
     Config config;
     Broker broker;
     KeyPair *keys[CURVE_SERVER_KEYS_MAX]; /* broker.keys points to them */
-    bool needs_keys; /* other machines can reach an endpoint, and --insecure is not given */
-    int signals;     /* signalfd */
-    int wake;        /* eventfd: a store has work for the broker's thread */
-    int wakers;      /* epoll of signals and wake */
-    Store *disk;     /* the store in the data folder; NULL: there is no data folder */
-    Store *redis;    /* the store in Redis; NULL: none */
-    uint64_t drain_ends_ms;
-    uint64_t woke_ms;   /* when a pause ended; 0: the broker has caught up */
-    uint64_t n_batches; /* batches handled so far */
+    bool needs_keys;        /* other machines can reach an endpoint, and --insecure is not given */
+    int signals;            /* signalfd */
+    int wake;               /* eventfd: a store has work for the broker's thread */
+    int wakers;             /* epoll of signals and wake */
+    Store *disk;            /* the store in the data folder; NULL: there is no data folder */
+    Store *redis;           /* the store in Redis; NULL: there is no URL of a Redis */
+    uint64_t drain_ends_ms; /* 0: the broker does not drain */
+    uint64_t woke_ms;       /* when a pause ended; 0: the broker has caught up */
+    uint64_t n_batches;     /* batches handled so far */
     Trim trim;
     Timer trim_timer;
     Timer alive; /* tells the service manager each alive_ms that the broker works */
@@ -125,7 +126,7 @@ static int add_disk(BrokerProgram *program) {
     program->disk = store_disk_new(data);
     if (!program->disk)
         return -ENOMEM;
-    queues_set_usual_store(program->broker.queues, program->disk);
+    queues_set_default_store(program->broker.queues, program->disk);
     return queues_add_store(program->broker.queues, program->disk);
 }
 
@@ -140,7 +141,7 @@ static int add_redis(BrokerProgram *program, ferry_error *reterr) {
     r = store_redis_new(url, &program->redis, reterr);
     if (r < 0)
         return r;
-    queues_set_usual_store(program->broker.queues, program->redis);
+    queues_set_default_store(program->broker.queues, program->redis);
     r = queues_add_store(program->broker.queues, program->redis);
     return r < 0 ? error_set_code(reterr, r, NULL) : 0;
 #else
@@ -150,8 +151,8 @@ static int add_redis(BrokerProgram *program, ferry_error *reterr) {
 #endif
 }
 
-/* Two brokers on one machine start at different microseconds, and a broker gives out fewer ids than
- * it runs microseconds. So ids never repeat. */
+/* A broker gives out less than one id in each microsecond, and the next broker on this machine
+ * starts at a later microsecond. So the ids of one never repeat those of the other. */
 static uint64_t first_id(void) {
     enum { START_OF_2026 = 1767225600 };
     struct timespec now;
@@ -216,8 +217,8 @@ static int watch(int epoll, int fd) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN});
 }
 
-/* To restore a large folder may take longer than the service manager waits: each second, ask it for
- * half a minute more. */
+/* Restoring a large folder may take longer than the service manager waits: each second, this asks
+ * for half a minute more. */
 static void tell_restoring(uint64_t *told_ms) {
     if (clock_ms() < *told_ms + 1000)
         return;
@@ -337,8 +338,8 @@ static int take_configuration(Broker *broker, ferry_error *reterr) {
     r = read_config(program, &config);
     if (r == 0 && program->needs_keys)
         config_require_keys(&config);
-    /* WELCOME has told these limits to the sessions. So they stay the same, except limits whose
-     * next use may be stricter. Endpoints change only with a restart. */
+    /* These limits change only with a restart, as endpoints do: the hub, the budget or open
+     * transfers use their first values. All other limits apply from their next use. */
     config.limits.max_body = before.max_body;
     config.limits.max_connections = before.max_connections;
     config.limits.max_connections_per_address = before.max_connections_per_address;
@@ -401,15 +402,15 @@ static bool on_signals(BrokerProgram *program) {
     return false;
 }
 
-static bool is_drained(BrokerProgram *program) {
-    Broker *broker = &program->broker;
+/* A signal or ferry.Broker.drain has begun to drain the broker: drain_timeout runs from now on. */
+static void begin_drain(BrokerProgram *program) {
+    program->drain_ends_ms = program->broker.now_ms + program->config.drain_timeout_ms;
+    systemd_notify("STOPPING=1\nSTATUS=draining");
+}
 
-    if (!broker->draining)
-        return false;
-    if (program->drain_ends_ms == 0) {
-        program->drain_ends_ms = broker->now_ms + program->config.drain_timeout_ms;
-        systemd_notify("STOPPING=1\nSTATUS=draining");
-    }
+static bool is_drained(const BrokerProgram *program) {
+    const Broker *broker = &program->broker;
+
     return (rooms_n_unfinished(broker) == 0 && broker->n_to_leave == 0) ||
            broker->now_ms >= program->drain_ends_ms;
 }
@@ -425,8 +426,9 @@ static int time_to_sleep(const Broker *broker) {
 
     next = next < hub_next ? next : hub_next;
     next = next < rooms_next ? next : rooms_next;
-    if (broker->draining && next > broker->now_ms + 20)
-        next = broker->now_ms + 20;
+    /* The end of drain_timeout has no timer. */
+    if (broker->draining && next > broker->now_ms + DRAIN_CHECK_MS)
+        next = broker->now_ms + DRAIN_CHECK_MS;
     if (next == UINT64_MAX)
         return -1;
     return next <= broker->now_ms          ? 0
@@ -517,7 +519,9 @@ static void run(BrokerProgram *program) {
             log_error("another broker has the queues, ending: %s", queues_degraded(broker->queues));
             return;
         }
-        if (is_drained(program))
+        if (broker->draining && program->drain_ends_ms == 0)
+            begin_drain(program);
+        if (broker->draining && is_drained(program))
             return;
     }
 }
@@ -525,7 +529,7 @@ static void run(BrokerProgram *program) {
 /* Sends BYE to all sessions, and waits up to 100 ms until they are sent. */
 static void say_goodbye(Broker *broker) {
     uint64_t until = clock_ms() + 100;
-    size_t n = queues_n_fleeting(broker->queues);
+    size_t n = queues_n_in_memory(broker->queues);
     Session *session;
     const uint8_t *data;
     size_t len;

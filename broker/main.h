@@ -11,14 +11,14 @@
 typedef struct BrokerOptions {
     const char *const *binds; /* endpoints; n_binds 0: those of the configuration */
     size_t n_binds;
-    const char *usual_bind; /* the default if both have no endpoint; NULL or "":
-                             * tcp://127.0.0.1:5877 */
-    const char *data;       /* the broker's own folder; NULL: the broker has no data folder */
-    const char *store;      /* the URL of a Redis that keeps the queues; NULL: no Redis */
-    const char *config;     /* the configuration file; NULL: there is no file */
-    const char *log_level;  /* NULL: the level of the configuration, or else info */
-    const char *web;        /* ADDRESS:PORT of the HTTP side; NULL: the setting `web` of the
-                             * configuration */
+    const char *default_bind; /* if neither has an endpoint; NULL or "":
+                               * tcp://127.0.0.1:5877 */
+    const char *data;         /* the broker's own folder; NULL: the broker has no data folder */
+    const char *store;        /* the URL of a Redis that keeps the queues; NULL: no Redis */
+    const char *config;       /* the configuration file; NULL: there is no file */
+    const char *log_level;    /* NULL: the level of the configuration, or else info */
+    const char *web;          /* ADDRESS:PORT of the HTTP side; NULL: the setting `web` of the
+                               * configuration */
     /* Starts the HTTP side at an address, as a client of url. Called after the broker listens and
      * before it serves. 0, or a negative errno with *reterr. NULL: this program has no HTTP
      * side. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Find the memory that this process may use. See memory-limit.h. */
+/* Finds the memory that this process may use. See memory-limit.h. */
 
 #include "broker/memory-limit.h"
 
@@ -13,8 +13,7 @@
 
 enum {
     PATH_SIZE = 4200,
-    AS_PER_BYTE = 2 /* AS_PER_BYTE: threads reserve more addresses than they
-                     * use */
+    AS_PER_BYTE = 2, /* addresses for each byte in use: threads reserve more than they use */
 };
 
 static uint64_t least(uint64_t a, uint64_t b) {

@@ -20,8 +20,7 @@
 #include "rpc/schema/codec/codec.h"
 #include "rpc/wire/name.h"
 
-/* enough, because all arguments are names and numbers */
-enum { BODY_MAX = 64 * 1024 };
+enum { BODY_MAX = 64 * 1024 }; /* the largest argument is the body of a schedule: 32 KiB */
 
 static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const char *degraded = queues_degraded(ask->broker->queues);
@@ -65,7 +64,7 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
         write_pair(to, name, ask->broker->budget.bytes[kind]);
     }
     write_text(to, "durability");
-    write_text(to, queues_usual_durability(ask->broker->queues));
+    write_text(to, queues_default_durability(ask->broker->queues));
     write_text(to, "latencies");
     services_write_latencies(ask->broker->services, to);
     write_text(to, "draining");
@@ -190,15 +189,15 @@ static const struct {
 
 enum { N_METHODS = sizeof(methods) / sizeof(*methods) };
 
-const char *manage_method(size_t i) {
+const char *admin_method(size_t i) {
     return i < N_METHODS ? methods[i].name : NULL;
 }
 
-bool manage_has_need(size_t i) {
+bool admin_has_need(size_t i) {
     return methods[i].need != NEED_NOT_SET;
 }
 
-/* 0, or -EACCES. If a method has a name, the name is its first argument. */
+/* 0, or -EACCES. If the right depends on a name, the name is the first argument. */
 static int check_need(const Ask *ask, size_t i, const void *args, ferry_error *reterr) {
     const char *action = action_name(methods[i].action);
     Session *session = ask->session;
@@ -281,7 +280,7 @@ static void answer(Broker *broker, Session *session, const Message *message, siz
             NULL);
 }
 
-bool manage_is_costly(const Broker *broker, const Message *message) {
+bool admin_is_costly(const Broker *broker, const Message *message) {
     enum { MANY = 1000 };
 
     /* The result may have up to 4 MiB of jobs. */
@@ -292,7 +291,7 @@ bool manage_is_costly(const Broker *broker, const Message *message) {
            MANY;
 }
 
-void manage_call(Broker *broker, Session *session, const Message *message) {
+void admin_call(Broker *broker, Session *session, const Message *message) {
     if (!span_is(message->name, ferry_service_ferry_broker.name)) {
         session_error(session, message->id, "ferry.NoSuchService", "no server offers '%s'",
                       shown(message->name));

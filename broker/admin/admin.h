@@ -10,12 +10,12 @@ int admin_new(Admin **ret, Broker *broker);
 Admin *admin_free(Admin *admin);
 
 /* Answers a call to a service whose name begins with "ferry.". */
-void manage_call(Broker *broker, Session *session, const Message *message);
+void admin_call(Broker *broker, Session *session, const Message *message);
 
 /* True: there are so many queues, topics, sessions or services that a list of them takes long. */
-bool manage_is_costly(const Broker *broker, const Message *message);
+bool admin_is_costly(const Broker *broker, const Message *message);
 
 /* The name of the i-th method; NULL: there are no more methods. */
-const char *manage_method(size_t i);
+const char *admin_method(size_t i);
 /* True: the table of methods names the right that the i-th method needs. */
-bool manage_has_need(size_t i);
+bool admin_has_need(size_t i);

@@ -25,7 +25,7 @@ struct Bind {
     Bind *next_same;   /* in pattern->binds: the next bind of the pattern */
     Queue *queue;
     BoundPattern *pattern;
-    bool is_kept;        /* a command has made it */
+    bool is_by_command;  /* a command has made it */
     bool is_configured;  /* the configuration has it */
     bool was_configured; /* the configuration had it before it was read again */
 };
@@ -41,7 +41,7 @@ struct Binds {
     Broker *broker;
     TopicTree tree; /* from patterns to BoundPatterns */
     size_t n;
-    uint64_t mark; /* the number of messages so far */
+    uint64_t mark; /* the number of messages so far: marks the queues that the last one has found */
     Queue **found; /* queues that get the message that is being published: room for n */
     size_t n_found;
     bool reloading;
@@ -124,7 +124,7 @@ static void bind_free(Binds *binds, Bind *bind) {
 }
 
 static void free_if_unused(Binds *binds, Bind *bind) {
-    if (!bind->is_kept && !bind->is_configured && !(binds->reloading && bind->was_configured))
+    if (!bind->is_by_command && !bind->is_configured && !(binds->reloading && bind->was_configured))
         bind_free(binds, bind);
 }
 
@@ -181,15 +181,16 @@ static void on_fact(Span name, Span value, void *ctx) {
     pattern = (Span){space + 1, rest.len - queue.len - 1};
     if (value.len > 0) {
         if (get(binds, queue, pattern, &bind, &problem) < 0)
-            log_error("a bind cannot be made: %s", problem.text);
+            log_error("queue '%s' cannot be bound to '%s': %s", shown(queue), shown(pattern),
+                      problem.text);
         else
-            bind->is_kept = true;
+            bind->is_by_command = true;
         return;
     }
     if (queue_find(binds->broker->queues, queue))
         bind = find(binds, queue_find(binds->broker->queues, queue), pattern);
     if (bind) {
-        bind->is_kept = false;
+        bind->is_by_command = false;
         free_if_unused(binds, bind);
     }
 }
@@ -234,7 +235,7 @@ int binds_remove(Binds *binds, Span queue_name, Span pattern, Session *session, 
 
     if (!bind)
         return -ENOENT;
-    if (!bind->is_kept)
+    if (!bind->is_by_command)
         return -EPERM;
     fact_name(&name, queue_name, pattern);
     return name.failed ? -ENOMEM
@@ -289,25 +290,25 @@ static void for_each(Binds *binds, BindFn fn) {
     }
 }
 
-static void set_aside(Binds *binds, Bind *bind) {
+static void forget_configured(Binds *binds, Bind *bind) {
     (void)binds;
     bind->was_configured = bind->is_configured;
     bind->is_configured = false;
 }
 
-static void take_back(Binds *binds, Bind *bind) {
+static void restore_configured(Binds *binds, Bind *bind) {
     (void)binds;
     bind->is_configured = bind->was_configured;
 }
 
 void binds_reload(Binds *binds) {
-    for_each(binds, set_aside);
+    for_each(binds, forget_configured);
     binds->reloading = true;
 }
 
 void binds_reloaded(Binds *binds, bool is_right) {
     if (!is_right)
-        for_each(binds, take_back);
+        for_each(binds, restore_configured);
     binds->reloading = false;
     for_each(binds, free_if_unused);
 }

@@ -3,8 +3,8 @@
 
 /*
  * Durable subscriptions: a queue that is bound to a topic pattern gets a job for each message that
- * is published on a matching topic. A command makes a bind, which outlives a restart, or the
- * configuration has it.
+ * is published on a matching topic. A bind comes from a command, and then outlives a restart, or
+ * from the configuration.
  */
 
 #include "broker/queues/queues.h"
@@ -25,7 +25,7 @@ Binds *binds_free(Binds *binds);
 void binds_publish(Binds *binds, Session *session, const Message *message, const void *block);
 
 /* Binds the queue to the pattern, or removes the bind. QUEUES_LATER: the session gets the answer to
- * id. -EINVAL: queue or pattern is no valid name or pattern, *reterr says why; -ENOENT: the queue
+ * id. -EINVAL: the queue or the pattern is not valid, and *reterr says why; -ENOENT: the queue
  * is not bound to the pattern; -EPERM: the configuration has bound it; -ENOSPC: there are too many
  * binds; -ENOMEM. */
 int binds_add(Binds *binds, Span queue, Span pattern, Session *session, uint64_t id,

@@ -64,7 +64,7 @@ struct MethodStatus {
   8: list<i64> latencies
 }
 
-/** A topic (the fields name to kept), or a pattern with subscribers. */
+/** A topic (the fields `name` to `kept`), or a pattern with subscribers. */
 struct TopicStatus {
   1: optional string name
   2: optional i64 published
@@ -106,7 +106,7 @@ struct QueueStatus {
   20: optional i64 time_limit
   21: optional i64 dedup
   22: optional string overflow
-  /** As in the configuration: memory, disk, interval:TIME. The method `queues` returns it, too. */
+  /** As in the configuration: memory, disk, redis, interval:TIME. The method `queues` returns it, too. */
   23: optional string durability
   /** The reason why the queue's store cannot write, so that pushes are not confirmed. Absent: the store works. */
   24: optional string degraded
@@ -140,7 +140,7 @@ struct JobStatus {
   8: i64 bytes
   9: binary body
   10: string queue
-  /** Delayed: time until its delivery; held: time until its worker's time limit; 0: no such time. */
+  /** Delayed: time until its delivery. Held: time until its worker's time limit; 0: no limit. Other states: 0. */
   11: i64 due_ms
   /** Time until it becomes a dead letter; 0: never. */
   12: i64 expires_ms
@@ -201,16 +201,16 @@ struct SessionStatus {
 /** A user that has connected since the start of the broker, and what its sessions have sent. */
 struct UserStatus {
   1: string user
-  /** That are connected now. */
+  /** Sessions that are connected now. */
   2: i64 sessions
   /** Messages that the user had the right to; a limit may have refused them. */
   3: i64 calls
   4: i64 published
   5: i64 pushed
   6: i64 subscribed
-  /** That have arrived from the user. */
+  /** Bytes that have arrived from the user. */
   7: i64 bytes
-  /** Messages without a right, or at a limit. */
+  /** Messages that the broker has refused: the user has no right to them, or has reached a limit. */
   8: i64 refused
 }
 
@@ -300,7 +300,7 @@ struct Counters {
   31: i64 memory_queues
   /** Lists of this service that are being written. */
   32: i64 memory_lists
-  /** The durability of queues without a setting: memory or disk. */
+  /** The durability of queues without a setting: memory, disk or redis. */
   33: string durability
   /** Calls by their latency, as in MethodStatus, for all services except ferry.Broker. */
   34: list<i64> latencies

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker's methods for one job. See queues.h. */
+/* ferry.Broker's methods for one job. See admin-private.h. */
 
 #include "broker/admin/admin-private.h"
 #include "broker/sessions/user.h"

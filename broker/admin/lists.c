@@ -114,8 +114,8 @@ static void write_slice(const Admin *admin, List *list) {
     charge(list, list->body.cap);
 }
 
-/* All lists share the slice of one turn: they take turns. */
-static void lists_go_on(Admin *admin) {
+/* Continues the list that has waited longest: all lists share the slice of one turn. */
+static void lists_continue(Admin *admin) {
     List *list = admin->lists;
 
     if (!list)
@@ -185,7 +185,7 @@ static Admin *self(const Room *room) {
 }
 
 static void on_turn_end(Room *room) {
-    lists_go_on(self(room));
+    lists_continue(self(room));
 }
 
 static uint64_t on_next_ms(const Room *room) {

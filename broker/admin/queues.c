@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker's list of queues, and its methods for one queue. See queues.h; jobs.c has the
- * methods for one job, and binds.c the queues that are bound to topics. */
+/* ferry.Broker's list of queues, and its methods for one queue. See admin-private.h and
+ * broker/queues/queues.h; jobs.c has the methods for one job. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +22,7 @@ enum {
     PEEK_BYTES_MAX = 4 * 1024 * 1024,
 };
 
-/* ---- shown ---- */
+/* ---- lists of queues ---- */
 
 static size_t n_dead(const Queue *queue) {
     uint8_t name[NAME_MAX_LEN + 1];
@@ -43,7 +43,7 @@ static bool is_degraded(const Queue *queue) {
     return *queue->settings.store->degraded != '\0';
 }
 
-/* As the configuration says it: "memory", "disk", "interval:20ms". */
+/* As in the configuration: "memory", "disk", "redis", "interval:20ms". */
 static void write_durability(Buffer *to, const QueueSettings *settings) {
     char text[64];
 
@@ -103,7 +103,7 @@ static void write_counts(Buffer *to, const Queue *queue) {
     }
 }
 
-/* As the configuration says it: "100/s"; "0": no limit. */
+/* As in the configuration: "100/s"; "0": no limit. */
 static void write_rate(Buffer *to, uint64_t rate) {
     uint64_t per_ms = rate & UINT32_MAX;
     char text[40] = "0";
@@ -183,7 +183,7 @@ int queues_show(Queues *queues, Span name, Buffer *to) {
     return to->failed ? -ENOMEM : 0;
 }
 
-/* ---- looked into ---- */
+/* ---- peeking ---- */
 
 static void write_content(Buffer *to, const Job *job) {
     Message content = {0};
@@ -301,7 +301,7 @@ int queues_show_job(Queues *queues, uint64_t id, Buffer *to) {
     return to->failed ? -ENOMEM : 0;
 }
 
-/* ---- changed ---- */
+/* ---- pausing ---- */
 
 int queues_pause(Queues *queues, Span name, bool paused) {
     Queue *queue = queue_find(queues, name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker's lists of services, instances and methods. See services.h. */
+/* ferry.Broker's lists of services, instances and methods. See admin-private.h and
+ * broker/services/services.h. */
 
 #include <utlist.h>
 
@@ -78,8 +79,8 @@ static size_t n_methods(const Server *server) {
 }
 
 /* True: the description of `server` is better than that of `than`. A bad description is better than
- * none, because its reader learns the problem; of two versions of a service, the later one has more
- * methods. */
+ * no description, because its reader learns the problem; of two versions of a service, the later
+ * one has more methods. */
 static bool tells_more(const Server *server, const Server *than) {
     if (!server->description)
         return false;

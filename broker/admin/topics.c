@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ferry.Broker.topics: the list of topics and patterns. See topics.h. */
+/* ferry.Broker.topics: the list of topics and patterns. See admin-private.h. */
 
 #include "broker/admin/admin-private.h"
 #include "broker/sessions/user.h"

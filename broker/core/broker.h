@@ -39,8 +39,8 @@ typedef struct Taps Taps;
 
 /* Remembers whether a tap watches a name. It is kept beside the name; see taps/tap.h. */
 typedef struct TapMark {
-    uint32_t generation; /* the answer's; the answer is out of date unless broker->tap_generation is
-                          * the same */
+    uint32_t generation; /* broker->tap_generation at the answer; if it differs now, the answer is
+                          * out of date */
     bool watched;
 } TapMark;
 
@@ -63,12 +63,12 @@ struct Broker {
     uint64_t started_ms;
     Session *sessions; /* utlist */
     uint32_t n_sessions, last_session_number;
-    Session *ending; /* a list by next_ending */
-    unsigned work;   /* units of work done in this turn: see loop/deferred.h */
-    bool costly_may; /* costly messages may be handled now: see loop/deferred.h */
-    Client *clients; /* uthash by id */
-    Client *lost;    /* utlist: clients without a session, the one that was lost first at the
-                      * front */
+    Session *ending;   /* a list by next_ending */
+    unsigned work;     /* units of work done in this turn: see loop/deferred.h */
+    bool takes_costly; /* costly messages may be handled now: see loop/deferred.h */
+    Client *clients;   /* uthash by id */
+    Client *lost;      /* utlist: clients without a session, the one that was lost first at the
+                        * front */
     uint32_t n_lost;
     Budget budget; /* counts all memory that peers make the broker hold */
     Stats stats;

@@ -25,7 +25,7 @@ typedef struct Limits {
     uint32_t max_slots;                   /* slots of one SERVE or PULL */
     uint64_t max_subscriber_bytes; /* bytes that wait for one subscription before messages are
                                     * dropped */
-    uint64_t max_session_bytes;    /* bytes that wait for one session before it is cut as slow */
+    uint64_t max_session_bytes;    /* bytes that wait for one session before it ends as too slow */
     uint64_t max_total_bytes;      /* bytes of queues, retained values and backlogs together */
     uint64_t max_queue_memory;     /* bytes of waiting jobs on disk that are kept in memory */
     uint64_t max_transfer_bytes;   /* bytes of large bodies that are arriving, over all sessions */
@@ -46,6 +46,6 @@ typedef struct Limits {
 
 extern const Limits limits_default;
 
-/* Fits the limits to a process that may use so many bytes of memory: max_memory, unless it is set,
- * is half of that, and the defaults of other limits are parts of max_memory. */
+/* Fits the limits to a process that may use `memory` bytes: max_memory, unless it is set, becomes
+ * half of them, and other sizes become at most a half or a quarter of max_memory. */
 void limits_fit(Limits *limits, uint64_t memory);

@@ -4,8 +4,8 @@
 /*
  * Log lines about mistakes of peers: at most PEER_LOG_BURST lines at once, then one line each
  * PEER_LOG_EACH_MS. Lines beyond that are left out and counted, so that a peer that sends junk
- * cannot fill a disk with log lines. Each user has a rate of its own, so that a flood of strangers,
- * or of another user, cannot suppress log lines about that user.
+ * cannot fill a disk with log lines. Each user has a rate of its own: a flood of lines about one
+ * user, or about peers without a user, suppresses no line about another user.
  */
 
 #include "base/burst.h"

@@ -94,7 +94,7 @@ struct SubscriberSlow {
 /** ferry.events.store.degraded: a store of queues cannot write, or can write again. */
 struct StoreDegraded {
   1: i64 time_us
-  /** The durability of the store's queues: disk. */
+  /** The durability of the store's queues: disk or redis. */
   2: string store
   /** The reason; empty: the store can write again. */
   3: string reason

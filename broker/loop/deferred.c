@@ -11,7 +11,7 @@
 #include "base/container.h"
 #include "broker/core/rooms.h"
 
-/* Small batches share one allocation: the record of a batch would be larger than the batch. */
+/* Small batches share one allocation: the record of a small batch is larger than its bytes. */
 enum { SHARED = 16 * 1024 };
 
 struct DeferredBatch {

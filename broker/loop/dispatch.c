@@ -131,22 +131,21 @@ static void dispatch_job(Session *session, const Message *message, const void *b
 static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
 
-    /* An OK needs no right, as the table says: skip the check, since half of all messages are
-     * OKs. */
     if (message->id > (uint64_t)INT64_MAX && op_asks(message->op)) {
         session_error(session, message->id, "ferry.InvalidArgument",
                       "%s: the id must be from 1 to 2^63-1", op_name(message->op));
         return true;
     }
+    /* An OK needs no right: skip the look-up in the table, because half of all messages are OKs. */
     if (session->user && message->op != OP_OK && !access_check(session, message))
         return true;
-    may_wait = may_wait && !broker->costly_may;
+    may_wait = may_wait && !broker->takes_costly;
     switch (message->op) {
     case OP_CALL:
         if (name_is_reserved(message->name.data, message->name.len)) {
-            if (may_wait && manage_is_costly(broker, message))
+            if (may_wait && admin_is_costly(broker, message))
                 return false;
-            manage_call(broker, session, message);
+            admin_call(broker, session, message);
         } else
             services_call(broker->services, session, message, block);
         quota_count(session, QUOTA_CALL);
@@ -362,7 +361,7 @@ void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len)
 
 /* ---- deferred batches ---- */
 
-static void go_on(Session *session) {
+static void handle_deferred(Session *session) {
     while (session->deferred && session->broker->work < TURN_WORK) {
         Reader reader = deferred_reader(session);
         bool done = handle(session, &reader, false);
@@ -384,12 +383,12 @@ void dispatch_deferred(Broker *broker) {
     Session *session;
 
     broker->work = 0;
-    broker->costly_may = true;
+    broker->takes_costly = true;
     while (!was_last && broker->work < TURN_WORK && (session = deferred_turn(broker->deferred))) {
         was_last = session == last;
-        go_on(session);
+        handle_deferred(session);
         sessions_turn_end(broker);
     }
-    broker->costly_may = false;
+    broker->takes_costly = false;
     broker->work = 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Give memory back after a burst. See trim.h. */
+/* Gives memory back after a burst. See trim.h. */
 
 #include "broker/loop/trim.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store has read the content of a job, or has failed to. See paging.c. */
+/* Takes the content of a job that a store has read, or its failure to read it. See paging.c. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,9 +7,9 @@
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
 
-/* The job stays in its queue and other jobs are delivered before it. The next start of the broker
- * looks at the damage, and copies it to quarantine/. */
-static void set_aside(Job *job, int result, const char *place) {
+/* Keeps a job that cannot be read in its queue, and delivers other jobs before it. The next start
+ * of the broker copies the damaged bytes to quarantine/. */
+static void postpone(Job *job, int result, const char *place) {
     Queue *queue = queue_of(job);
 
     log_error("a stored job cannot be read, keeping it for a later attempt: queue='%s' "
@@ -42,7 +42,7 @@ void queues_loaded(Queues *queues, StoredJob *stored, int result, const char *pl
                 paging_job_waits(job);
         }
     } else if (result < 0) {
-        set_aside(job, result, place);
+        postpone(job, result, place);
     }
     if (job->state == JOB_DELAYED && job->awaits_dead_letter && !job_is_paged_out(job)) {
         Span reason = {(const uint8_t *)job->reason, job->n_reason};

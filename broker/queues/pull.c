@@ -109,7 +109,7 @@ void pulls_session_gone(Queues *queues, Session *session) {
     id_map_deinit(&session->pulls);
 }
 
-/* ---- handing out ---- */
+/* ---- delivery ---- */
 
 /* A session that does not read gets no jobs until it reads. If no other bytes wait for it, it gets
  * a job of any size. */
@@ -202,8 +202,8 @@ static void deliver(Queue *queue, Pull *pull, Job *job) {
                                     * first */
 }
 
-/* The pull for a quarantined job: one without jobs in flight. If all have some, the broker reserves
- * a pull, which gets no more jobs until it has none in flight. */
+/* The pull for a quarantined job must have no other job in flight. If all pulls have jobs in
+ * flight, the broker reserves a pull, which gets no more jobs until its jobs are settled. */
 static Pull *pull_for_quarantined(Queue *queue) {
     Pull *pull = queue->free;
 

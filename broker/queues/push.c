@@ -50,7 +50,7 @@ static const char *read_options(Span options, PushOptions *to) {
 
     while (pairs_next(&pairs, &left, &key)) {
         if (reader_nil(&pairs)) {
-            continue; /* nil is as good as a missing option */
+            continue; /* nil: the option is missing */
         } else if (span_is(key, "delay")) {
             to->delay_ms = option_uint(&pairs);
         } else if (span_is(key, "at")) {
@@ -91,8 +91,8 @@ static const char *read_options(Span options, PushOptions *to) {
     return NULL;
 }
 
-/* Drops the oldest waiting job of the lowest priority: a new job never pushes out a more urgent
- * job. */
+/* Drops a waiting job: the oldest ready job of the lowest priority in the queue, or else a
+ * quarantined, delayed or parked job. */
 static bool drop_oldest(Queue *queue) {
     Job *job = queue->ready_bits    ? queue->ready[__builtin_ctz(queue->ready_bits)]
                : queue->quarantined ? queue->quarantined
@@ -181,7 +181,8 @@ static int take_key(Queue *queue, const PushOptions *options, Key **ret, Problem
     return 0;
 }
 
-static int is_duplicate(Queue *queue, Span text, Key **ret, Problem *problem) {
+/* 0: the queue does not remember the key. PUSH_IS_DUPLICATE: it is *ret. -1: problem is set. */
+static int find_duplicate(Queue *queue, Span text, Key **ret, Problem *problem) {
     Key *key = text.len > 0 && queue->keys ? key_find(queue, text) : NULL;
 
     if (!key)
@@ -247,7 +248,7 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
     if (!queue)
         return -1;
     options.key = key_of_user(session->user, options.key, scoped);
-    r = is_duplicate(queue, options.key, ret_key, problem);
+    r = find_duplicate(queue, options.key, ret_key, problem);
     if (r != 0)
         return r;
     r = queue_make_room(queue, bytes, replaces, problem);

@@ -290,7 +290,7 @@ struct Queues {
     bool reloading;
     Store *stores[4];
     bool told_degraded[4]; /* an event has reported that the store cannot write */
-    Store *usual_store;
+    Store *default_store;
     size_t n_stores;
     size_t n_restored; /* stores that have restored everything */
     Buffer scratch;

@@ -29,7 +29,7 @@ size_t queues_n_in_flight(const Queues *queues) {
     return n;
 }
 
-size_t queues_n_fleeting(const Queues *queues) {
+size_t queues_n_in_memory(const Queues *queues) {
     size_t n = 0;
 
     for (const Queue *queue = queues->table; queue; queue = queue->hh.next)
@@ -103,7 +103,7 @@ int queues_new(Queues **ret, Broker *broker) {
     queues->job.op = OP_JOB;
     slabs_init(&queues->slabs, &broker->budget.bytes[BUDGET_QUEUES]);
     queues->stores[queues->n_stores++] = &store_memory;
-    queues->usual_store = &store_memory;
+    queues->default_store = &store_memory;
     room_open(broker, &queues->room, &room_ops);
     settings_watch_facts(queues);
     *ret = queues;
@@ -120,7 +120,8 @@ static void free_jobs(Job **list) {
 }
 
 static void free_queue_with_jobs(Queue *queue) {
-    /* Parked jobs first: the end of another job would make them ready. */
+    /* Free jobs that wait behind their ordering key first: the end of another job would make them
+     * ready. */
     while (queue->parked) {
         Job *job = queue->parked;
 

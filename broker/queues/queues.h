@@ -78,7 +78,7 @@ int queues_pause(Queues *queues, Span name, bool paused);
  * Deletes all waiting jobs, or moves up to limit of them (0: all) to another queue; moving takes
  * dead letters back. 0: done, and *ret_n is the number of jobs. QUEUES_LATER: many jobs take
  * several turns, and the session gets the answer to id. -ENOENT: no queue has this name; -EINVAL:
- * `to` is no valid name, or the same queue; -ENOSPC: the queue `to` is full; -EBUSY: too many of
+ * `to` is not a valid name, or the same queue; -ENOSPC: the queue `to` is full; -EBUSY: too many of
  * these operations are under way; -ENOMEM.
  */
 enum { QUEUES_LATER = 1 };
@@ -92,16 +92,17 @@ Span queues_queue_of_job(Queues *queues, uint64_t job);
  * queue under a new number. A worker that has the job gets LOST. QUEUES_LATER: the session gets the
  * answer to id (of a move: the new number). 0: done. -ENOENT: no job has this number; -EBUSY: a
  * worker has the job, or it waits to become a dead letter, or for another job with its ordering
- * key; -EINVAL: `to` is no valid name, or the same queue; -ENOSPC: the queue `to` is full; -EAGAIN:
- * the body is being read from the disk; -ENOMEM. */
+ * key; -EINVAL: `to` is not a valid name, or the same queue; -ENOSPC: the queue `to` is full;
+ * -EAGAIN: the body is being read from the disk; -ENOMEM. */
 int queues_cancel(Queues *queues, uint64_t job, Session *session, uint64_t id);
 int queues_run_now(Queues *queues, uint64_t job);
 int queues_move_job(Queues *queues, uint64_t job, Span to, Session *session, uint64_t id);
 /* For ferry.Broker: writes one job as MessagePack. -ENOENT. */
 int queues_show_job(Queues *queues, uint64_t job, Buffer *to);
+
 /*
- * A fact is a short text under a name that a command has set and that a restart must not lose.
- * Without a data folder the broker has facts in memory only.
+ * A fact is a text under a name that a command has set and that a restart must not lose. Without a
+ * data folder and without Redis the broker has facts in memory only.
  */
 enum { FACT_NAME_MAX = 800, FACT_VALUE_MAX = 64 * 1024 };
 
@@ -161,8 +162,8 @@ int queues_open_stores(Queues *queues, int wake_fd, ferry_error *reterr);
 int queues_restore(Queues *queues, ferry_error *reterr);
 /* Finishes the changes that the stores have made. */
 void queues_process_stores(Queues *queues);
-/* The durability of queues without a setting: "memory" or "disk". */
-const char *queues_usual_durability(const Queues *queues);
+/* The durability of queues without a setting: "memory", "disk" or "redis". */
+const char *queues_default_durability(const Queues *queues);
 /* Why a store cannot write; NULL: all stores can. */
 const char *queues_degraded(const Queues *queues);
 /* A store has failed, and the broker must be restarted. */
@@ -170,4 +171,4 @@ bool queues_broken(const Queues *queues);
 /* The queues of a store belong to another broker now: this broker must end. */
 bool queues_lost(const Queues *queues);
 /* Number of jobs in memory, which end with the broker. */
-size_t queues_n_fleeting(const Queues *queues);
+size_t queues_n_in_memory(const Queues *queues);

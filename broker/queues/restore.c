@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Restore the jobs of a store when the broker starts. See store.h. */
+/* Restores the jobs of a store when the broker starts. See store.h. */
 
 #include <errno.h>
 #include <utlist.h>

@@ -319,7 +319,7 @@ void queue_configure(Queue *queue) {
         .dedup_ms = limits->dedup_ms,
         .max_keys = QUEUE_KEYS_MAX,
         .overflow = OVERFLOW_REFUSE,
-        .store = queue->queues->usual_store,
+        .store = queue->queues->default_store,
     };
 
     /* Apply rules in the order of the configuration; a section with the queue's own name comes

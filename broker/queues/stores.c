@@ -82,12 +82,12 @@ bool queues_lost(const Queues *queues) {
     return false;
 }
 
-void queues_set_usual_store(Queues *queues, Store *store) {
-    queues->usual_store = store;
+void queues_set_default_store(Queues *queues, Store *store) {
+    queues->default_store = store;
 }
 
-const char *queues_usual_durability(const Queues *queues) {
-    return queues->usual_store->ops->durability;
+const char *queues_default_durability(const Queues *queues) {
+    return queues->default_store->ops->durability;
 }
 
 const char *queues_degraded(const Queues *queues) {
@@ -97,7 +97,7 @@ const char *queues_degraded(const Queues *queues) {
     return NULL;
 }
 
-/* ---- changes that are not the change of one job ---- */
+/* ---- changes of facts, and of several jobs at once ---- */
 
 void store_error(Session *session, uint64_t id, int result) {
     const char *reason = queues_degraded(session->broker->queues);
@@ -109,7 +109,7 @@ void store_error(Session *session, uint64_t id, int result) {
         session_error(session, id, "ferry.Full", "%s: jobs can be finished, but not added",
                       reason ? reason : "the memory of the store is full");
     else if (result == -EBUSY)
-        session_error(session, id, "ferry.Overloaded", "the store confirms nothing now: %s",
+        session_error(session, id, "ferry.Overloaded", "the store cannot confirm changes now: %s",
                       reason ? reason : "it has too much to write");
     else
         session_error(session, id, "ferry.Internal", "the store failed: %s", strerror(-result));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Remember decisions for one session. See decisions.h. */
+/* Remembers decisions for one session. See decisions.h. */
 
 #include "broker/rights/decisions.h"
 
@@ -26,7 +26,7 @@ struct Decisions {
     DecisionEntry entries[1 << ENTRIES_BITS];
 };
 
-_Static_assert(sizeof(Decisions) == DECISIONS_MEMORY, "what decisions.h says");
+_Static_assert(sizeof(Decisions) == DECISIONS_MEMORY, "decisions.h has the size of the table");
 
 static inline Ends ends_of(Span name) {
     Ends ends = {0, 0};

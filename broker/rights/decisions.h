@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The decisions that a session has got before: a small table by action and name. With it a message
- * costs one comparison, for any number of rights of its user. A colliding entry is replaced; long
- * names are decided each time. The table has two kilobytes, for each session that has needed a
- * decision.
+ * A cache of the decisions for one session, by action and name. With it the check of a message
+ * costs one comparison, for any number of rights of its user. A colliding entry is replaced;
+ * decisions about long names are not cached. A session has a cache of two kilobytes once it has
+ * needed a decision.
  */
 
 #include "broker/rights/rights.h"

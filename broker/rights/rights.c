@@ -343,7 +343,7 @@ static int set_keys(Rights *rights, Section *section, char *words, char *problem
     return 0;
 }
 
-/* True: the setting is a limit, and *ret the result of reading it. */
+/* True: the setting is a limit, and *ret is the result of reading it. */
 static bool set_limit(UserLimits *limits, const char *key, char *value, char *problem, int *ret) {
     const struct {
         const char *key;
@@ -432,7 +432,7 @@ int rights_set(Rights *rights, bool is_group, const char *name, const char *key,
     return r;
 }
 
-/* ---- the whole ---- */
+/* ---- all sections together ---- */
 
 static int resolve_groups(Rights *rights, const Section *user, int *ret_line, char *problem) {
     char escaped[TEXT_ESCAPED_MAX];

@@ -24,8 +24,8 @@
 
 enum { USER_NAME_MAX = 63, RIGHTS_PROBLEM_MAX = 400 };
 
-/* Users that exist in all Rights. A section with the name of such a user sets its rights. Without
- * one, "root" and "broker" are administrators, and "anonymous" has no right. */
+/* Users that exist in all Rights. A section with one of these names sets the rights of its user.
+ * Without a section, "root" and "broker" are administrators, and "anonymous" has no right. */
 #define USER_ROOT      "root"      /* uid 0, unless another section has this uid */
 #define USER_BROKER    "broker"    /* the broker's own uid, unless another section has this uid */
 #define USER_ANONYMOUS "anonymous" /* connections that belong to no other user */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cron lines: read them, and find the next moment. See cron.h. */
+/* Reads cron lines, and finds their next moments. See cron.h. */
 
 #include "broker/schedules/cron.h"
 

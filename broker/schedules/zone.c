@@ -21,7 +21,8 @@ typedef struct Transition {
 
 /* A change that comes each year, as "M3.5.0/2": summer time begins or ends. */
 typedef struct ZoneChange {
-    char kind; /* 'M': week `week` (5: the last) of the month; 'J': day without 29 February; 'N' */
+    char kind; /* 'M': the weekday `day` of week `week` (5: the last) of `month`; 'J': day of the
+                * year from 1, without 29 February; 'N': from 0, with 29 February */
     int month, week, day;
     int32_t time_s; /* time of day of the change, local time */
 } ZoneChange;
@@ -371,7 +372,7 @@ int zone_open(const char *name, Zone **ret, char problem[ZONE_PROBLEM_MAX]) {
     }
     if (!is_name(name)) {
         snprintf(problem, ZONE_PROBLEM_MAX,
-                 "'%.90s' is not the name of a time zone: names are as in Europe/Berlin", shown);
+                 "'%.90s' is not the name of a time zone: an example is Europe/Berlin", shown);
         return -EINVAL;
     }
     snprintf(path, sizeof(path), ZONE_FOLDER "/%s", name);
@@ -386,8 +387,8 @@ int zone_open(const char *name, Zone **ret, char problem[ZONE_PROBLEM_MAX]) {
     free(data);
     if (r == -EINVAL)
         snprintf(problem, ZONE_PROBLEM_MAX,
-                 "the file of the time zone '%.64s' cannot be used: it is not a TZif file of "
-                 "version 2 or later without leap seconds",
+                 "the file of the time zone '%.64s' cannot be used: it must be a TZif file of "
+                 "version 2 or later, without leap seconds",
                  shown);
     return r;
 }

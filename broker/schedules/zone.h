@@ -20,7 +20,7 @@ enum {
     ZONE_FILE_MAX = 256 * 1024, /* the largest file of tzdata has 3.5 KiB */
 };
 
-/* A time with one offset from UTC: local time = UTC + offset_s. */
+/* A period with one offset from UTC: local time = UTC + offset_s. */
 typedef struct ZoneSpan {
     int64_t since_s, until_s; /* INT64_MIN: the span has no begin; INT64_MAX: no end */
     int32_t offset_s;

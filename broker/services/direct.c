@@ -103,7 +103,7 @@ static bool has_offer(const Watcher *watcher, const Server *server) {
     return false;
 }
 
-/* Without memory or beyond a limit the caller's calls go through the broker. */
+/* If memory is short or a limit is reached, the caller's calls go through the broker. */
 static void offer_to(Watcher *watcher, Server *server) {
     Session *caller = watcher->session;
     Offer *offer;
@@ -127,8 +127,8 @@ static void offer_to(Watcher *watcher, Server *server) {
     tell_caller(offer, true);
 }
 
-/* Methods that only some users may call (`may`) and the calls of a user with a quota are checked
- * in the broker alone. */
+/* Only the broker checks the methods that only some users may call (`may`), and counts the calls of
+ * a user with a quota. */
 static bool may_be_direct(const Watcher *watcher) {
     const User *user = watcher->session->user;
 
@@ -259,7 +259,8 @@ static void watched_release(Services *services, Watched *watched) {
 static void watcher_free(Services *services, Watcher *watcher) {
     Session *session = watcher->session;
     Watched *watched = watcher->watched;
-    /* A user without its rights is cut off; others may finish what they do. */
+    /* If the session has lost its rights or was kicked, its direct connections end at once. In all
+     * other cases, open calls may finish. */
     bool is_cut = session->end_reason && (strcmp(session->end_reason, "rights") == 0 ||
                                           strcmp(session->end_reason, "kicked") == 0);
 

@@ -27,8 +27,8 @@ static void deny_method(Session *session, const Message *message) {
     session_deny(session, message->id, ACTION_CALL, span_of(method, (size_t)len));
 }
 
-/* How long a call may wait if its service has no server: no server has begun it. 0: it may not
- * wait. */
+/* How long a call may wait if its service has no server. It may wait because no server has begun
+ * it. 0: it may not wait. */
 static uint64_t services_wait_ms(const Services *services, const Message *message) {
     const Broker *broker = services->broker;
     uint64_t age_ms = broker->now_ms - broker->started_ms;
@@ -137,7 +137,8 @@ void services_call(Services *services, Session *session, const Message *message,
                 session_fault(session, "CALL: another call of this session has the id %" PRIu64,
                               message->id);
             else
-                session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
+                session_error(session, message->id, "ferry.OutOfMemory",
+                              "the broker is out of memory");
             return;
         }
         call->caller = session;
@@ -313,7 +314,7 @@ void services_return(Services *services, Session *session, const Message *messag
     }
     call_leave_server(call);
     if (!call_return(call))
-        call_fail(call, "ferry.Overloaded", "its server had no free slot, and returned it");
+        call_fail(call, "ferry.Overloaded", "the server had no free slot, and returned the call");
     if (server->leaving && server->busy == 0) {
         Service *service = server->service;
 
@@ -330,5 +331,5 @@ void services_cancel(Services *services, Session *session, const Message *messag
     if (!call)
         return;
     call_tap(call, false, OP_CANCEL, session, message->id, (Span){NULL, 0});
-    call_fail(call, "ferry.Cancelled", "the caller cancelled it");
+    call_fail(call, "ferry.Cancelled", "the caller cancelled the call");
 }

@@ -161,7 +161,7 @@ void services_serve(Services *services, Session *session, const Message *message
                           "more than %d methods of the service have the annotation 'may'",
                           GUARDS_MAX);
         else
-            session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
+            session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
     service->free_slots -= server_free_slots(server);

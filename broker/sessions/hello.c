@@ -263,6 +263,21 @@ static void set_name(Session *session, Span text) {
         session->name[--len] = '\0';
 }
 
+/* False: the broker does not accept this HELLO, and has refused the connection. */
+static bool check_hello(Broker *broker, Peer *peer, const Message *message) {
+    if (message->hello.version_min > WIRE_PROTOCOL || message->hello.version_max < WIRE_PROTOCOL)
+        peer_refuse(broker, peer, "ferry.Unsupported", "HELLO: this broker speaks only version 1");
+    else if (message->hello.client.len != WIRE_TOKEN)
+        peer_refuse(broker, peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
+    else if (message->hello.group.len != 0 && message->hello.group.len != WIRE_TOKEN)
+        peer_refuse(broker, peer, "ferry.Protocol", "HELLO: group must have 16 bytes");
+    else if (broker->draining)
+        peer_fault(broker, peer, "ferry.Draining", "this broker is shutting down");
+    else
+        return true;
+    return false;
+}
+
 void session_hello(Broker *broker, Peer *peer, const Message *message) {
     CLEANUP(buffer_deinit) Buffer held = {0};
     Session *session;
@@ -274,25 +289,8 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
                     "the connection's key belongs to no user any more");
         return;
     }
-    if (message->hello.version_min > WIRE_PROTOCOL || message->hello.version_max < WIRE_PROTOCOL) {
-        peer_refuse(broker, peer, "ferry.Unsupported", "HELLO: this broker speaks only version 1");
+    if (!check_hello(broker, peer, message))
         return;
-    }
-    if (message->hello.client.len != WIRE_TOKEN) {
-        peer_refuse(broker, peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
-        return;
-    }
-    if (message->hello.group.len != 0 && message->hello.group.len != WIRE_TOKEN) {
-        peer_refuse(broker, peer, "ferry.Protocol", "HELLO: group must have 16 bytes");
-        return;
-    }
-    if (broker->draining) {
-        peer_fault(broker, peer, "ferry.Draining", "this broker is shutting down");
-        return;
-    }
-    /* The client has come back before the broker noticed that its old connection is lost. End the
-     * old session first. If that session had said BYE, the client is forgotten with it and begins
-     * anew. */
     HASH_FIND(hh, broker->clients, message->hello.client.data, WIRE_TOKEN, client);
     if (user && client && !client->session && client->user &&
         !rights_user(broker->rights, client->user->name)) {
@@ -302,6 +300,9 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     }
     if (is_refused(broker, peer, user, client))
         return;
+    /* If the client has come back before the broker noticed that its old connection is lost, end
+     * the old session first. If the old session has said BYE, its client is forgotten with it and
+     * begins anew. */
     if (client && client->session) {
         session_end(client->session, "replaced");
         sessions_turn_end(broker);
@@ -315,7 +316,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     client = session ? client_of(broker, message->hello.client) : NULL;
     if (!client) {
         free(session);
-        peer_fault(broker, peer, "ferry.OutOfMemory", "out of memory");
+        peer_fault(broker, peer, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
     client_found(broker, client);
@@ -326,7 +327,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     if (session_set_user(session, user) < 0) {
         free(session);
         client_lost(broker, client);
-        peer_fault(broker, peer, "ferry.OutOfMemory", "out of memory");
+        peer_fault(broker, peer, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
     user_unref(client->user);

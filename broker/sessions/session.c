@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Send messages, errors and faults to a session, and end it. See session.h. */
+/* Sends messages, errors and faults to a session, and ends it. See session.h. */
 
 #include <stdarg.h>
 
@@ -10,7 +10,7 @@
 #include "broker/sessions/quota.h"
 #include "broker/sessions/session.h"
 
-/* even if little memory is free, so many bytes may wait for each session */
+/* If little memory is free, this many bytes may still wait for each session. */
 enum { SHARE_LEAST = 256 * 1024 };
 
 const char *shown(Span name) {

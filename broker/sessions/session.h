@@ -8,7 +8,7 @@
 
 typedef struct DeferredBatch DeferredBatch;
 
-/* If more clients are lost, the broker forgets the longest lost ones. */
+/* If more clients are lost, the broker forgets the clients that were lost first. */
 enum { CLIENTS_LOST_MAX = 65536 };
 
 /* A program that uses the broker, known by the random id in its HELLO. The broker remembers it for
@@ -18,7 +18,7 @@ struct Client {
     Session *session;                   /* NULL: the connection is lost */
     User *user;                         /* a reference; NULL: the broker had no users when the
                                          * client began */
-    struct Subscription *subscriptions; /* topics/: utlist, those without a session first */
+    struct Subscription *subscriptions; /* topics/: utlist, detached subscriptions first */
     struct InFlight *in_flight;         /* queues/: its jobs in flight */
     struct DedupWindow *dedup_window;   /* queues/: the ids of its stored pushes */
     uint64_t push_last;                 /* the highest id of its pushes that are stored or being
@@ -94,7 +94,7 @@ void session_end(Session *session, const char *text);
  * the session is over max_session_bytes, it is cut. If it is ending, the message is dropped. */
 void session_send(Session *session, Lane lane, const Message *message, const void *block);
 
-/* Adds credit, up to WIRE_CREDIT_MAX: the broker does not use what a peer grants beyond it. */
+/* Adds credit up to WIRE_CREDIT_MAX; the broker ignores credit beyond it. */
 static inline int64_t credit_add(int64_t credit, uint64_t bytes) {
     bytes = bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : bytes;
     credit += (int64_t)bytes;

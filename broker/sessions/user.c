@@ -58,7 +58,7 @@ void session_deny(Session *session, uint64_t id, Action action, Span name) {
 }
 
 /* True: the session may continue with its new user. */
-static bool may_go_on(const User *before, const User *now) {
+static bool may_continue(const User *before, const User *now) {
     if (!now)
         return true;
     if (!before)
@@ -88,7 +88,7 @@ void sessions_set_rights(Broker *broker, Rights *rights) {
 
         if (session->ending)
             continue;
-        if (has_user && may_go_on(session->user, now) && change_user(session, now) == 0)
+        if (has_user && may_continue(session->user, now) && change_user(session, now) == 0)
             continue;
         log_info("a session ends, its user has lost rights: session=%u user='%s'", session->number,
                  session->user ? session->user->name : "");

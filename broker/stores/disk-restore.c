@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Read the folder when the broker starts, repair it, and restore its jobs. See disk-private.h. */
+/* Reads and repairs the folder when the broker starts, and restores its jobs. See disk-private.h.
+ */
 
 #include <errno.h>
 #include <fcntl.h>

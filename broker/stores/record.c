@@ -9,9 +9,16 @@
 
 #include "broker/stores/store.h"
 
-enum { AT_LEN = 4, AT_CHECKSUM = 8, AT_SEQUENCE = 16, AT_FLUSHED = 24, AT_TYPE = 32 };
+enum {
+    AT_LEN = 4,
+    AT_CHECKSUM = 8,
+    AT_SEQUENCE = 16,
+    AT_FLUSHED = 24,
+    AT_TYPE = 32,
+    AT_FLAGS = 33
+};
 
-/* flags, at AT_TYPE + 1 */
+/* The bits of the flags. */
 enum { HAS_BODY = 1, HAS_PASSED = 2, IS_HELD = 4, IS_PAUSED = 8 };
 
 static void set_u32(uint8_t *at, uint32_t number) {
@@ -44,7 +51,7 @@ typedef enum FieldKind { FIELD_U64, FIELD_U32, FIELD_U8, FIELD_SPAN } FieldKind;
 
 typedef struct RecordField {
     FieldKind kind;
-    size_t offset; /* in Record */
+    size_t offset; /* in DiskRecord */
 } RecordField;
 
 #define U64(name)                                                                                  \
@@ -83,9 +90,10 @@ static const RecordField fields[][FIELDS_MAX + 1] = {
 
 static const size_t sizes[] = {[FIELD_U64] = 8, [FIELD_U32] = 4, [FIELD_U8] = 1, [FIELD_SPAN] = 4};
 
+/* A list of fields ends with zeros. They cannot be a field: offset 0 is the sequence, which is in
+ * the head. */
 static bool is_end(const RecordField *field) {
-    return field->kind == FIELD_U64 && field->offset == 0; /* the sequence has a place of its own in
-                                                            * the head */
+    return field->kind == FIELD_U64 && field->offset == 0;
 }
 
 static size_t bytes_of(const DiskRecord *record, const RecordField *field) {
@@ -136,7 +144,7 @@ uint32_t record_append(Buffer *to, const DiskRecord *record) {
     memset(at + padded - RECORD_ALIGN, 0, RECORD_ALIGN);
     set_u32(at + AT_LEN, (uint32_t)len);
     at[AT_TYPE] = (uint8_t)record->type;
-    at[AT_TYPE + 1] =
+    at[AT_FLAGS] =
         (uint8_t)((record->body.data ? HAS_BODY : 0) | (record->passed.data ? HAS_PASSED : 0) |
                   (record->held ? IS_HELD : 0) | (record->paused ? IS_PAUSED : 0));
     put(at + RECORD_HEAD, record, fields[record->type]);
@@ -246,7 +254,7 @@ static bool shared_is_whole(DiskRecord record) {
 }
 
 int record_read(const uint8_t *record, DiskRecord *ret) {
-    unsigned flags = record[AT_TYPE + 1];
+    unsigned flags = record[AT_FLAGS];
     unsigned type = record[AT_TYPE];
     int r;
 

@@ -158,7 +158,7 @@ extern Store store_memory;
 int queues_add_store(struct Queues *queues, Store *store);
 /* Sets the store of queues without a durability in the configuration; before it is the store in
  * memory. */
-void queues_set_usual_store(struct Queues *queues, Store *store);
+void queues_set_default_store(struct Queues *queues, Store *store);
 
 /* For restore(): a queue, before its jobs. -EINVAL: the name is wrong; -ENOMEM. */
 int queues_restore_queue(struct Queues *queues, Store *store, Span name, bool is_paused);

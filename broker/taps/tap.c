@@ -30,7 +30,7 @@ struct Taps {
     Broker *broker;
     Tap *taps[TAPS_MAX];
     size_t n;
-    uint32_t generation; /* the number of changes of the list, plus 1 */
+    uint32_t generation; /* the number of changes of the list, without 0 when it overflows */
     Buffer record;       /* used again for each record */
 };
 
@@ -171,7 +171,7 @@ bool taps_cancel(Taps *taps, Session *session, uint64_t id) {
     if (i == taps->n)
         return false;
     remove_at(taps, i);
-    session_error(session, id, "ferry.Cancelled", "the caller cancelled it");
+    session_error(session, id, "ferry.Cancelled", "the caller cancelled the call");
     return true;
 }
 

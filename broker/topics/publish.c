@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* PUBLISH: messages go to the subscribers whose patterns match, and to the stores of the topic. See
- * topics.h. */
+/* PUBLISH: a message goes to the subscribers whose patterns match, and becomes one of the messages
+ * that its topic keeps. See topics.h. */
 
 #include <errno.h>
 

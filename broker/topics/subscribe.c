@@ -57,7 +57,7 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
 
     while (pairs_next(&pairs, &left, &key) && !wanted.problem) {
         if (reader_nil(&pairs)) {
-            continue; /* nil is as good as a missing option */
+            continue; /* nil: the option is missing */
         } else if (span_is(key, "group")) {
             wanted.group = reader_str(&pairs);
             if (!name_is_valid(wanted.group.data, wanted.group.len))
@@ -315,8 +315,8 @@ static void resume(Subscription *subscription, Session *session, const Message *
     /* Messages that were sent after `seen` may have been lost with the connection. */
     uint64_t missed = wanted->seen < subscription->seq ? subscription->seq - wanted->seen : 0;
 
-    /* The client has heard nothing of this subscription, so it cannot know whether the numbers go
-     * on from an earlier one or begin again. */
+    /* The client has received no message of this subscription, so it cannot know whether the
+     * numbers continue those of an earlier subscription or begin again. */
     if (!wanted->has_seen) {
         subscription->seq = 0;
         missed = GAP_UNKNOWN;
@@ -430,7 +430,7 @@ void topics_subscribe(Topics *topics, Session *session, const Message *message) 
             (unsigned long long)before->id);
         return;
     }
-    /* If the new subscription has the id of a lost one, the lost one ends, unless it is resumed. */
+    /* A detached subscription with the same id ends, unless this SUBSCRIBE resumes it. */
     if (same && same != before)
         subscription_free(same);
     if (before && is_the_same(before, message, &wanted)) {

@@ -5,17 +5,17 @@
  * The records and functions that the files of the topic router share. A file calls only files above
  * it in this list:
  *
- *   tree.c       the trie of patterns, and of topic names
+ *   tree.c            the trie of patterns, and of topic names
  *   shared-message.c  stored messages, shared by all their owners
- *   gather.c     questions and their answers
- *   backlog.c    slow subscribers: messages that wait, messages that are dropped, GAP
- *   members.c    the subscriptions and groups of a pattern
- *   retain.c     retained values, and the last messages of each topic
- *   settings.c   the rules of the configuration file
- *   table.c      the topics that the broker knows, and the patterns that match each
- *   publish.c    PUBLISH
- *   subscribe.c  SUBSCRIBE and UNSUBSCRIBE; subscriptions of lost sessions
- *   topics.c     new, free
+ *   gather.c          questions and their answers
+ *   backlog.c         slow subscribers: messages that wait, messages that are dropped, GAP
+ *   members.c         the subscriptions and groups of a pattern
+ *   retain.c          retained values, and the last messages of each topic
+ *   settings.c        the rules of the configuration file
+ *   table.c           the topics that the broker knows, and the patterns that match each
+ *   publish.c         PUBLISH
+ *   subscribe.c       SUBSCRIBE and UNSUBSCRIBE; subscriptions of lost sessions
+ *   topics.c          new, free
  *
  * session_send() and session_end() only take notes for the end of the turn: no call from here
  * re-enters the router.
@@ -270,7 +270,7 @@ static inline bool subscription_has_room(const Subscription *subscription) {
     return subscription_has_credit(subscription) && session_has_room(subscription->session);
 }
 
-/* Charges a message with a body of so many bytes, which is sent. */
+/* Charges a sent message with a body of body_len bytes to the subscription's credit. */
 static inline void subscription_charge(Subscription *subscription, size_t body_len) {
     subscription->credit -= (int64_t)(body_len + WIRE_ITEM_COST);
 }
@@ -297,7 +297,8 @@ void backlog_not_slow(Subscription *subscription);
 
 /* ---- members.c ---- */
 
-/* True: the pattern has so many stars, or so deep ones, that only few such patterns may exist. */
+/* True: the pattern has more than STARS_FEW stars, or a star too deep for the tree, so the number
+ * of these patterns is limited. */
 bool pattern_is_starry(const void *pattern, size_t len);
 
 /* Adds a subscription to the pattern, and to the group if its name is not empty. -ENOMEM. */

@@ -5,7 +5,7 @@
  * A trie over the tokens of names or patterns. A trie of patterns finds the patterns that match a
  * name; a trie of names finds the names that match a pattern. Each name or pattern has one value.
  *
- * The trie has at most TOPIC_TREE_LEVELS levels, for any subscriptions of clients. Further tokens
+ * The trie has at most TOPIC_TREE_LEVELS levels, so clients cannot make it deeper. Further tokens
  * stay together in one node of the last level, and the wild nodes of that level are compared one by
  * one.
  */

@@ -14,7 +14,7 @@ import sys
 
 ROOMS = ["base", "rpc", "broker", "cache", "idl", "clients"]
 FOR_TESTS = {
-    "error_types", "manage_has_need", "manage_method", "op_fields",  # tables that tests compare with the documents
+    "error_types", "admin_has_need", "admin_method", "op_fields",  # tables that tests compare with the documents
     "wire_check", "write_ext",                                       # MessagePack that tests write and judge
     "connection_bytes", "outbox_is_empty",
     "socket_connect", "socket_connected",                            # the other end of a socket that listens

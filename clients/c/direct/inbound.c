@@ -295,7 +295,7 @@ void inbound_message(Caller *caller, const Message *message, const void *block) 
     if (!inbound)
         return; /* it has ended */
     if (message->op == OP_CANCEL)
-        end_with(inbound, "ferry.Cancelled", "the caller cancelled it");
+        end_with(inbound, "ferry.Cancelled", "the caller cancelled the call");
     else if (message->op == OP_MORE)
         on_more(inbound, message);
     else

@@ -108,7 +108,7 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
     char *store = NULL; /* its URL may contain a password */
     BrokerOptions broker = {.binds = v->binds.v,
                             .n_binds = v->binds.n,
-                            .usual_bind = cli->url ? cli->url : getenv("FERRY_URL"),
+                            .default_bind = cli->url ? cli->url : getenv("FERRY_URL"),
                             .data = v->data,
                             .config = v->config,
                             .log_level = v->log_level ? v->log_level

@@ -168,7 +168,7 @@ static void each_described_method_is_served_as_described(void) {
 static void each_served_method_is_described(void) {
     size_t n = 0;
 
-    for (const char *name; (name = manage_method(n)); n++) {
+    for (const char *name; (name = admin_method(n)); n++) {
         CU_ASSERT_PTR_NOT_NULL_FATAL(description_method(&ferry_service_ferry_broker, name));
         CU_ASSERT_STRING_EQUAL(ferry_service_ferry_broker.methods[n].name, name);
     }
@@ -176,8 +176,8 @@ static void each_served_method_is_described(void) {
 }
 
 static void each_method_names_the_right_that_it_needs(void) {
-    for (size_t i = 0; manage_method(i); i++)
-        CU_ASSERT_TRUE(manage_has_need(i));
+    for (size_t i = 0; admin_method(i); i++)
+        CU_ASSERT_TRUE(admin_has_need(i));
 }
 
 static const char *wanted(const ferry_type *type) {

@@ -165,19 +165,19 @@ static void each_method_has_a_row_or_is_a_list(void) {
                                         "schedules", "users",  "caches"};
     unsigned n_lists = 0;
 
-    for (size_t i = 0; manage_method(i); i++) {
+    for (size_t i = 0; admin_method(i); i++) {
         size_t row = 0;
 
-        while (row < N_ROWS && strcmp(rows[row].method, manage_method(i)) != 0)
+        while (row < N_ROWS && strcmp(rows[row].method, admin_method(i)) != 0)
             row++;
         for (size_t j = 0; row == N_ROWS && j < sizeof(lists) / sizeof(*lists); j++)
-            if (strcmp(lists[j], manage_method(i)) == 0)
+            if (strcmp(lists[j], admin_method(i)) == 0)
                 n_lists++, row = 0;
         /* each session reports its own caches */
-        if (strcmp(manage_method(i), "report_caches") == 0)
+        if (strcmp(admin_method(i), "report_caches") == 0)
             row = 0;
         if (row == N_ROWS)
-            printf("\n    %s has no row\n", manage_method(i));
+            printf("\n    %s has no row\n", admin_method(i));
         CU_ASSERT_NOT_EQUAL(row, N_ROWS);
     }
     CU_ASSERT_EQUAL(n_lists, sizeof(lists) / sizeof(*lists));

@@ -169,7 +169,7 @@ static void a_draining_broker_takes_no_new_work(void) {
     forward(s, 4, job, 1, "next", "y");
     expect_ok(s, 4);
     CU_ASSERT_EQUAL(queues_n_in_flight(queues), 0);
-    CU_ASSERT_EQUAL(queues_n_fleeting(queues), 1);
+    CU_ASSERT_EQUAL(queues_n_in_memory(queues), 1);
     teardown();
 }
 
@@ -183,7 +183,7 @@ static void draining_does_not_wait_for_jobs_of_lost_workers(void) {
     CU_ASSERT_EQUAL(queues_n_in_flight(queues), 1);
     end_session(s);
     CU_ASSERT_EQUAL(queues_n_in_flight(queues), 0);
-    CU_ASSERT_EQUAL(queues_n_fleeting(queues), 1);
+    CU_ASSERT_EQUAL(queues_n_in_memory(queues), 1);
     teardown();
 }
 

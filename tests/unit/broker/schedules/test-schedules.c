@@ -30,7 +30,7 @@ static void begin_on_disk(void) {
     open_schedules(); /* before the facts are restored */
     wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     disk = store_disk_new(data);
-    queues_set_usual_store(queues, disk);
+    queues_set_default_store(queues, disk);
     CU_ASSERT_EQUAL(queues_add_store(queues, disk), 0);
     CU_ASSERT_EQUAL_FATAL(queues_open_stores(queues, wake_fd, NULL), 0);
     while (queues_restore(queues, NULL) > 0)

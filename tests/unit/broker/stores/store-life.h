@@ -28,7 +28,7 @@ static inline void crash(void);                   /* kill -9 */
 static inline int begin_on(Store *store, ferry_error *reterr) {
     int r;
 
-    queues_set_usual_store(queues, store);
+    queues_set_default_store(queues, store);
     CU_ASSERT_EQUAL(queues_add_store(queues, store), 0);
     r = queues_open_stores(queues, wake_fd, reterr);
     while (r >= 0 && (r = queues_restore(queues, reterr)) > 0)
