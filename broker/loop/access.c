@@ -8,55 +8,54 @@
 #include "broker/sessions/user.h"
 #include "rpc/wire/name.h"
 
-/* clang-format off: one row for each op. */
+/* One row for each op. */
+/* clang-format off */
 static const Access table[] = {
-    [OP_HELLO] = {ACCESS_CONTROL, 0},
-    [OP_WELCOME] = {ACCESS_FROM_BROKER, 0},
-    [OP_PING] = {ACCESS_CONTROL, 0},
-    [OP_PONG] = {ACCESS_CONTROL, 0},
-    [OP_CREDIT] = {ACCESS_CONTROL, 0},
-    [OP_PART] = {ACCESS_CONTROL, 0},
-    [OP_BYE] = {ACCESS_CONTROL, 0},
-    [OP_FAULT] = {ACCESS_FROM_BROKER, 0},
+    [OP_HELLO]        = {ACCESS_CONTROL,     0},
+    [OP_WELCOME]      = {ACCESS_FROM_BROKER, 0},
+    [OP_PING]         = {ACCESS_CONTROL,     0},
+    [OP_PONG]         = {ACCESS_CONTROL,     0},
+    [OP_CREDIT]       = {ACCESS_CONTROL,     0},
+    [OP_PART]         = {ACCESS_CONTROL,     0},
+    [OP_BYE]          = {ACCESS_CONTROL,     0},
+    [OP_FAULT]        = {ACCESS_FROM_BROKER, 0},
 
-    [OP_OK] = {ACCESS_OWN, 0}, /* to a request that the session works on */
-    [OP_ERROR] = {ACCESS_OWN, 0},
+    [OP_OK]           = {ACCESS_OWN,         0}, /* to a request that the session works on */
+    [OP_ERROR]        = {ACCESS_OWN,         0},
 
-    [OP_SERVE] = {ACCESS_RIGHT, ACTION_SERVE},
-    [OP_UNSERVE] = {ACCESS_OWN, 0},
-    [OP_CALL] = {ACCESS_RIGHT, ACTION_CALL},
-    [OP_ITEM] = {ACCESS_OWN, 0}, /* of a call that the session made, or works on */
-    [OP_END] = {ACCESS_OWN, 0},
-    [OP_MORE] = {ACCESS_OWN, 0},
-    [OP_CANCEL] = {ACCESS_OWN, 0},
-    [OP_RETURN] = {ACCESS_OWN, 0},
+    [OP_SERVE]        = {ACCESS_RIGHT,       ACTION_SERVE},
+    [OP_UNSERVE]      = {ACCESS_OWN,         0},
+    [OP_CALL]         = {ACCESS_RIGHT,       ACTION_CALL},
+    [OP_ITEM]         = {ACCESS_OWN,         0}, /* of a call that the session made, or works on */
+    [OP_END]          = {ACCESS_OWN,         0},
+    [OP_MORE]         = {ACCESS_OWN,         0},
+    [OP_CANCEL]       = {ACCESS_OWN,         0},
+    [OP_RETURN]       = {ACCESS_OWN,         0},
 
-    [OP_SUBSCRIBE] = {ACCESS_RIGHT, ACTION_SUBSCRIBE},
-    [OP_UNSUBSCRIBE] = {ACCESS_OWN, 0},
-    [OP_PUBLISH] = {ACCESS_RIGHT, ACTION_PUBLISH},
-    [OP_MESSAGE] = {ACCESS_FROM_BROKER, 0},
-    [OP_ANSWER] = {ACCESS_OWN, 0}, /* to a question that came with one of the session's
-                                    * subscriptions */
-    [OP_GAP] = {ACCESS_FROM_BROKER, 0},
+    [OP_SUBSCRIBE]    = {ACCESS_RIGHT,       ACTION_SUBSCRIBE},
+    [OP_UNSUBSCRIBE]  = {ACCESS_OWN,         0},
+    [OP_PUBLISH]      = {ACCESS_RIGHT,       ACTION_PUBLISH},
+    [OP_MESSAGE]      = {ACCESS_FROM_BROKER, 0},
+    [OP_ANSWER]       = {ACCESS_OWN,         0}, /* to a question that a subscription received */
+    [OP_GAP]          = {ACCESS_FROM_BROKER, 0},
 
-    [OP_PUSH] = {ACCESS_RIGHT, ACTION_PUSH},
-    [OP_PULL] = {ACCESS_RIGHT, ACTION_WORK},
-    [OP_UNPULL] = {ACCESS_OWN, 0},
-    [OP_JOB] = {ACCESS_FROM_BROKER, 0},
-    [OP_ACK] = {ACCESS_OWN, 0}, /* of a job that was delivered to the session's client */
-    [OP_RETRY] = {ACCESS_OWN, 0},
-    [OP_REJECT] = {ACCESS_OWN, 0},
-    [OP_RELEASE] = {ACCESS_OWN, 0},
-    [OP_EXTEND] = {ACCESS_OWN, 0},
-    [OP_FORWARD] = {ACCESS_RIGHT, ACTION_PUSH}, /* a job of the session's client; the right is for
-                                                 * the other queue */
-    [OP_LOST] = {ACCESS_FROM_BROKER, 0},
+    [OP_PUSH]         = {ACCESS_RIGHT,       ACTION_PUSH},
+    [OP_PULL]         = {ACCESS_RIGHT,       ACTION_WORK},
+    [OP_UNPULL]       = {ACCESS_OWN,         0},
+    [OP_JOB]          = {ACCESS_FROM_BROKER, 0},
+    [OP_ACK]          = {ACCESS_OWN,         0}, /* of a job that the client received */
+    [OP_RETRY]        = {ACCESS_OWN,         0},
+    [OP_REJECT]       = {ACCESS_OWN,         0},
+    [OP_RELEASE]      = {ACCESS_OWN,         0},
+    [OP_EXTEND]       = {ACCESS_OWN,         0},
+    [OP_FORWARD]      = {ACCESS_RIGHT,       ACTION_PUSH}, /* the right is for the other queue */
+    [OP_LOST]         = {ACCESS_FROM_BROKER, 0},
 
-    [OP_LEAVE] = {ACCESS_OWN, 0},
-    [OP_WATCH] = {ACCESS_RIGHT, ACTION_CALL},
-    [OP_SERVER] = {ACCESS_FROM_BROKER, 0},
-    [OP_TICKET] = {ACCESS_FROM_BROKER, 0},
-    [OP_TALLY] = {ACCESS_RIGHT, ACTION_SERVE},
+    [OP_LEAVE]        = {ACCESS_OWN,         0},
+    [OP_WATCH]        = {ACCESS_RIGHT,       ACTION_CALL},
+    [OP_SERVER]       = {ACCESS_FROM_BROKER, 0},
+    [OP_TICKET]       = {ACCESS_FROM_BROKER, 0},
+    [OP_TALLY]        = {ACCESS_RIGHT,       ACTION_SERVE},
 };
 /* clang-format on */
 

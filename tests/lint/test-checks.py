@@ -69,6 +69,9 @@ refuse("errors", "broker/a.c: ferry.Missed is thrown by library alone", {"broker
 
 accept("format", {"a.c": function("g(1);")}, [".clang-format"])
 refuse("format", "a.c: run clang-format", {"a.c": function("g( 1 );")}, [".clang-format"])
+accept("format", {"a.c": "/* clang-format off */\nint  a;\n/* clang-format on */\n"}, [".clang-format"])
+refuse("format", "a.c: write /* clang-format off */", {"a.c": "/* clang-format off: a table */\nint a;\n"},
+       [".clang-format"])
 
 # ---- layers ----
 
