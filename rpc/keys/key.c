@@ -15,7 +15,7 @@
 
 enum { Z85_TEXT = 40, FILE_MAX = 4096 };
 
-_Static_assert(KEY_SIZE == crypto_scalarmult_BYTES, "the size of a key");
+_Static_assert(KEY_SIZE == crypto_scalarmult_BYTES, "the size of a key differs from libsodium's");
 
 static KeyPair *pair_alloc(void) {
     KeyPair *pair = sodium_init() < 0 ? NULL : sodium_malloc(sizeof(*pair));
@@ -88,7 +88,9 @@ const char *key_text(const uint8_t key[KEY_SIZE], char to[KEY_TEXT_MAX]) {
 
 /* ---- reading a file ---- */
 
-/* A line "name = value" at *at; false: another line, or the end. */
+/* Reads the line at *at, and moves *at to the next line. True: the line is "name = value". False:
+ * the line is another one. Then the length of the name is 0 for an empty line or a comment, and 1
+ * for all other texts. */
 static bool next_setting(const char **at, ferry_bytes *ret_name, ferry_bytes *ret_value) {
     const char *line = *at, *end = strchrnul(line, '\n'), *equals;
     size_t len;

@@ -42,8 +42,9 @@ int key_parse(const char *text, uint8_t ret[KEY_SIZE]);
 /* Writes a public key as 64 digits. Returns to. */
 const char *key_text(const uint8_t key[KEY_SIZE], char to[KEY_TEXT_MAX]);
 
-/* Reads a key file. Errors name the file and never contain its text: -ENOENT and others of open();
- * -EACCES: another user may read or change the file; -EINVAL: the text is not a key; -ENOMEM. */
+/* Reads a key file. Messages of errors name the file and never contain its text. -ENOENT and other
+ * errors of open(); -EACCES: another user may read or change the file; -EINVAL: the text is not a
+ * key; -ENOMEM. */
 int key_file_read(const char *path, KeyPair **ret, ferry_error *reterr);
 
 /* Writes a new file of mode 0600. -EEXIST: the file exists and is not overwritten; errors of open()

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Stream sockets by endpoint: "tcp://ADDRESS:PORT" or "ipc://PATH", as endpoint_problem() allows.
- */
+/* Stream sockets by endpoint: "tcp://ADDRESS:PORT" or "ipc://PATH" (see endpoint_problem()). */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -20,9 +19,9 @@ enum { SOCKET_TEXT_MAX = 256 };
 /* Opens a non-blocking, close-on-exec socket that listens. A host may be '*', a numeric address,
  * localhost or the name of an interface; '*' is all addresses of both families. A socket file
  * without a listener is replaced. ipc_mode has the permissions of the new file (0: by the umask).
- * ret_endpoint receives the bound endpoint: port 0 or '*' picks a port. -EADDRINUSE; -EEXIST: the
- * path exists and is not a socket; -ENODEV: the interface does not exist; and the errors of bind().
- *  */
+ * ret_endpoint receives the bound endpoint: for port 0 or '*' the kernel chooses a port.
+ * -EADDRINUSE; -EEXIST: the path exists and is not a socket; -ENODEV: the interface does not exist;
+ * errors of bind(). */
 int socket_listen(const char *endpoint, unsigned ipc_mode, int *ret_fd,
                   char ret_endpoint[SOCKET_TEXT_MAX]);
 

@@ -6,10 +6,10 @@
 
 /*
  * Polls ready() for a while before the caller sleeps: between two threads that are awake, a
- * hand-over costs a tenth of the time that it takes to wake a processor. The code measures if
- * polling pays: it polls while the usual wait is shorter than limit_us, as between the calls of a
- * busy client. If waits get longer, it stops polling until they are short again. An idle program
- * sleeps at once.
+ * hand-over costs a tenth of the time that it takes to wake a processor. The code measures whether
+ * polling pays: it polls only while the mean wait is not longer than limit_us, for example between
+ * the calls of a busy client. If waits get longer, it stops polling until they are short again. An
+ * idle program sleeps at once.
  */
 typedef struct Spin {
     unsigned limit_us; /* 0: never poll */

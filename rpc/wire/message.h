@@ -137,8 +137,7 @@ typedef struct Message {
             Span client;
             Span held;  /* MessagePack: a list of [job, attempt] */
             Span text;  /* the name of the peer, for people */
-            Span group; /* 16 bytes: the same in all sessions of one client; empty: no other session
-                         */
+            Span group; /* 16 bytes, equal in all sessions of one client; empty: only this one */
         } hello;
         struct {
             uint64_t version, epoch, bytes;
@@ -251,11 +250,14 @@ typedef struct Message {
 } Message;
 
 /*
- * Reads the next message, skipping unknown ops from 128 up. Returns 1: *message is set; 0: the
- *   batch has ended; MESSAGE_REFUSED: a field after the message's first number is wrong. Only these
- *   fields are set: op; id, which is the first number; body_transfer, if the message has one;
- *   refused.problem. The reader is at the next message and can continue;
- *   -EPROTO: the bytes are not messages; reader->problem has the cause.
+ * Reads the next message, and skips unknown ops from 128 on. It returns one of these:
+ *
+ *  - 1: *message is set.
+ *  - 0: the batch has ended.
+ *  - MESSAGE_REFUSED: a field behind the first number of the message is wrong. Only op, id (that
+ *    number), body_transfer (if the message has one) and refused.problem are set. The reader is at
+ *    the next message.
+ *  - -EPROTO: the bytes are not messages. reader->problem has the cause.
  */
 enum { MESSAGE_REFUSED = 2 };
 int message_read(Reader *reader, Message *message);

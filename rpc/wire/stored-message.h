@@ -54,12 +54,12 @@ StoredMessage *stored_message_new(const Message *message, const void *block, Sto
 StoredMessage *stored_message_free(StoredMessage *stored);
 
 /* Reads a message that was stored with STORE_MESSAGE. Returns the block that contains its body, or
- * NULL. The message and the block are lent. */
+ * NULL. Both are borrowed from the stored message. */
 const void *stored_message_read(const StoredMessage *stored, Message *to);
 
 /* Sets the head of a message that forwards the name, the headers and the body of the stored
  * message. The caller sets the part: see message_forward_head(). Returns the block that contains
- * the body, or NULL. The message and the block are lent. */
+ * the body, or NULL. Both are borrowed from the stored message. */
 const void *stored_message_forward(const StoredMessage *stored, Op op, uint64_t id, Message *to);
 
 /* The body that is stored beside the message; empty: the message has no body, or contains it. */

@@ -30,7 +30,7 @@ static inline void write_pair(Buffer *to, const char *key, uint64_t value) {
     write_uint(to, value);
 }
 
-/* ---- into memory that is known to be large enough; each returns the end ---- */
+/* ---- writing into memory that is large enough; each function returns the end ---- */
 
 static inline uint8_t *put_be(uint8_t *to, uint64_t value, int bytes) {
     value = __builtin_bswap64(value << (64 - 8 * bytes));
@@ -38,9 +38,8 @@ static inline uint8_t *put_be(uint8_t *to, uint64_t value, int bytes) {
     return to + bytes;
 }
 
-enum {
-    PUT_HEAD_MAX = 9 + 7
-}; /* the longest head, and the bytes that put_be may write past its end */
+/* The longest head, and the bytes that put_be() may write behind it. */
+enum { PUT_HEAD_MAX = 9 + 7 };
 
 static inline uint8_t *put_uint(uint8_t *to, uint64_t value) {
     if (value < 0x80) {

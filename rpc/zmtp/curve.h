@@ -31,10 +31,10 @@ enum {
  * frames. */
 typedef struct CurveKeys {
     bool is_server;
-    unsigned n_pairs;                            /* 1 for a client */
-    const KeyPair *pairs[CURVE_SERVER_KEYS_MAX]; /* a server that changes its key has the old and
-                                                    the new key */
-    uint8_t server_key[KEY_SIZE];                /* for a client: the server's public key */
+    unsigned n_pairs; /* 1 for a client */
+    /* A server that changes its key has the old key and the new key. */
+    const KeyPair *pairs[CURVE_SERVER_KEYS_MAX];
+    uint8_t server_key[KEY_SIZE]; /* for a client: the server's public key */
     /* For a server: true admits the client, which has proved that it has the secret key. */
     bool (*admits)(const uint8_t client_key[KEY_SIZE], void *ctx);
     void *ctx;

@@ -59,7 +59,7 @@ int zmtp_deny(Zmtp *zmtp, const char *problem, const char *reason) {
 
 /* Checks the part of a greeting that has arrived; NULL: no error so far. */
 static const char *greeting_problem(const uint8_t *greeting, size_t len) {
-    /* A message of ZMTP 1.0 starts with its length and a zero: an identity is empty or short. */
+    /* A peer of ZMTP 1.0 sends a frame with its identity first. An empty one is the bytes 1, 0. */
     if (len > 1 && greeting[0] == 1 && greeting[1] == 0)
         return "it speaks ZMTP 1.0, not 3.0 or later";
     if (len > 0 && greeting[0] != 0xFF)

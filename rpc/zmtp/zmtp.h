@@ -53,8 +53,8 @@ typedef enum ZmtpStage { ZMTP_GREETING, ZMTP_HANDSHAKE, ZMTP_OPEN, ZMTP_FAILED }
 struct Zmtp {
     const ZmtpMechanism *mechanism;
     void *state;             /* state of the mechanism; owned by the caller of zmtp_init() */
-    const char *socket_type; /* of this end, and… */
-    const char *peer_type;   /* …the one that the peer must have */
+    const char *socket_type; /* of this end */
+    const char *peer_type;   /* the socket type that the peer must have */
     size_t max_message;      /* bytes of a message */
     const char *problem;     /* why the stage is ZMTP_FAILED */
     const char *reason;      /* the reason in the ERROR to the peer; NULL: the problem */
@@ -90,8 +90,8 @@ typedef struct ZmtpInput {
 void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_type,
                const char *peer_type, size_t max_message);
 
-/* The next event. After ZMTP_EVENT_FAILED every further call returns it again. If a frame is too
- * large, or one of several frames of a message, its head already causes the failure. */
+/* The next event. After ZMTP_EVENT_FAILED, all further calls return it again. A frame that is too
+ * large, or that is one of several frames of a message, fails as soon as its head has arrived. */
 ZmtpEvent zmtp_read(Zmtp *zmtp, ZmtpInput *input);
 
 /* For use after ZMTP_EVENT_MORE: sets the length of the incomplete message, which was longer than

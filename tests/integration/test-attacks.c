@@ -123,8 +123,8 @@ static void endure(const Attack *attack) {
 
 /* ---- bytes ---- */
 
-/* Sends until the other end takes no more bytes for a second, or has cut the connection. */
-static void impatient(int fd) {
+/* From now on, a send() fails if the other end accepts no bytes for a second. */
+static void limit_sends(int fd) {
     struct timeval second = {.tv_sec = 1};
 
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second));
@@ -170,7 +170,7 @@ static void frames_without_end(uint16_t port) {
         for (int i = 0; i < 10; i++) {
             int fd = with_session ? raw_session(port, 1 << 20) : greeted(port);
 
-            impatient(fd);
+            limit_sends(fd);
             while (raw_frame(fd, frame, sizeof(frame), RAW_MORE))
                 continue;
             expect_cut(fd);
@@ -212,7 +212,7 @@ static void metadata_of_megabytes(uint16_t port) {
     for (int i = 0; i < 30; i++) {
         int fd = raw_connect(port);
 
-        impatient(fd);
+        limit_sends(fd);
         raw_bytes(fd, greeting, sizeof(greeting));
         raw_bytes(fd, ready, sizeof(ready));
         expect_cut(fd);
@@ -234,7 +234,7 @@ static void pings_and_a_reset(uint16_t port) {
     for (int i = 0; i < 60; i++) {
         int fd = i % 2 ? raw_session(port, 1 << 20) : greeted(port);
 
-        impatient(fd);
+        limit_sends(fd);
         for (int n = 0; n < 20 && raw_bytes(fd, pings, sizeof(pings)); n++)
             continue;
         raw_bytes(fd, pings, 17);
@@ -283,7 +283,7 @@ static void bytes_after_the_refusal(uint16_t port) {
     for (int i = 0; i < 20; i++) {
         int fd = raw_session(port, 1 << 20);
 
-        impatient(fd);
+        limit_sends(fd);
         for (int n = 0; n < 100 && raw_bytes(fd, junk, sizeof(junk)); n++)
             continue;
         expect_cut(fd);
@@ -359,7 +359,7 @@ static void large_calls(uint16_t port, uint64_t flags) {
 
     for (int i = 0; i < CALLERS; i++) {
         callers[i] = raw_session(port, 1 << 20);
-        impatient(callers[i]);
+        limit_sends(callers[i]);
     }
     for (uint64_t id = 1; id <= CALLS; id++)
         for (int i = 0; i < CALLERS; i++)
@@ -390,7 +390,7 @@ static void items_before_there_is_a_server(uint16_t port) {
     static uint8_t item[ITEM];
     int server = silent_server(port), caller = raw_session(port, 1 << 20);
 
-    impatient(caller);
+    limit_sends(caller);
     for (uint64_t id = 1; id <= CALLS; id++)
         if (!raw_say(caller, &(Message){.op = OP_CALL,
                                         .id = id,
@@ -552,7 +552,7 @@ static void calls_by_the_thousand(uint16_t port) {
     CU_ASSERT_EQUAL(raw_hear(server, OP_OK, ANSWER_MS, &ok), HEARD);
     for (int i = 0; i < CALLERS; i++) {
         callers[i] = raw_session(port, 1 << 20);
-        impatient(callers[i]);
+        limit_sends(callers[i]);
     }
     for (int i = 0; i < CALLERS; i++)
         say_many(callers[i], CALLS, nth_call);
@@ -584,7 +584,7 @@ static void lists_of_many_names(uint16_t port) {
     }
     for (int i = 0; i < ASKING; i++) {
         asking[i] = raw_session(port, 0);
-        impatient(asking[i]);
+        limit_sends(asking[i]);
         for (uint64_t id = 1; id <= LISTS; id++)
             raw_say(asking[i], &(Message){.op = OP_CALL,
                                           .id = id,
@@ -604,7 +604,7 @@ static void gathers_that_end_at_once(uint16_t port) {
     enum { SUBSCRIPTIONS = 2000, QUESTIONS = 30 };
     int subscriber = raw_session(port, 0), asking = raw_session(port, 0);
 
-    impatient(asking);
+    limit_sends(asking);
     say_many(subscriber, SUBSCRIPTIONS, nth_subscribe);
     say_many(asking, QUESTIONS, nth_question);
     usleep(300000); /* wait until the windows have ended */

@@ -222,7 +222,7 @@ static void a_publisher_is_told_when_the_broker_does_not_keep_up(void) {
         r = ferry_publish(publisher, "full", (ferry_bytes){body, sizeof(body), NULL}, NULL, NULL);
     CU_ASSERT_EQUAL(r, -EAGAIN);
     printf("\n    a stopped broker: after %d messages of 1 KiB a publish says -EAGAIN", n_taken);
-    /* No accepted push is lost, and the next one is accepted as soon as there is room. */
+    /* No accepted message is lost, and the next one is accepted as soon as there is room. */
     process_signal(&broker.process, SIGCONT);
     for (uint64_t until_ms = clock_ms() + PATIENCE_MS; r == -EAGAIN && clock_ms() < until_ms;) {
         ferry_process(publisher, NULL);
@@ -403,8 +403,8 @@ static void jobs_of_a_worker_survive_its_connection(void) {
     daemon_end(&broker);
 }
 
-/* FAULTS D12. The worker settles its jobs while the broker is stopped, and their time limit passes
- * before the broker continues. */
+/* The worker settles its jobs while the broker is stopped, and their time limit passes before the
+ * broker continues. */
 static void a_broker_that_was_stopped_reads_before_it_expires_leases(void) {
     enum { LIMIT_MS = 3000 };
     ferry_client *worker, *client;

@@ -43,16 +43,17 @@ static const char *const queues[STAGES] = {"scan", "resize", "store"};
 /* A file that all processes have mapped into their memory. */
 typedef struct Board {
     atomic_uint n_out;                   /* jobs that reached the end */
-    atomic_uint n_twice, n_uncounted;    /* deliveries after the first one */
-    atomic_uint n_taken_over[LIVES_MAX]; /* the same, by the worker that had the job */
+    atomic_uint n_twice;                 /* deliveries after the first one */
+    atomic_uint n_uncounted;             /* those of them whose attempt was still 1 */
+    atomic_uint n_taken_over[LIVES_MAX]; /* n_twice, by the life of the worker that had the job */
     atomic_uint n_phantom;               /* bodies that were never pushed */
     uint32_t n_jobs;
-    atomic_uint doomed; /* the life of the worker that waits in a handler to be killed, plus 1 */
+    atomic_uint to_kill; /* the life of the worker that must wait in a handler, plus 1; 0: none */
     atomic_uint n_in_handler;         /* number of workers that have waited there */
     atomic_uint n_losses;             /* connections that workers lost */
     atomic_uchar was_lost[LIVES_MAX]; /* the worker was killed, or lost a connection */
-    atomic_ushort had[]; /* by stage and job: the life of the worker that had the job last, plus
-                          * 1 */
+    /* By stage and job: the life of the worker that had the job last, plus 1. */
+    atomic_ushort had[];
 } Board;
 
 static Board *map_board(const char *path, uint32_t n_jobs) {
@@ -101,7 +102,7 @@ static int on_job(ferry_job *job, void *ctx) {
     } else if (is_last) {
         atomic_fetch_add(&board->n_out, 1);
     }
-    if (atomic_load(&board->doomed) == stage->life + 1) {
+    if (atomic_load(&board->to_kill) == stage->life + 1) {
         atomic_fetch_add(&board->n_in_handler, 1);
         for (;;)
             pause();
@@ -201,7 +202,7 @@ static void catch_in_handler(Pipeline *pipeline, unsigned life) {
     Board *board = pipeline->board;
     unsigned before = atomic_load(&board->n_in_handler);
 
-    atomic_store(&board->doomed, life + 1);
+    atomic_store(&board->to_kill, life + 1);
     for (uint64_t until = clock_ms() + CATCH_MS;
          atomic_load(&board->n_in_handler) == before && clock_ms() < until;)
         push_some(pipeline);
@@ -216,7 +217,7 @@ static void kill_worker(Pipeline *pipeline, bool in_handler) {
         catch_in_handler(pipeline, life);
     atomic_store(&pipeline->board->was_lost[life], 1);
     process_end(&pipeline->workers[stage][i], SIGKILL, PATIENCE_MS);
-    atomic_store(&pipeline->board->doomed, 0);
+    atomic_store(&pipeline->board->to_kill, 0);
     start_worker(pipeline, stage, i);
 }
 

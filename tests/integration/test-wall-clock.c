@@ -51,7 +51,7 @@ static void take_their_clock(const char *folder) {
 #endif
 }
 
-/* "wall SECONDS": so that the test knows that its jumps arrive. */
+/* Prints "wall SECONDS", the time of this process. jumps_arrive() compares it. */
 static int play_look(int argc, char **argv) {
     (void)argc;
     (void)argv;
@@ -93,7 +93,7 @@ static void waits_do_not_depend_on_the_wall_clock(void) {
         Daemon broker;
         uint64_t start_ms;
 
-        /* Its folder first: the clock needs it. */
+        /* The first start makes the folder of the broker, which then contains the clock. */
         daemon_start(&broker, &(DaemonOptions){.config = TIMED_CONFIG});
         daemon_kill(&broker);
         take_their_clock(broker.folder);

@@ -18,10 +18,14 @@ typedef struct Link Link;
 typedef enum LinkState {
     LINK_CONNECTING, /* no WELCOME yet */
     LINK_UP,
-    LINK_CLOSED, /* ended for good, because another attempt would fail too: after FAULT, if the
-                    version is too old, or if another program connected as the same client */
+    /* Ended for good, because another attempt would fail too: after FAULT, if the version is too
+     * old, or if another program connected as the same client. */
+    LINK_CLOSED,
 } LinkState;
 
+/* Handlers may call all functions except link_free(). If a handler calls link_process(), that call
+ * continues with the handler's own batch and then with later batches. So messages are passed on in
+ * order, although the outer handlers have not returned yet. */
 typedef struct LinkHandlers {
     /* A message for the layer above. The message and its fields are valid during the call only.
      * block is the block that contains the body, or NULL. */
@@ -41,13 +45,10 @@ typedef struct LinkHandlers {
     void *ctx;
 } LinkHandlers;
 
-/* Handlers may call all functions except link_free(). If a handler calls link_process(), that call
- * continues with the handler's own batch and then with later batches. Messages are still passed on
- * in order, while the outer handlers have not returned yet.  Returns at once: the link connects in
- * the background. url: tcp://host:port or ipc://path, with an optional "zmq+" in front, or a list
- * of these (endpoint-list.h). The link uses one broker of a list at a time, and the next broker
- * when this one is lost. -EINVAL: url is malformed; -EMFILE; -EAGAIN: the system could not start a
- * thread. */
+/* Returns at once: the link connects in the background. url: tcp://host:port or ipc://path, with an
+ * optional "zmq+" in front, or a list of these (endpoint-list.h). The link uses one broker of a
+ * list at a time, and the next one when the connection is lost. -EINVAL: url is malformed; -EMFILE;
+ * -EAGAIN: the system could not start a thread. */
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr);
 Link *link_free(Link *link); /* sends BYE; waits at most 200 ms for flushed messages to leave */
@@ -69,7 +70,7 @@ void link_set_client(Link *link, const uint8_t client[WIRE_TOKEN]);
 void link_limit_body(Link *link, uint64_t max_body);
 
 LinkState link_state(const Link *link);
-uint64_t link_max_body(const Link *link);              /* the broker's limit, once up */
+uint64_t link_max_body(const Link *link);              /* the broker's limit, from WELCOME */
 const char *link_url(const Link *link);                /* of the broker in use, or tried now */
 unsigned link_n_brokers(const Link *link);             /* in the URL */
 const char *link_broker(const Link *link, unsigned i); /* the URL of one of them */
@@ -80,8 +81,8 @@ void link_leave_below(Link *link, uint64_t id);
 /* The last failure, while the link is not up; NULL: no failure yet. */
 const ferry_error *link_problem(const Link *link);
 
-/* Puts a message into the outbox. -ENOTCONN: the link is not up. -EAGAIN: WAITING_MAX bytes wait
- * already (the control and calls lanes accept twice as many). */
+/* Puts a message into the outbox. -ENOTCONN: the link is not up. -EAGAIN: 4 MiB wait already, or
+ * 8 MiB for the lanes of control and of calls. */
 int link_put(Link *link, Lane lane, const Message *message, const void *block);
 size_t link_waiting(const Link *link); /* bytes in the outbox */
 

@@ -6,12 +6,12 @@
  * interface only from its description. A value that a person wrote is MessagePack made from JSON or
  * from words of a command line. It may differ from a value in a message:
  *
- *     enum      a name, "ADD" or "Op.ADD", as well as the number
- *     uuid      text: "123e4567-e89b-12d3-a456-426614174000"
- *     binary    text: its UTF-8
- *     numbers, bool   text too: "42", "true"; doubles also "nan", "inf", "-inf"
- *     map       its keys are texts for any key type; or a list of [key, value]
- *     arguments in order, as a list, or by name, as a map
+ *     enum            a name, "ADD" or "Op.ADD", or the number
+ *     uuid            text: "123e4567-e89b-12d3-a456-426614174000"
+ *     binary          text: its UTF-8
+ *     numbers, bool   text too: "42", "true"; for a double also "nan", "inf", "-inf"
+ *     map             a map whose keys are texts, for all types of keys; or a list of [key, value]
+ *     arguments       a list, in order; or a map, by name
  *
  * Unlike a receiver, a converter refuses unknown names, because they are typing mistakes.
  */
@@ -21,9 +21,8 @@
 #include "base/buffer.h"
 #include "rpc/wire/reader.h"
 
-/* Appends the checked value in the form for messages. Errors have a place and, for names, a
- * suggestion.
- * -EINVAL, -EMSGSIZE, -ENOMEM: the buffer is unchanged. */
+/* Appends the checked value in the form for messages. The message of an error has a place and, if a
+ * name is wrong, a suggestion. -EINVAL, -EMSGSIZE, -ENOMEM: the buffer is unchanged. */
 int schema_convert(const ferry_type *type, Span loose, const char *root, Buffer *to,
                    ferry_error *reterr);
 

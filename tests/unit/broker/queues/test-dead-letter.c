@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/queues/verbs.h"
 
-/* True: the next job that the session got has this header. */
+/* True: there is a message, and it has this header. */
 static bool has_header(const FakeSent *sent, const char *name, const char *value) {
     return sent && span_is(header_find(sent->message.headers, name), value);
 }

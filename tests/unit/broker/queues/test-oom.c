@@ -24,8 +24,7 @@ static void take_answers(Session *session, Tally *tally) {
         note_answer(tally, &sent->message);
 }
 
-/* Settles the jobs that the worker got, each in another way, with ids from 10 on. Returns the
- * number of jobs that are done. */
+/* Settles the first four jobs that the worker got, each in another way, with ids from 10 on. */
 static void work(Session *worker, Tally *tally) {
     const FakeSent *sent;
 
@@ -44,7 +43,7 @@ static void work(Session *worker, Tally *tally) {
         else if (id == 13)
             forward(worker, id, job.job.job, job.job.attempt, "next", "forwarded");
         else
-            break; /* the other jobs are lost with the session */
+            break; /* the other jobs go back to the queue when the session ends */
         id++;
     }
 }

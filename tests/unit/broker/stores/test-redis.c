@@ -52,7 +52,8 @@ static void redis_has_what_is_left_and_no_more(void) {
     expect_ok(s, 3);
     stop();
     CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":1");
-    /* The note of the job that is gone went with it; the other one was delivered. */
+    /* The note of the finished job was deleted with the job. The other job was delivered, so it has
+     * a note. */
     CU_ASSERT_STRING_EQUAL(ask("HLEN @:notes"), ":1");
 }
 
@@ -227,7 +228,7 @@ static void a_script_that_redis_forgot_is_sent_again(void) {
     CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
 }
 
-static void without_replicas_that_wait_wants_nothing_is_confirmed(void) {
+static void nothing_is_confirmed_without_the_replicas_of_wait(void) {
     Session *s;
 
     new_place();
@@ -436,7 +437,7 @@ int main(void) {
         TEST(a_replica_confirms_when_it_is_master_again),
         TEST(a_full_redis_refuses_pushes_and_takes_acknowledgements),
         TEST(a_script_that_redis_forgot_is_sent_again),
-        TEST(without_replicas_that_wait_wants_nothing_is_confirmed),
+        TEST(nothing_is_confirmed_without_the_replicas_of_wait),
         TEST(a_redis_that_is_emptied_meanwhile_gets_nothing),
         TEST(a_redis_that_lost_confirmed_changes_gets_nothing),
         TEST(a_broker_that_lost_its_lease_writes_nothing),
