@@ -38,6 +38,7 @@ const PAGES = [
         },
     ],
     ["pipelines", "pipelines"],
+    ["caches", "caches"],
     ["schedules", "schedules"],
     ["sessions", "sessions"],
 ];
@@ -69,6 +70,7 @@ async function play(base, until = Date.now() + minutes * 60000) {
         busy = Math.max(2, Math.min(14, busy + Math.random() * 4 - 2));
         const some = [call("publish/orders.eu.created", { id: i, total: (i * 37) % 900, country: "DE" })];
         for (let k = 0; k < busy; k++) some.push(call("call/calc.Calc/add", { a: i, b: k }));
+        if (i % 2 === 0) some.push(call("call/calc.Calc/random", []));
         if (i % 3 === 0) some.push(call("call/calc.Calc/squares", { range: { low: 1, high: i % 90 } }));
         if (i % 7 === 0) some.push(call("call/calc.Calc/div", { a: i, b: i % 2 }));
         if (i % 2 === 0)
@@ -88,8 +90,10 @@ async function main() {
     const base = await new Promise((resolve) =>
         web.stdout.on("data", (text) => resolve(/http:\S+?(?=\/?\s)/.exec(`${text}`)[0])),
     );
-    start([calcServer], { FERRY_INSTANCE: "calc-1" });
-    start([calcServer], { FERRY_INSTANCE: "calc-2" });
+    const redis = `${scene}/redis.sock`;
+    start(["redis-server", "--port", "0", "--unixsocket", redis, "--save", "", "--dir", scene]);
+    start([calcServer], { FERRY_INSTANCE: "calc-1", CALC_CACHE: `redis+unix://${redis}` });
+    start([calcServer], { FERRY_INSTANCE: "calc-2", CALC_CACHE: "memory://" });
     start([ferry, "serve", "words.count", "--exec", "wc -w", "--slots", "4", "--quiet"]);
     start([ferry, "serve", "shop.order", "--fail", "shop.OutOfStock:no teapots left today", "--quiet"]);
     const render =

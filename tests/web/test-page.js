@@ -298,6 +298,100 @@ async function fitsNarrowWindows(page, base) {
     }
 }
 
+// From the address bar to a queue that is paused and resumed, with keys alone. Each stop shows its focus.
+async function worksByKeyboard(page, base) {
+    const focus = (read) => page.evaluate(`((it) => ${read})(document.activeElement)`);
+    const press = async (...keys) => {
+        for (const key of keys) await page.keyboard.press(key);
+    };
+    const tabTo = async (text) => {
+        for (let i = 0; i < 60; i++) {
+            await press("Tab");
+            if ((await focus("it.textContent.trim()")).startsWith(text)) {
+                const { style, width } = await focus(
+                    "({ style: getComputedStyle(it).outlineStyle, width: parseFloat(getComputedStyle(it).outlineWidth) })",
+                );
+                assert(style !== "none" && width >= 1, `the focus on ${text} is not visible`);
+                return;
+            }
+        }
+        assert.fail(`Tab does not reach ${text}`);
+    };
+
+    for (let i = 0; i < 5; i++) run("push", `other-${i}`, "x"); // a longer table has a filter
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.goto("about:blank");
+    await page.goto(`${base}/#/overview`);
+    await page.getByRole("heading", { name: "Needs attention" }).waitFor();
+    await press("Tab");
+    assert.equal(await focus("it.textContent"), "Skip to the content");
+    await press("Enter");
+    assert.equal(await focus("it.tagName + it.textContent"), "H1Overview");
+    await page.goto(`${base}/#/sessions`);
+    await page.getByRole("heading", { name: "Sessions" }).waitFor();
+    await page.evaluate(() => document.activeElement.blur());
+    await tabTo("Queues");
+    await press("Enter");
+    await page.getByRole("link", { name: "kept" }).waitFor();
+    assert.equal(await focus("it.tagName + it.textContent"), "H1Queues", "the new view does not get the focus");
+    await press("/");
+    assert.equal(await focus("it.type"), "search");
+    await page.keyboard.type("kept");
+    assert.equal(await page.locator("tbody tr:visible").count(), 1);
+    await tabTo("kept");
+    await press("Enter");
+    await page.getByRole("heading", { name: "kept" }).waitFor();
+    await tabTo("Pause");
+    await press("Enter");
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    await press("Enter");
+    await page.getByRole("button", { name: "Pause" }).waitFor();
+    await tabTo("Purge");
+    await press("Enter");
+    await page.getByLabel("To confirm, type kept").waitFor();
+    assert.equal(await focus("it.closest('dialog') !== null"), true, "the focus is not in the dialog");
+    await press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "hidden" });
+    assert.match(await focus("it.textContent"), /^Purge/, "the focus does not return");
+}
+
+// The system's setting chooses the colours. Text has the contrast that WCAG 2 asks for (AA), in both.
+async function followsColorScheme(page, base) {
+    const measure = () =>
+        page.evaluate(() => {
+            const channel = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+            const light = (color) => {
+                const [r, g, b] = color.match(/[\d.]+/g).map((value) => channel(Number(value) / 255));
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const behind = (it) => {
+                const { backgroundColor: color } = getComputedStyle(it);
+                return /^rgba\(.*, 0\)$/.test(color) && it.parentElement ? behind(it.parentElement) : color;
+            };
+            const texts = [...document.querySelectorAll("h1, td, td a, th button, dt, dd, .chip, nav a, .hint")];
+            const ratios = texts
+                .filter((it) => it.checkVisibility() && it.textContent.trim())
+                .map((it) => {
+                    const [a, b] = [light(getComputedStyle(it).color), light(behind(it))];
+                    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), it.textContent];
+                });
+            return { paper: light(behind(document.body)), ratios };
+        });
+    for (const view of ["overview", "services", "queues", "caches", "sessions"]) {
+        await page.goto(`${base}/#/${view}`);
+        await page.locator(`nav a[aria-current][href="#/${view}"]`).waitFor();
+        for (const colorScheme of ["light", "dark"]) {
+            await page.emulateMedia({ colorScheme });
+            const { paper, ratios } = await measure();
+            assert.equal(paper > 0.5, colorScheme === "light", `the paper of ${view} is not ${colorScheme}`);
+            assert(ratios.length > 5, `${view} has no texts`);
+            for (const [ratio, text] of ratios)
+                assert(ratio >= 4.5, `'${text}' in ${view}, ${colorScheme}, has a contrast of ${ratio.toFixed(2)}`);
+        }
+    }
+    await page.emulateMedia({ colorScheme: "light" });
+}
+
 async function main() {
     let broker, browser;
     try {
@@ -322,9 +416,14 @@ async function main() {
         await listsCaches(page, base);
         broker = await survivesBroker(page, base, broker);
         await hostileNamesAreText(page, base);
+        await worksByKeyboard(page, base);
+        await followsColorScheme(page, base);
         await fitsNarrowWindows(page, base);
         assert.deepEqual(broken, []);
-        console.log("page: empty views, call, tail, dead letters, caches, a lost broker, hostile names, narrow windows: ok");
+        console.log(
+            "page: empty views, call, tail, dead letters, caches, a lost broker, hostile names, the keyboard, " +
+                "both colour schemes, narrow windows: ok",
+        );
     } finally {
         await browser?.close();
         await Promise.all([...children].map((child) => stop(child, "SIGKILL")));

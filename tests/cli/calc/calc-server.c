@@ -2,6 +2,7 @@
 
 /* Serves calc.Calc of calc.thrift at $FERRY_URL, as $FERRY_INSTANCE, until it is killed. */
 
+#include <ferry/cache.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -118,8 +119,26 @@ static int who(ferry_request *request, void *ctx) {
     return calc_who_return(request, instance);
 }
 
+static int random_number(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return calc_random_return(request, (int32_t)random());
+}
+
+/* The cache that $CALC_CACHE names: from it the server answers `random`, a memoised method. */
+static int open_cache(ferry_cache **ret, ferry_error *reterr) {
+#ifdef WITH_CACHE
+    const char *url = getenv("CALC_CACHE");
+
+    if (url)
+        return ferry_cache_open(url, NULL, ret, reterr);
+#endif
+    (void)ret, (void)reterr;
+    return 0;
+}
+
 int main(void) {
-    static const calc_handlers handlers = {
+    ferry_cache *cache = NULL; /* it stays until the process ends */
+    calc_handlers handlers = {
         .add = add,
         .div = divide,
         .squares = squares,
@@ -136,8 +155,12 @@ int main(void) {
     };
     ferry_error error = FERRY_ERROR_INIT;
     ferry_client *client;
-    int r = ferry_open(NULL, NULL, &client, &error);
+    int r = open_cache(&cache, &error);
 
+    if (r == 0)
+        r = ferry_open(NULL, &(ferry_options){.cache = cache}, &client, &error);
+    if (cache)
+        handlers.random = random_number;
     if (getenv("FERRY_INSTANCE"))
         instance = getenv("FERRY_INSTANCE");
     if (r == 0)
