@@ -124,6 +124,16 @@ def metrics():
                    'ferry_queue_pushed_jobs_total{queue="mail"} 2', 'ferry_service_instances{service="calc.Calc"} 1',
                    'ferry_method_duration_seconds_count{service="calc.Calc",method="add"} 1', "ferry_metrics_left_out 0"):
         check(wanted in lines, "there is no", wanted)
+    # The alert rules and the Grafana dashboard use metrics that there are
+    operations = pathlib.Path(__file__).resolve().parents[2] / "docs/operations"
+    for name in ("alerts.yml", "grafana.json"):
+        used = set(re.findall(r"\bferry_[a-z0-9_]+", (operations / name).read_text()))
+        unknown = {one for one in used if not {one, re.sub("_(total|bucket|count|sum|info)$", "", one)} & families}
+        check(len(used) > 5 and not unknown, f"metrics of {name} that /metrics lacks", sorted(unknown), len(used))
+    json.loads((operations / "grafana.json").read_text())
+    if shutil.which("promtool"):
+        done = subprocess.run(["promtool", "check", "rules", operations / "alerts.yml"], capture_output=True)
+        check(done.returncode == 0, "promtool", done.stdout + done.stderr)
     # The plain format, for others: the same samples, and promtool finds no fault
     plain = ask(port, "GET", "/metrics", headers={"Accept": "*/*"})
     equal(plain.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8", "type of the plain format")

@@ -2,7 +2,7 @@
 // Caches: reports of clients about the caches that they use.
 
 import { emptyState, figures, h } from "./dom.js";
-import { bytes, count, percent, span } from "./format.js";
+import { bytes, count, percent } from "./format.js";
 import { marked, table } from "./table.js";
 
 const looked = (row) => row.hits + row.misses;
@@ -28,7 +28,7 @@ const sum = (rows, counter) => rows.reduce((total, row) => total + row[counter],
 export function caches() {
     const totals = figures([
         ["hits", "Hits"],
-        ["near", "Without asking Redis"],
+        ["near", "Near hits"],
         ["misses", "Misses"],
         ["share", "Hit rate"],
         ["errors", "Errors"],
@@ -40,13 +40,10 @@ export function caches() {
         columns: [
             { title: "Cache", mono: true, text: (row) => row.cache },
             { title: "Client", text: (row) => row.client || "(without a name)" },
-            { title: "Session", num: true, mono: true, text: (row) => row.session, sort: (row) => Number(row.session) },
             { title: "Hit rate", num: true, text: (row) => percent(row.hits, looked(row)), sort: share },
             { title: "Hits", num: true, text: (row) => count(row.hits), sort: (row) => row.hits },
             { title: "Near", num: true, text: (row) => count(row.near_hits), sort: (row) => row.near_hits },
-            { title: "Stale", num: true, text: (row) => count(row.stale_hits), sort: (row) => row.stale_hits },
             { title: "Misses", num: true, text: (row) => count(row.misses), sort: (row) => row.misses },
-            { title: "Stores", num: true, text: (row) => count(row.stores), sort: (row) => row.stores },
             { title: "Errors", num: true, text: (row) => count(row.errors), sort: (row) => row.errors },
             { title: "Entries", num: true, text: (row) => count(row.entries), sort: (row) => row.entries },
             {
@@ -56,7 +53,6 @@ export function caches() {
                 sort: (row) => row.bytes,
             },
             { title: "Evicted", num: true, text: (row) => count(row.evictions), sort: (row) => row.evictions },
-            { title: "Reported", num: true, text: (row) => `${span(row.age_ms)} ago`, sort: (row) => row.age_ms },
             marked("State", troubles),
         ],
         empty: emptyState(
@@ -68,7 +64,12 @@ export function caches() {
     return {
         title: "Caches",
         parts: ["caches"],
-        element: h("div", null, totals.element, h("section.panel", null, list.element)),
+        element: h(
+            "div",
+            null,
+            h("section.panel", { "aria-label": "All caches together" }, totals.element),
+            h("section.panel", null, list.element),
+        ),
         update({ caches: rows }) {
             if (!rows) return;
             list.update(numbered(rows));
