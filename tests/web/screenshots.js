@@ -90,9 +90,8 @@ async function main() {
     const base = await new Promise((resolve) =>
         web.stdout.on("data", (text) => resolve(/http:\S+?(?=\/?\s)/.exec(`${text}`)[0])),
     );
-    const redis = `${scene}/redis.sock`;
-    start(["redis-server", "--port", "0", "--unixsocket", redis, "--save", "", "--dir", scene]);
-    start([calcServer], { FERRY_INSTANCE: "calc-1", CALC_CACHE: `redis+unix://${redis}` });
+    start(["redis-server", "--bind", "127.0.0.1", "--port", "6390", "--save", "", "--dir", scene]);
+    start([calcServer], { FERRY_INSTANCE: "calc-1", CALC_CACHE: "redis://127.0.0.1:6390" });
     start([calcServer], { FERRY_INSTANCE: "calc-2", CALC_CACHE: "memory://" });
     start([ferry, "serve", "words.count", "--exec", "wc -w", "--slots", "4", "--quiet"]);
     start([ferry, "serve", "shop.order", "--fail", "shop.OutOfStock:no teapots left today", "--quiet"]);
