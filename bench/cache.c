@@ -139,10 +139,10 @@ static double uthash_ns(void *ctx) {
     for (int i = 0; i < 1000000; i++) {
         const char *key = tables->keys[tables->order[i]];
         Item *item;
-        char *copy;
+        char *copy = malloc(VALUE);
 
         HASH_FIND(hh, tables->items, key, strlen(key), item);
-        if (!item || !(copy = malloc(VALUE)))
+        if (!item || !copy)
             die("uthash has lost a value");
         memcpy(copy, item->value, VALUE);
         sum += (uint8_t)copy[7];
