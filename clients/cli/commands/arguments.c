@@ -168,6 +168,7 @@ static int too_many(const char *word, int i, const char *name, const ferry_type 
 
     snprintf(start, sizeof(start), "%.*s", (int)strcspn(word, "=:"), word);
     for (uint32_t n = 0; n < args->n && n < TEXTS_MAX; n++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): n is the number of fields */
         names[n] = args->fields[n].name;
     if (strlen(start) < strlen(word))
         near = text_nearest(start, names, args->n < TEXTS_MAX ? args->n : TEXTS_MAX);

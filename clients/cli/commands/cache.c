@@ -78,7 +78,7 @@ static ssize_t unescape(char *word) {
         }
         at++;
         if (*at == '\\' || *at == '0') {
-            *to++ = *at == '0' ? '\0' : *at;
+            *to++ = (char)(*at == '0' ? '\0' : *at);
         } else if (*at == 'x' && isxdigit((unsigned char)at[1]) && isxdigit((unsigned char)at[2])) {
             sscanf(at + 1, "%2x", &byte);
             *to++ = (char)byte;

@@ -433,19 +433,20 @@ static int show_stats(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *found = NULL;
     int status = name ? find_stats(cli, client, name, &found)
                       : brokers_ask(cli, client, false, &found, "stats", NULL);
+    bool is_list, has_methods;
 
     if (status == 6 && name)
         cli_did_you_mean(cli, client, NAMES_SERVICES, name);
     if (status != EXIT_OK)
         return status;
-    if (json_is_array(found) && json_object_get(json_array_get(found, 0), "method"))
-        show_rows(cli, found, method_columns);
-    else if (json_is_array(found) && json_array_size(found) > 0 && !cli->json)
-        show_each(cli, found);
-    else if (json_is_array(found) && !cli->json)
+    is_list = json_is_array(found);
+    has_methods = is_list && json_object_get(json_array_get(found, 0), "method");
+    if (has_methods || (is_list && json_array_size(found) == 0 && !cli->json))
         show_rows(cli, found, method_columns);
     else if (cli->json)
         show_json(cli, found);
+    else if (is_list)
+        show_each(cli, found);
     else
         show_counters(cli, found);
     return EXIT_OK;
