@@ -1,37 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The jobs of a worker: each job is settled once, by its handler or later. */
+/* Workers, and the jobs that the broker gives them. */
 
-#include <ferry/queue.h>
-
-#include "base/block.h"
-#include "clients/c/core/header-text.h"
-#include "clients/c/resend/registration.h"
-#include "rpc/wire/name.h"
-
-typedef struct Settlement Settlement;
-
-struct Delivery {
-    BlockHeader header; /* the program's pointer, `job`, follows it */
-    ferry_job job;
-    Core *core;            /* NULL: a copy made by ferry_keep() */
-    Delivery *prev, *next; /* of core->in_flight */
-    uint64_t number, attempt;
-    uint64_t began_ms;
-    Span headers;
-    HeaderText *text;
-    void *copy; /* a copy of the borrowed bytes, when the job is deferred */
-    bool deferred, settled, in_handler;
-    bool lost;     /* the broker has taken the job back and would refuse a settlement */
-    bool lost_due; /* on_lost is to be called */
-    uint8_t reason;
-    ferry_job_lost_fn on_lost; /* of its worker; NULL: not wanted */
-    void *ctx;
-    /* Waits for the confirmation of its settlement; NULL: no confirmation is wanted. */
-    Settlement *confirm;
-    char id[24];
-    char queue[NAME_MAX_LEN + 1];
-};
+#include "clients/c/core/core.h"
 
 extern const Part jobs_part;
