@@ -27,7 +27,7 @@ static int build_ring(Redis *redis, const CacheUrl *url) {
 
 /* The connections of this one node ask the Sentinels where the master is. */
 static int add_master(Redis *redis, const CacheUrl *url, ferry_error *reterr) {
-    size_t at;
+    size_t at = 0;
     int r;
 
     redis->options.sentinels = url->hosts;
