@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,8 +63,8 @@ typedef struct BrokerProgram {
     KeyPair *keys[CURVE_SERVER_KEYS_MAX]; /* broker.keys points to them */
     bool needs_keys;        /* other machines can reach an endpoint, and --insecure is not given */
     int signals;            /* signalfd */
-    int wake;               /* eventfd: a store has work for the broker's thread */
-    int wakers;             /* epoll of signals and wake */
+    Waker waker;            /* a store has work for the broker's thread */
+    int wakers;             /* epoll of signals and waker */
     Store *disk;            /* the store in the data folder; NULL: there is no data folder */
     Store *redis;           /* the store in Redis; NULL: there is no URL of a Redis */
     uint64_t drain_ends_ms; /* 0: the broker does not drain */
@@ -174,6 +173,7 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
                           .ipc_mode = program->config.ipc_mode,
                           .keys = &broker->keys,
                           .spin_us = SPIN_US,
+                          .waker = &program->waker,
                           .on_gone = on_gone,
                           .on_refused = on_refused,
                           .ctx = broker};
@@ -247,17 +247,18 @@ static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     Queues *queues = program->broker.queues;
     uint64_t began_ms = clock_ms();
     char memory[16];
-    int r;
+    int r = waker_open(&program->waker);
 
-    program->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (r < 0)
+        return error_set_code(reterr, r, NULL);
     program->wakers = epoll_create1(EPOLL_CLOEXEC);
-    if (program->wake < 0 || program->wakers < 0 || watch(program->wakers, program->wake) < 0 ||
+    if (program->wakers < 0 || watch(program->wakers, program->waker.fd) < 0 ||
         watch(program->wakers, program->signals) < 0)
         return error_set_code(reterr, -errno, NULL);
     if (!program->disk && !program->redis)
         log_info("there is no data folder (--data DIR): queues are in memory and end with the "
                  "broker");
-    r = queues_open_stores(queues, program->wake, reterr);
+    r = queues_open_stores(queues, &program->waker, reterr);
     if (r == 0)
         r = restore(program, reterr);
     if (r < 0 || (!program->disk && !program->redis))
@@ -487,15 +488,13 @@ static void turn(BrokerProgram *program) {
     hub_flush(broker->hub);
 }
 
-/* True: stop now. */
-static bool on_wake(BrokerProgram *program) {
-    uint64_t n;
-
-    if (read(program->wake, &n, sizeof(n)) == (ssize_t)sizeof(n)) {
+/* Handles what stores have done; and, if a descriptor is readable, signals. True: stop now. */
+static bool on_wake(BrokerProgram *program, bool is_readable) {
+    if (waker_take(&program->waker, is_readable)) {
         tick(&program->broker);
         queues_process_stores(program->broker.queues);
     }
-    return on_signals(program);
+    return is_readable && on_signals(program);
 }
 
 static void run(BrokerProgram *program) {
@@ -510,7 +509,7 @@ static void run(BrokerProgram *program) {
         int sleep_ms = program->woke_ms ? 1 : time_to_sleep(broker);
         uint64_t before_ms = clock_ms();
 
-        if (hub_wait(broker->hub, program->wakers, sleep_ms) && on_wake(program))
+        if (on_wake(program, hub_wait(broker->hub, program->wakers, sleep_ms)))
             return;
         if (sleep_ms >= 0 && clock_ms() > before_ms + (unsigned)sleep_ms + PAUSE_MS)
             program->woke_ms = clock_ms();
@@ -573,8 +572,7 @@ static void close_rooms(BrokerProgram *program) {
         close(program->signals);
     if (program->wakers >= 0)
         close(program->wakers);
-    if (program->wake >= 0)
-        close(program->wake);
+    waker_close(&program->waker);
     store_disk_free(program->disk);
 #ifdef FERRY_WITH_REDIS
     store_redis_free(program->redis);
@@ -621,7 +619,7 @@ static int exit_status(int code) {
 
 int broker_main(const BrokerOptions *options) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    BrokerProgram program = {.options = options, .wake = -1, .wakers = -1};
+    BrokerProgram program = {.options = options, .waker.fd = -1, .wakers = -1};
     int status = EXIT_SUCCESS, r;
 
     /* malloc keeps memory between bursts of batches: otherwise the kernel would have to map it

@@ -154,9 +154,9 @@ void queues_fan_out_cancel(Fanout *fan_out);
 
 /* Jobs in flight to connected workers. */
 size_t queues_n_in_flight(const Queues *queues);
-/* Opens the stores. A store writes to wake_fd, an eventfd, when queues_process_stores() has work.
- * 0, or the negative errno of a store, and *reterr. */
-int queues_open_stores(Queues *queues, int wake_fd, ferry_error *reterr);
+/* Opens the stores. A store calls the waker when queues_process_stores() has work. 0, or the
+ * negative errno of a store, and *reterr. */
+int queues_open_stores(Queues *queues, Waker *waker, ferry_error *reterr);
 /* Restores a part of the contents of the stores. 1: there is more; 0: all is restored; or a
  * negative errno, and *reterr: a store cannot be read. */
 int queues_restore(Queues *queues, ferry_error *reterr);

@@ -10,12 +10,12 @@
 #include "broker/events/events.h"
 #include "broker/queues/queues-private.h"
 
-int queues_open_stores(Queues *queues, int wake_fd, ferry_error *reterr) {
+int queues_open_stores(Queues *queues, Waker *waker, ferry_error *reterr) {
     int r = 0;
 
     for (size_t i = 0; i < queues->n_stores && r == 0; i++)
         if (queues->stores[i]->ops->open)
-            r = queues->stores[i]->ops->open(queues->stores[i], wake_fd, reterr);
+            r = queues->stores[i]->ops->open(queues->stores[i], waker, reterr);
     return r;
 }
 

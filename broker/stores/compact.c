@@ -4,8 +4,8 @@
 #include "broker/stores/compact.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "broker/stores/file.h"
@@ -91,18 +91,17 @@ int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn 
 typedef struct Rewriting {
     Journal journal;
     JournalBatch *batch;
-    int wake_fd;
+    Waker waker;
 } Rewriting;
 
 static int submit(Rewriting *rewriting) {
-    uint64_t n;
-
     if (!rewriting->batch)
         return 0;
     journal_submit(&rewriting->journal, rewriting->batch);
     rewriting->batch = NULL;
-    while (read(rewriting->wake_fd, &n, sizeof(n)) < 0 && errno == EINTR)
-        continue;
+    do
+        poll(&(struct pollfd){.fd = rewriting->waker.fd, .events = POLLIN}, 1, -1);
+    while (!waker_take(&rewriting->waker, true));
     for (JournalBatch *done = journal_take_done(&rewriting->journal), *next; done; done = next) {
         int r = done->lost ? journal_failed(&rewriting->journal) : done->releases_result;
 
@@ -202,7 +201,7 @@ static int remove_old(const Folder *folder, const Contents *contents) {
 }
 
 int store_compact(Folder *folder, const Contents *contents, ferry_error *reterr) {
-    Rewriting rewriting = {.wake_fd = -1};
+    Rewriting rewriting = {.waker.fd = -1};
     uint32_t last =
         contents->n_segments > 0 ? contents->segments[contents->n_segments - 1].number : 0;
     int r = 0, failed;
@@ -211,12 +210,9 @@ int store_compact(Folder *folder, const Contents *contents, ferry_error *reterr)
         return error_set_code(reterr, -EBADMSG,
                               "cannot compact %s: it has %zu records that this version cannot read",
                               folder->path, contents->n_unknown);
-    rewriting.wake_fd = eventfd(0, EFD_CLOEXEC);
-    if (rewriting.wake_fd < 0)
-        r = -errno;
-
+    r = waker_open(&rewriting.waker);
     if (r == 0)
-        r = journal_open(&rewriting.journal, folder, last, contents->sequence, rewriting.wake_fd);
+        r = journal_open(&rewriting.journal, folder, last, contents->sequence, &rewriting.waker);
     if (r == 0)
         r = each_job(folder, contents, write_job, write_shared, &rewriting);
     if (r == 0)
@@ -224,7 +220,7 @@ int store_compact(Folder *folder, const Contents *contents, ferry_error *reterr)
     journal_close(&rewriting.journal, contents->last_job);
     failed = rewriting.journal.failed;
     batch_free(rewriting.batch);
-    close(rewriting.wake_fd);
+    waker_close(&rewriting.waker);
     if (r == 0)
         r = failed;
     if (r == 0)

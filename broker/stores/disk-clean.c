@@ -36,13 +36,6 @@ static bool is_worth_it(const DiskStore *disk) {
            (*disk->store.degraded && first->live < first->size / 2);
 }
 
-static void go_on_in_next_turn(const DiskStore *disk) {
-    uint64_t one = 1;
-    ssize_t n = write(disk->wake_fd, &one, sizeof(one));
-
-    (void)n;
-}
-
 /* Writes a record of the segment again. Nobody waits until it is on the disk. */
 static bool again(DiskStore *disk, const DiskRecord *record) {
     JournalBatch *batch = disk_batch(disk);
@@ -305,7 +298,7 @@ static void move(DiskStore *disk) {
             end(disk);
             return;
         }
-        go_on_in_next_turn(disk);
+        waker_call(disk->waker); /* to go on in the next turn */
         return;
     }
     if (!again(disk, &(DiskRecord){.type = RECORD_LAST, .id = queues_last_job(disk->store.ctx)}))

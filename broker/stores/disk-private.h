@@ -61,7 +61,7 @@ typedef struct DiskStore {
     Journal journal;
     Loader loader;
     LoadRequest *to_load, **to_load_end; /* requests of this turn */
-    int wake_fd;
+    Waker *waker;
     JournalBatch *open, *spare; /* open: the batch for the next records; spare: a batch to use
                                  * again */
     Slabs slabs;
@@ -121,7 +121,7 @@ void disk_state_free(DiskStore *disk);
 
 /* ---- disk-restore.c ---- */
 
-int disk_open(Store *store, int wake_fd, ferry_error *reterr);
+int disk_open(Store *store, Waker *waker, ferry_error *reterr);
 int disk_restore(Store *store, size_t max, ferry_error *reterr);
 
 /* ---- disk-load.c ---- */

@@ -50,7 +50,7 @@ static void record_holes(DiskStore *disk) {
     disk_submit(disk);
 }
 
-int disk_open(Store *store, int wake_fd, ferry_error *reterr) {
+int disk_open(Store *store, Waker *waker, ferry_error *reterr) {
     DiskStore *disk = disk_of(store);
     uint64_t began_ms = clock_ms();
     uint32_t last;
@@ -62,14 +62,14 @@ int disk_open(Store *store, int wake_fd, ferry_error *reterr) {
         r = scan_repair(&disk->folder, &disk->found, reterr);
     if (r < 0)
         return r;
-    disk->wake_fd = wake_fd;
+    disk->waker = waker;
     disk->to_restore = contents_jobs(&disk->found);
     last = disk->found.n_segments > 0 ? disk->found.segments[disk->found.n_segments - 1].number : 0;
     r = disk->to_restore ? take_segments(disk) : -ENOMEM;
     if (r == 0)
-        r = journal_open(&disk->journal, &disk->folder, last, disk->found.sequence, wake_fd);
+        r = journal_open(&disk->journal, &disk->folder, last, disk->found.sequence, waker);
     if (r == 0)
-        r = loader_open(&disk->loader, &disk->folder, wake_fd);
+        r = loader_open(&disk->loader, &disk->folder, waker);
     if (r < 0)
         return error_set_code(reterr, r, "cannot begin to write to %s: %s", disk->path,
                               strerror(-r));

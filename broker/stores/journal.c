@@ -48,13 +48,6 @@ static void wake_thread(Journal *journal) {
 
 /* ---- flushing ---- */
 
-static void wake(const Journal *journal) {
-    uint64_t one = 1;
-    ssize_t n = write(journal->wake_fd, &one, sizeof(one));
-
-    (void)n; /* the eventfd is full: it wakes the loop anyway */
-}
-
 static int fail(Journal *journal, int error) {
     pthread_mutex_lock(&journal->lock);
     journal->failed = error;
@@ -105,7 +98,7 @@ static void flush_locked(Journal *journal) {
     pthread_cond_broadcast(&journal->idle_cond);
     /* Wake the broker's thread after the lock is free: it takes the lock at once. */
     pthread_mutex_unlock(&journal->lock);
-    wake(journal);
+    waker_call(journal->waker);
     pthread_mutex_lock(&journal->lock);
 }
 
@@ -241,7 +234,7 @@ static void queue_for_flush(Journal *journal, JournalBatch *batch) {
     }
     pthread_mutex_unlock(&journal->lock);
     if (is_done)
-        wake(journal);
+        waker_call(journal->waker);
 }
 
 static void write_batch(Journal *journal, JournalBatch *batch) {
@@ -273,7 +266,7 @@ static void load(Journal *journal, uint32_t number) {
     journal->loaded = bytes;
     journal->load_result = r < 0 ? r : 1;
     pthread_mutex_unlock(&journal->lock);
-    wake(journal);
+    waker_call(journal->waker);
 }
 
 static void remove_segment(Journal *journal, uint32_t number) {
@@ -290,7 +283,7 @@ static void look_for_space(Journal *journal) {
     if (reserve_fill(&journal->reserve) < 0)
         return;
     set_full(journal, false);
-    wake(journal);
+    waker_call(journal->waker);
 }
 
 /* The last record proves that all others were flushed: the next start recognises a damaged end. */
@@ -429,13 +422,13 @@ static void end_threads(Journal *journal, uint64_t last_job) {
 }
 
 int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence,
-                 int wake_fd) {
+                 Waker *waker) {
     pthread_condattr_t attributes;
     sigset_t all, before;
     int r;
 
     *journal = (Journal){.folder = folder,
-                         .wake_fd = wake_fd,
+                         .waker = waker,
                          .fd = -1,
                          .number = number,
                          .sequence = sequence,

@@ -63,7 +63,7 @@ void batch_free(JournalBatch *batch);
 
 typedef struct Journal {
     Folder *folder;
-    int wake_fd;
+    Waker *waker;
     pthread_t threads[2];
     size_t n_threads;
 
@@ -99,9 +99,10 @@ typedef struct Journal {
 } Journal;
 
 /* Starts the threads, which write behind the last segment `number` and the last record `sequence`.
- * They write to wake_fd when they have finished something. -ENOSPC: the disk has too little space
+ * They call the waker when they have finished something. -ENOSPC: the disk has too little space
  * to start. */
-int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence, int wake_fd);
+int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence,
+                 Waker *waker);
 /* Writes and flushes all submitted batches, and a last record that proves it. */
 void journal_close(Journal *journal, uint64_t last_job);
 

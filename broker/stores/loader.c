@@ -48,9 +48,7 @@ static int load_one(Loader *loader, LoadRequest *request) {
 }
 
 static void hand_over(Loader *loader, LoadRequest *request) {
-    uint64_t one = 1;
     bool was_empty;
-    ssize_t n;
 
     request->next = NULL;
     pthread_mutex_lock(&loader->lock);
@@ -58,10 +56,8 @@ static void hand_over(Loader *loader, LoadRequest *request) {
     *loader->done_end = request;
     loader->done_end = &request->next;
     pthread_mutex_unlock(&loader->lock);
-    if (!was_empty)
-        return;
-    n = write(loader->wake_fd, &one, sizeof(one));
-    (void)n; /* the eventfd is full: it wakes the loop anyway */
+    if (was_empty)
+        waker_call(loader->waker);
 }
 
 static void *run(void *ctx) {
@@ -89,11 +85,11 @@ static void *run(void *ctx) {
     return NULL;
 }
 
-int loader_open(Loader *loader, const Folder *folder, int wake_fd) {
+int loader_open(Loader *loader, const Folder *folder, Waker *waker) {
     sigset_t all, before;
     int r;
 
-    *loader = (Loader){.folder = folder, .wake_fd = wake_fd, .fd = -1};
+    *loader = (Loader){.folder = folder, .waker = waker, .fd = -1};
     loader->todo_end = &loader->todo;
     loader->done_end = &loader->done;
     pthread_mutex_init(&loader->lock, NULL);

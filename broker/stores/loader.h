@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "base/waker.h"
 #include "broker/stores/segment.h"
 
 typedef struct DiskJob DiskJob;
@@ -23,7 +24,7 @@ typedef struct LoadRequest {
 
 typedef struct Loader {
     const Folder *folder;
-    int wake_fd;
+    Waker *waker;
     pthread_t thread;
     bool running;
 
@@ -38,8 +39,8 @@ typedef struct Loader {
     uint32_t segment;
 } Loader;
 
-/* Starts the thread. It writes to wake_fd when requests are done. */
-int loader_open(Loader *loader, const Folder *folder, int wake_fd);
+/* Starts the thread. It calls the waker when requests are done. */
+int loader_open(Loader *loader, const Folder *folder, Waker *waker);
 /* Ends the thread, and frees all requests. */
 void loader_close(Loader *loader);
 

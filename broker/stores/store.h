@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/waker.h"
 #include "rpc/wire/message.h"
 
 struct Queues;
@@ -78,10 +79,10 @@ typedef struct StoreOps {
     bool has_intervals;     /* the configuration may also say "interval:TIME" */
     bool later;             /* append, settle and forward may return STORE_LATER */
 
-    /* Begins to work. wake_fd is an eventfd, which belongs to the broker and outlives the store's
-     * work: the store writes to it, from any thread, if it has work for process(). 0, or a negative
-     * errno, and *reterr says which file is the cause: the broker does not start. */
-    int (*open)(Store *store, int wake_fd, ferry_error *reterr);
+    /* Begins to work. The waker belongs to the broker and outlives the store's work: the store
+     * calls it, from any thread, if it has work for process(). 0, or a negative errno, and *reterr
+     * says which file is the cause: the broker does not start. */
+    int (*open)(Store *store, Waker *waker, ferry_error *reterr);
     /* Restores the contents of the store through queues_restore_*(), about max jobs and push ids in
      * one call. STORE_HAS_MORE: call it again; 0: all is restored; or a negative errno, and
      * *reterr. */

@@ -41,7 +41,7 @@ typedef struct RedisQueues {
     RedisStoreOptions options;
     RedisLink link;
     RedisWriter writer;
-    int wake_fd;
+    Waker *waker;
     char holder[128]; /* names this process: host, process, a random number */
     char token[REDIS_TOKEN_SIZE];
     uint64_t last_job; /* the last one that was appended or restored */

@@ -295,14 +295,14 @@ static void redis_process(Store *store) {
 
 /* ---- the store ---- */
 
-static int redis_open(Store *store, int wake_fd, ferry_error *reterr) {
+static int redis_open(Store *store, Waker *waker, ferry_error *reterr) {
     RedisQueues *redis = redis_of(store);
     char host[64] = "";
 
     gethostname(host, sizeof(host) - 1);
     snprintf(redis->holder, sizeof(redis->holder), "%s, process %ld, %016llx", host, (long)getpid(),
              (unsigned long long)random_u64());
-    redis->wake_fd = wake_fd;
+    redis->waker = waker;
     redis->restoring.began_ms = clock_ms();
     return redis_link_open(&redis->link, &redis->options, reterr);
 }

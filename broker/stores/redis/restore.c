@@ -373,7 +373,7 @@ static int finish(RedisQueues *redis, ferry_error *reterr) {
 
     memcpy(report.setting, redis->store.setting, sizeof(report.setting));
     r = redis_writer_start(&redis->writer, &redis->link, redis->token, &report,
-                           redis->options.lease_ms, redis->wake_fd);
+                           redis->options.lease_ms, redis->waker);
     if (r < 0)
         return error_set_code(reterr, r, "cannot start the thread that writes to Redis: %s",
                               strerror(-r));

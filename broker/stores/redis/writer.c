@@ -22,13 +22,6 @@ void writer_batch_free(WriterBatch *batch) {
     free(batch);
 }
 
-static void wake_loop(const RedisWriter *writer) {
-    uint64_t one = 1;
-    ssize_t n = write(writer->wake_fd, &one, sizeof(one));
-
-    (void)n;
-}
-
 /* ---- the state ---- */
 
 static void report(RedisWriter *writer, WriterState state, const char *reason) {
@@ -36,7 +29,7 @@ static void report(RedisWriter *writer, WriterState state, const char *reason) {
     if (writer->report.state != state || strcmp(writer->report.reason, reason) != 0) {
         writer->report.state = state;
         snprintf(writer->report.reason, sizeof(writer->report.reason), "%s", reason);
-        wake_loop(writer);
+        waker_call(writer->waker);
     }
     pthread_mutex_unlock(&writer->lock);
 }
@@ -221,7 +214,7 @@ static void look_at_setting(RedisWriter *writer) {
     pthread_mutex_lock(&writer->lock);
     if (strcmp(setting, writer->report.setting) != 0) {
         memcpy(writer->report.setting, setting, sizeof(setting));
-        wake_loop(writer);
+        waker_call(writer->waker);
     }
     pthread_mutex_unlock(&writer->lock);
 }
@@ -260,7 +253,7 @@ static void put_done(RedisWriter *writer, WriterBatch *batch) {
     *writer->done_end = batch;
     writer->done_end = &batch->next;
     pthread_mutex_unlock(&writer->lock);
-    wake_loop(writer);
+    waker_call(writer->waker);
 }
 
 static uint64_t next_renewal(const RedisWriter *writer) {
@@ -297,12 +290,12 @@ static void *run(void *ctx) {
 }
 
 int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token,
-                       const WriterReport *begun, uint32_t lease_ms, int wake_fd) {
+                       const WriterReport *begun, uint32_t lease_ms, Waker *waker) {
     pthread_condattr_t attr;
     int r;
 
     *writer = (RedisWriter){
-        .link = link, .wake_fd = wake_fd, .lease_ms = lease_ms, .write = {.text = script_write}};
+        .link = link, .waker = waker, .lease_ms = lease_ms, .write = {.text = script_write}};
     snprintf(writer->token, sizeof(writer->token), "%s", token);
     writer->report = *begun;
     writer->todo_end = &writer->todo;

@@ -68,7 +68,7 @@ typedef struct WriterReport {
 
 typedef struct RedisWriter {
     RedisLink *link;
-    int wake_fd;
+    Waker *waker;
     uint32_t lease_ms;
     char token[REDIS_TOKEN_SIZE];
     LinkScript write;
@@ -88,11 +88,11 @@ typedef struct RedisWriter {
     WriterBatch renewal;       /* of the lease */
 } RedisWriter;
 
-/* Starts the thread, with the report of the start. It writes to wake_fd when a batch has ended or
+/* Starts the thread, with the report of the start. It calls the waker when a batch has ended or
  * its report has changed. The link belongs to the thread until redis_writer_stop(). 0, or a
  * negative errno. */
 int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token,
-                       const WriterReport *begun, uint32_t lease_ms, int wake_fd);
+                       const WriterReport *begun, uint32_t lease_ms, Waker *waker);
 /* Writes what was submitted, for at most REDIS_CLOSE_MS, and ends the thread. */
 void redis_writer_stop(RedisWriter *writer);
 

@@ -40,8 +40,18 @@ static void poll_events(Hub *hub, int timeout_ms) {
 }
 
 static bool has_events(void *ctx) {
-    poll_events(ctx, 0);
-    return ((Hub *)ctx)->n_events > 0;
+    Hub *hub = ctx;
+
+    poll_events(hub, 0);
+    return hub->n_events > 0 || (hub->options.waker && waker_is_called(hub->options.waker));
+}
+
+static void sleep_until_events(Hub *hub, int timeout_ms) {
+    Waker *waker = hub->options.waker;
+
+    poll_events(hub, !waker || waker_may_sleep(waker) ? timeout_ms : 0);
+    if (waker)
+        waker_is_awake(waker);
 }
 
 static void watch_own_fd(Hub *hub, int fd) {
@@ -63,7 +73,7 @@ int hub_wait(Hub *hub, int fd, int timeout_ms) {
     if (timeout_ms == 0) {
         poll_events(hub, 0);
     } else if (!spin_until(&hub->spin, has_events, hub)) {
-        poll_events(hub, timeout_ms);
+        sleep_until_events(hub, timeout_ms);
         spin_woke(&hub->spin);
     }
     hub->now_ms = clock_ms();

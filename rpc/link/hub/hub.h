@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 
 #include "base/timers.h"
+#include "base/waker.h"
 #include "rpc/link/connection.h"
 #include "rpc/link/inbox.h"
 
@@ -71,6 +72,7 @@ typedef struct HubOptions {
     const CurveKeys *keys;
     bool beats;       /* a thread sends a PING to each peer every 2 s: see heartbeat.h */
     unsigned spin_us; /* how long to poll before sleeping; 0: do not poll */
+    Waker *waker;     /* a call ends a wait; its fd is watched by the caller; NULL: no calls */
     /* The peer's connection is gone: end peer->session. True: the hub frees the peer. False: the
      * hub calls on_gone again after each flush. */
     bool (*on_gone)(Peer *peer, void *ctx);
@@ -88,8 +90,9 @@ Hub *hub_free(Hub *hub);
  * be NULL) receives the bound endpoint: tcp://127.0.0.1:* picks a port. */
 int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error *reterr);
 
-/* Sleeps until a message arrives, a connection ends, fd is readable, or timeout_ms have passed (-1:
- * no timeout). fd is the same in all calls; -1: no descriptor. 1: fd is readable. */
+/* Sleeps until a message arrives, a connection ends, fd is readable, the waker is called, or
+ * timeout_ms have passed (-1: no timeout). fd is the same in all calls; -1: no descriptor. 1: fd is
+ * readable. */
 int hub_wait(Hub *hub, int fd, int timeout_ms);
 
 /* 1: a batch of *ret_peer, valid until the next call. 0: no more batches before the next

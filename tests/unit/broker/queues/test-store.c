@@ -20,7 +20,7 @@ typedef struct SlowStore {
     StoredPush last_push;
     uint8_t forgotten[WIRE_TOKEN]; /* the client of the last forget_pushes() */
     uint64_t forgotten_below;
-    int wake_fd;
+    const Waker *waker;
 } SlowStore;
 
 static SlowStore slow, shared;
@@ -37,9 +37,9 @@ static int begin(Store *store, uint64_t ticket, StoredJob *job) {
     return STORE_LATER;
 }
 
-static int slow_open(Store *store, int wake_fd, ferry_error *reterr) {
+static int slow_open(Store *store, Waker *waker, ferry_error *reterr) {
     (void)reterr;
-    ((SlowStore *)store)->wake_fd = wake_fd;
+    ((SlowStore *)store)->waker = waker;
     return 0;
 }
 
@@ -577,12 +577,13 @@ static void a_degraded_store_shows_its_reason(void) {
 /* ---- after a restart ---- */
 
 static void stores_are_opened_and_restored_in_slices(void) {
+    Waker waker;
     int n = 0, r;
 
     set_up();
     shared.n_restore = 5; /* one slice has restored job 16 */
-    CU_ASSERT_EQUAL(queues_open_stores(queues, 42, NULL), 0);
-    CU_ASSERT_EQUAL(slow.wake_fd, 42);
+    CU_ASSERT_EQUAL(queues_open_stores(queues, &waker, NULL), 0);
+    CU_ASSERT_PTR_EQUAL(slow.waker, &waker);
     while ((r = queues_restore(queues, NULL)) > 0 && n < 10)
         n++;
     CU_ASSERT_EQUAL(r, 0);

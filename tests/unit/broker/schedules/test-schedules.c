@@ -28,11 +28,11 @@ static void end_in_memory(void) {
 static void begin_on_disk(void) {
     setup();
     open_schedules(); /* before the facts are restored */
-    wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    CU_ASSERT_EQUAL(waker_open(&waker), 0);
     disk = store_disk_new(data);
     queues_set_default_store(queues, disk);
     CU_ASSERT_EQUAL(queues_add_store(queues, disk), 0);
-    CU_ASSERT_EQUAL_FATAL(queues_open_stores(queues, wake_fd, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(queues_open_stores(queues, &waker, NULL), 0);
     while (queues_restore(queues, NULL) > 0)
         continue;
 }
@@ -71,7 +71,7 @@ static void look(const char *time) {
     for (int i = 0, n_quiet = 0; n_quiet < 200 && i < 100000; i++) {
         schedules_look(broker.schedules, at(time));
         rooms_turn_end(&broker);
-        if (wake_fd >= 0)
+        if (waker.fd >= 0)
             turn(1);
         n_quiet = queues->pendings ? 0 : n_quiet + 1; /* a busy disk takes longer */
     }
@@ -279,7 +279,7 @@ static void a_moment_has_one_job_when_the_broker_is_killed_in_between(void) {
         rooms_turn_end(&broker); /* the journal gets the job; the broker does not learn that it is
                                   * written */
         for (int j = 0;
-             j < 2000 && poll(&(struct pollfd){.fd = wake_fd, .events = POLLIN}, 1, 10) == 0; j++)
+             j < 2000 && poll(&(struct pollfd){.fd = waker.fd, .events = POLLIN}, 1, 10) == 0; j++)
             continue;
         crash_on_disk();
         begin_on_disk();

@@ -33,7 +33,7 @@ static inline int try_begin(ferry_error *reterr) {
     setup();
     if (memory_of_queues)
         broker.limits.max_queue_memory = memory_of_queues;
-    wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    CU_ASSERT_EQUAL(waker_open(&waker), 0);
     disk = store_disk_new(data);
     return begin_on(disk, reterr);
 }
@@ -41,7 +41,7 @@ static inline int try_begin(ferry_error *reterr) {
 static inline void stop(void) {
     teardown();
     disk = store_disk_free(disk);
-    close(wake_fd);
+    waker_close(&waker);
 }
 
 /* The process is killed: the kernel keeps the data that it has got. */

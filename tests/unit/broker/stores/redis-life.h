@@ -39,7 +39,7 @@ static inline int try_begin(ferry_error *reterr) {
     int r;
 
     setup();
-    wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    CU_ASSERT_EQUAL(waker_open(&waker), 0);
     if (!*url_of_servers)
         snprintf(url_of_servers, sizeof(url_of_servers), "redis://127.0.0.1:%u", server.port);
     snprintf(url, sizeof(url), "%s?name=place%d%s", url_of_servers, n_places, url_more);
@@ -51,7 +51,7 @@ static inline int try_begin(ferry_error *reterr) {
 static inline void stop(void) {
     teardown();
     redis = store_redis_free(redis);
-    close(wake_fd);
+    waker_close(&waker);
 }
 
 /* The process is killed: it does not give its lease back, which ends later. */

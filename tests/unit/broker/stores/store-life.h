@@ -6,14 +6,13 @@
  * redis-life.h. */
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
 #include "unit/broker/queues/verbs.h"
 
-static int wake_fd = -1;
+static Waker waker = {.fd = -1};
 
 /* ---- of the other header ---- */
 
@@ -30,7 +29,7 @@ static inline int begin_on(Store *store, ferry_error *reterr) {
 
     queues_set_default_store(queues, store);
     CU_ASSERT_EQUAL(queues_add_store(queues, store), 0);
-    r = queues_open_stores(queues, wake_fd, reterr);
+    r = queues_open_stores(queues, &waker, reterr);
     while (r >= 0 && (r = queues_restore(queues, reterr)) > 0)
         continue;
     return r;
@@ -47,11 +46,10 @@ static inline void begin(void) {
 
 /* One turn ends, and what the store has done meanwhile is taken over. */
 static inline void turn(int timeout_ms) {
-    struct pollfd wake = {.fd = wake_fd, .events = POLLIN};
-    uint64_t n;
+    struct pollfd wake = {.fd = waker.fd, .events = POLLIN};
 
     rooms_turn_end(&broker);
-    if (poll(&wake, 1, timeout_ms) > 0 && read(wake_fd, &n, sizeof(n)) == sizeof(n))
+    if (poll(&wake, 1, timeout_ms) > 0 && waker_take(&waker, true))
         queues_process_stores(queues);
     rooms_turn_end(&broker);
 }

@@ -166,7 +166,7 @@ static void a_folder_has_one_broker(void) {
     new_folder();
     begin();
     second = store_disk_new(data);
-    CU_ASSERT(second->ops->open(second, wake_fd, &error) < 0);
+    CU_ASSERT(second->ops->open(second, &waker, &error) < 0);
     CU_ASSERT(error.message && strstr(error.message, "another broker uses"));
     second->ops->close(second);
     store_disk_free(second);

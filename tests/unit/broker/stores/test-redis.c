@@ -326,7 +326,7 @@ static int take_over(void) {
 
     CU_ASSERT_EQUAL_FATAL(store_redis_new(url, &second, NULL), 0);
     second->ctx = queues;
-    CU_ASSERT_EQUAL_FATAL(second->ops->open(second, wake_fd, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(second->ops->open(second, &waker, &error), 0);
     while (n < 1000 && second->ops->restore(second, 1, &error) == STORE_HAS_MORE &&
            ((RedisQueues *)second)->restoring.step == RESTORE_LEASE)
         n++;
@@ -371,7 +371,7 @@ static void a_second_broker_waits_for_the_lease(void) {
     begin_with_one_job();
     CU_ASSERT_EQUAL(store_redis_new(url, &second, NULL), 0);
     second->ctx = queues;
-    CU_ASSERT_EQUAL(second->ops->open(second, wake_fd, &error), 0);
+    CU_ASSERT_EQUAL(second->ops->open(second, &waker, &error), 0);
     CU_ASSERT_EQUAL(second->ops->restore(second, 1, &error), STORE_HAS_MORE);
     CU_ASSERT_EQUAL(((RedisQueues *)second)->restoring.step, RESTORE_LEASE);
     stop();
