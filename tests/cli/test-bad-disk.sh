@@ -14,26 +14,38 @@ start_on_disk() { # [OPTION...]
     broker=$started_pid
     until_true ferry ping
 }
-queue_json() { ferry queue show "$1" --json; }
-count() { queue_json "$1" | python3 -c "import json, sys; print(json.load(sys.stdin)['$2'])"; }
+# /readyz, if this ferry has a web side
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+"$ferry_binary" broker --help | grep -q -e '--web' && web=(--web "127.0.0.1:$port") || web=()
+is_ready() { # STATUS
+    [ ${#web[@]} -eq 0 ] || python3 - "$port" "$1" <<'END'
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=20)
+connection.request("GET", "/readyz")
+answer = connection.getresponse()
+print(answer.status, answer.read())
+sys.exit(answer.status != int(sys.argv[2]))
+END
+}
 
-start_on_disk
+start_on_disk "${web[@]}"
+until_true is_ready 200
 start serve text.Text.upper --exec 'tr a-z A-Z'
 until_true ferry call text.Text.upper '"hello"'
 expect 0 '*' '' ferry push mail first
 
 # It hangs: what needs the disk waits, everything else goes on
 touch "$disk/hang"
-"$ferry_binary" push mail second >"$work/second" 2>&1 &
+"$ferry_binary" push mail second --timeout 10m >"$work/second" 2>&1 &
 pusher=$!
 started+=("$pusher")
 until_true sh -c "'$ferry_binary' sessions | grep -q push"
-for i in $(seq 20); do
+for i in $(seq 5); do
     expect 0 '"HELLO"' '' ferry call text.Text.upper '"hello"'
     expect 0 '*' '' ferry push fast "$i"
     expect 0 '*' '' ferry push often "$i"
 done
-expect 0 "$(seq 20)" '' ferry work fast --drain
+expect 0 "$(seq 5)" '' ferry work fast --drain
 expect 0 '*' '' ferry queue list
 expect 0 '*' '' ferry stats
 kill -0 "$pusher" || failed 'a push was confirmed without a flush' "$work/second"
@@ -45,9 +57,10 @@ expect 0 first '' ferry work mail --count 1
 
 # A flush fails: its push is not confirmed, later ones are refused, and the reason is shown
 touch "$disk/fail"
-expect 5 '' '' ferry push mail third --timeout 3s
+ferry push mail third --timeout 3s >"$work/out" 2>"$work/err" && failed 'a push whose flush failed is confirmed' "$work/out"
 [ -e "$disk/failed" ] || failed 'no flush has failed'
 until_true sh -c "'$ferry_binary' stats | grep -q 'Input/output error'"
+until_true is_ready 503
 expect '*' '' 'Input/output error' ferry push mail fourth --timeout 3s
 ferry queue list 2>&1 | grep -q 'Input/output error' || failed 'ferry queue list shows the reason'
 grep -q 'Input/output error' "$work/log" || failed 'the log has the reason' "$work/log"
