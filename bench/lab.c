@@ -28,6 +28,7 @@ enum {
     MAX_SAMPLES = 1 << 20,
     MAX_CALLER_SAMPLES = 1 << 17, /* of one caller */
     MAX_CHILDREN = LAB_MAX_ENDS + 8,
+    MAX_SERVERS = 4,
     FIRST_CONNECTIONS = 10, /* not measured: they include one-time set-up costs */
     MEMORY_SETTLE_MS = 500,
 };
@@ -47,7 +48,8 @@ typedef struct Page {
 static Page *page;
 static pid_t children[MAX_CHILDREN];
 static unsigned n_children;
-static pid_t server; /* under test; 0: the servers are children */
+static pid_t watched[MAX_SERVERS]; /* the servers under test that are not children */
+static unsigned n_watched;
 
 /* ---- processes ---- */
 
@@ -160,8 +162,8 @@ static uint64_t cpu_ns_of(pid_t pid) {
 static LabUse use_now(void) {
     LabUse use = {.at_ns = clock_ns(), .cpu_ns = cpu_ns_of(0)};
 
-    if (server > 0)
-        use.cpu_ns += cpu_ns_of(server);
+    for (unsigned i = 0; i < n_watched; i++)
+        use.cpu_ns += cpu_ns_of(watched[i]);
     for (unsigned i = 0; i < n_children; i++)
         use.cpu_ns += cpu_ns_of(children[i]);
     return use;
@@ -493,7 +495,10 @@ static void parse_options(int argc, char **argv, LabArgs *args) {
             args->port = (int)parse_number(optarg, 1, 65535);
             break;
         case 'i':
-            args->pid = server = (pid_t)parse_number(optarg, 1, INT32_MAX);
+            if (n_watched == MAX_SERVERS)
+                exit(2);
+            watched[n_watched++] = (pid_t)parse_number(optarg, 1, INT32_MAX);
+            args->pid = watched[0];
             break;
         case 't':
             args->seconds = strtod(optarg, NULL);
@@ -513,7 +518,7 @@ static const LabRow *find_row(const LabRow *rows, const char *section, const cha
 
 static int print_usage(const char *program, const LabRow *rows) {
     fprintf(stderr,
-            "Usage: %s SECTION VARIANT [--size N] [--window N] [--ends N] [--port N] [--pid N] "
+            "Usage: %s SECTION VARIANT [--size N] [--window N] [--ends N] [--port N] [--pid N]... "
             "[--seconds S]\n",
             program);
     for (const LabRow *row = rows; row->section; row++)

@@ -43,8 +43,9 @@ typedef struct LabRow {
     void (*run)(const LabArgs *args);
 } LabRow;
 
-/* Usage: PROGRAM SECTION VARIANT [--size N] [--window N] [--ends N] [--port N] [--pid N]
- * [--seconds S]. rows ends with an empty row. Returns the exit code. */
+/* Usage: PROGRAM SECTION VARIANT [--size N] [--window N] [--ends N] [--port N]
+ * [--pid N]... [--seconds S]. The first pid is the server under test; processor time is taken from
+ * all of them. rows ends with an empty row. Returns the exit code. */
 int lab_main(int argc, char **argv, const LabRow *rows);
 
 /* Prints the message with errno's text and ends this process, and with it its children or its

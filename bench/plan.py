@@ -9,6 +9,7 @@ class Peer:
     """A load generator build/bench/bench-NAME, the server it talks to, and where both come from."""
     server: str = ""
     packages: tuple = ()
+    npm: str = ""  # a package in build/npm; then the generator is bench/peers/NAME.js
 
 
 PEERS = {
@@ -16,6 +17,7 @@ PEERS = {
     "nats": Peer("nats-server", ("nats-server", "libnats-dev", "openssl")),
     "rabbitmq": Peer("rabbitmq-server", ("rabbitmq-server", "librabbitmq-dev")),
     "redis": Peer("redis-server", ("redis-server", "libhiredis-dev")),
+    "bullmq": Peer("redis-server", ("redis-server", "nodejs", "npm"), npm="bullmq"),
     "zmq": Peer("", ("libzmq3-dev",)),
     "raw": Peer(),
     "msgpack": Peer("", ("libmsgpack-dev",)),
@@ -127,6 +129,12 @@ SECTIONS = (
         Row("RabbitMQ, durable and persistent, 512 unacknowledged", "rabbitmq", "disk", 512),
         Row("JetStream in files, not flushed, fetch of 512", "nats", "file", 512),
     ), ends=(1, 4), ends_are="workers", sizes=(64,)),
+    Section("redis-store", "Push, work, acknowledge; queue in Redis", "jobs/s", (
+        Row("ferry, its queues in Redis", "ferry", "memory", 512, server="ferry in redis"),
+        Row("Redis Streams by hand, batches of 64", "redis", "stream", 64),
+        Row("Redis Streams by hand, batches of 256", "redis", "stream", 256),
+        Row("BullMQ, 256 jobs at once", "bullmq", "bulk", 256),
+    ), ends=(1, 4), ends_are="workers", sizes=(64,), mode="queue"),
     Section("stored", "Confirmed pushes to a queue on disk, 1000 in flight", "jobs/s", (
         Row("ferry, flushed", "ferry", "async", 1000, server="ferry on disk"),
         Row("RabbitMQ, durable and persistent", "rabbitmq", "async", 1000),
@@ -214,6 +222,11 @@ TARGETS = (
     Target("queue, 1 worker: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5),
     Target("queue, 4 workers: 4x JetStream", "queue", ("JetStream",), 4.0, ends=4),
     Target("queue, 4 workers: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5, ends=4),
+    Target("in Redis: 0.7x Redis Streams by hand", "redis-store", ("Redis Streams",), 0.7),
+    Target("in Redis: 2x BullMQ", "redis-store", ("BullMQ",), 2.0),
+    Target("in Redis, 4 workers: 0.7x Redis Streams by hand", "redis-store", ("Redis Streams",), 0.7,
+           ends=4),
+    Target("in Redis, 4 workers: 2x BullMQ", "redis-store", ("BullMQ",), 2.0, ends=4),
     Target("on disk, pushes: 4x RabbitMQ", "stored", ("RabbitMQ",), 4.0),
     Target("on disk, pushes: 2x JetStream in files", "stored", ("JetStream",), 2.0),
     Target("on disk, push and work: 3x RabbitMQ and Redis", "durable", ("RabbitMQ", "Redis"), 3.0),

@@ -71,7 +71,14 @@ class Server:
         self.helpers = []
         if name == "rabbitmq-server":
             self.prepare_rabbitmq()
+        if name == "ferry in redis":
+            self.helpers.append(self.start(self.redis(free_port())))
         self.process = self.start(self.command(build))
+
+    @property
+    def pids(self):
+        """Of the server under test, then of the others."""
+        return [self.process.pid] + [helper.pid for helper in self.helpers]
 
     def start(self, command):
         # Its own session, so that Ctrl-C does not reach it: it is stopped below, after its clients.
@@ -95,7 +102,9 @@ class Server:
         if self.name.startswith("ferry"):
             config.write_text(FERRY_CONFIG + (self.keys(build) if self.name == "ferry with keys" else ""))
             return [f"{build}/ferry", "broker", "--bind", f"tcp://127.0.0.1:{port}",
-                    "--config", str(config)] + (["--data", f"{folder}/data"] * (self.name == "ferry on disk"))
+                    "--config", str(config)] + (
+                        ["--data", f"{folder}/data"] if self.name == "ferry on disk" else
+                        ["--store", f"redis+unix://{folder}/redis"] if self.name == "ferry in redis" else [])
         if self.name == "rabbitmq-server":
             return [RABBITMQ_SERVER]
         if self.name in ("nats-server", "nats with TLS"):
@@ -106,8 +115,12 @@ class Server:
                 self.client_environment = {"NATS_CA": f"{folder}/cert.pem"}
             config.write_text(text.format(port=port, folder=folder))
             return [find_program("nats-server"), "-c", str(config)]
+        return self.redis(port)
+
+    def redis(self, port):
+        folder = self.folder.name
         lasting = ["--appendonly", "yes", "--appendfsync", "always"]
-        return [find_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", ""] + (
+        return [find_program("redis-server"), "--port", str(port), "--unixsocket", f"{folder}/redis", "--bind", "127.0.0.1", "--save", ""] + (
             lasting if self.name == "redis on disk" else ["--appendonly", "no"]) + [
                 "--dir", folder,
                 "--client-output-buffer-limit", "pubsub 0 0 0"]
