@@ -59,53 +59,61 @@ const char script_write[] =
     "if part == 'releases' then redis.call('HDEL', at, '') end\n"
     "redis.call('HSET', at, part, ARGV[3], 'until', string.format('%.0f', now + ARGV[4]))\n"
     "local changes, p = ARGV[5], 1\n"
-    "local function text()\n"
-    "  local value\n"
-    "  value, p = struct.unpack('<I4c0', changes, p)\n"
-    "  return value\n"
-    "end\n"
+    "local call, from = redis.call, struct.unpack\n"
     "local jobs, notes = at .. ':jobs', at .. ':notes'\n"
+    "local last, gone, noted, unnoted, pushed = nil, {}, {}, {}, {}\n"
+    "local function put(list, one) list[#list + 1] = one end\n"
     "while p <= #changes do\n"
-    "  local kind = string.sub(changes, p, p)\n"
-    "  p = p + 1\n"
+    "  local kind, one, two = string.sub(changes, p, p)\n"
     "  if kind == 'J' then\n"
-    "    local id = text()\n"
-    "    redis.call('XADD', jobs, id .. '-0', 'r', text())\n"
-    "    redis.call('HSET', at, 'last', id)\n"
-    "    local push = text()\n"
-    "    if push ~= '' then redis.call('ZADD', at .. ':pushes', 0, push) end\n"
-    "    local key = text()\n"
-    "    local ends = text()\n"
-    "    if key ~= '' then redis.call('ZADD', at .. ':keys', ends, key) end\n"
-    "    local old = text()\n"
-    "    if old ~= '' then\n"
-    "      redis.call('XDEL', jobs, old .. '-0')\n"
-    "      redis.call('HDEL', notes, old)\n"
-    "    end\n"
+    "    local record, push, key, ends, old\n"
+    "    one, record, push, key, ends, old, p =\n"
+    "      from('<I4c0I4c0I4c0I4c0I4c0I4c0', changes, p + 1)\n"
+    "    call('XADD', jobs, one, 'r', record)\n"
+    "    last = string.sub(one, 1, -3)\n"
+    "    if push ~= '' then put(pushed, '0') put(pushed, push) end\n"
+    "    if key ~= '' then call('ZADD', at .. ':keys', ends, key) end\n"
+    "    if old ~= '' then put(gone, old .. '-0') put(unnoted, old) end\n"
     "  elseif kind == 'S' then\n"
-    "    redis.call('XDEL', jobs, text() .. '-0')\n"
+    "    one, p = from('<I4c0', changes, p + 1)\n"
+    "    put(gone, one)\n"
     "  elseif kind == 'D' then\n"
-    "    redis.call('HDEL', notes, text())\n"
-    "  elseif kind == 'N' then\n"
-    "    local id = text()\n"
-    "    redis.call('HSET', notes, id, text())\n"
+    "    one, p = from('<I4c0', changes, p + 1)\n"
+    "    put(unnoted, one)\n"
+    "  elseif kind == 'N' or kind == '-' then\n"
+    "    one, two, p = from('<I4c0I4c0', changes, p + 1)\n"
+    "    if kind == 'N' then put(noted, one) put(noted, two) end\n"
     "  elseif kind == 'F' then\n"
-    "    local name = text()\n"
-    "    local value = text()\n"
-    "    if value == '' then redis.call('HDEL', at .. ':facts', name)\n"
-    "    else redis.call('HSET', at .. ':facts', name, value) end\n"
-    "  elseif kind == 'P' then redis.call('SADD', at .. ':paused', text())\n"
-    "  elseif kind == 'U' then redis.call('SREM', at .. ':paused', text())\n"
+    "    one, two, p = from('<I4c0I4c0', changes, p + 1)\n"
+    "    if two == '' then call('HDEL', at .. ':facts', one)\n"
+    "    else call('HSET', at .. ':facts', one, two) end\n"
+    "  elseif kind == 'P' or kind == 'U' then\n"
+    "    one, p = from('<I4c0', changes, p + 1)\n"
+    "    call(kind == 'P' and 'SADD' or 'SREM', at .. ':paused', one)\n"
     "  elseif kind == 'C' then\n"
-    "    local from = text()\n"
-    "    redis.call('ZREMRANGEBYLEX', at .. ':pushes', '[' .. from, '(' .. text())\n"
+    "    one, two, p = from('<I4c0I4c0', changes, p + 1)\n"
+    "    call('ZREMRANGEBYLEX', at .. ':pushes', '[' .. one, '(' .. two)\n"
     "  elseif kind == 'K' then\n"
+    "    p = p + 1\n"
     /* An hour: the clocks of the broker and of Redis may differ. */
-    "    redis.call('ZREMRANGEBYSCORE', at .. ':keys', '-inf',\n"
-    "               string.format('%.0f', now - 3600000))\n"
-    "  elseif kind == 'E' then redis.call('HSET', at, 'until', '0', 'holder', '', 'last', text())\n"
+    "    call('ZREMRANGEBYSCORE', at .. ':keys', '-inf', string.format('%.0f', now - 3600000))\n"
+    "  elseif kind == 'E' then\n"
+    "    one, p = from('<I4c0', changes, p + 1)\n"
+    "    call('HSET', at, 'until', '0', 'holder', '', 'last', one)\n"
     "  end\n"
     "end\n"
+    /* One command for many values: a call costs more than a value. Notes come before the ends of
+     * their jobs. Lua cannot pass more than some thousand values at once. */
+    "local function all(command, key, list)\n"
+    "  for i = 1, #list, 1000 do\n"
+    "    call(command, key, unpack(list, i, math.min(i + 999, #list)))\n"
+    "  end\n"
+    "end\n"
+    "all('ZADD', at .. ':pushes', pushed)\n"
+    "all('HSET', notes, noted)\n"
+    "all('XDEL', jobs, gone)\n"
+    "all('HDEL', notes, unnoted)\n"
+    "if last then call('HSET', at, 'last', last) end\n"
     "return done\n";
 
 /* A master that was stopped may have an older state, and another broker may have taken over. HDEL:
@@ -167,10 +175,18 @@ static void put_number(Buffer *to, uint64_t number) {
     put_text(to, span_text(text));
 }
 
+/* The entry of a job in the stream. */
+static void put_entry(Buffer *to, uint64_t id) {
+    char text[26];
+
+    snprintf(text, sizeof(text), "%" PRIu64 "-0", id);
+    put_text(to, span_text(text));
+}
+
 void change_put_job(Buffer *to, uint64_t id, uint64_t old, Span record, Span push, Span key,
                     uint64_t key_until_ms) {
     put_kind(to, 'J');
-    put_number(to, id);
+    put_entry(to, id);
     put_text(to, record);
     put_text(to, push);
     put_text(to, key);
@@ -183,7 +199,7 @@ void change_put_job(Buffer *to, uint64_t id, uint64_t old, Span record, Span pus
 
 void change_put_settled(Buffer *to, uint64_t id, bool has_note) {
     put_kind(to, 'S');
-    put_number(to, id);
+    put_entry(to, id);
     if (!has_note)
         return;
     put_kind(to, 'D');
