@@ -48,6 +48,7 @@ typedef struct RedisQueues {
     WallClock wall;    /* the clock of Redis */
     Restoring restoring;
     WriterBatch *open, *spare; /* the batch in the making; one to use again */
+    uint32_t n_batches;        /* made so far; the number of `open` */
     size_t n_submitted;        /* batches that the thread has */
     size_t backlog;            /* their bytes, and those of `open` */
     WriterState state;         /* the last one that the thread has reported */
@@ -58,14 +59,15 @@ static inline RedisQueues *redis_of(Store *store) {
     return (RedisQueues *)store;
 }
 
-/* The bits of StoredJob.place for a job in Redis. */
-enum { PLACE_STORED = 1, PLACE_HAS_NOTE = 2 };
+/* StoredJob.place of a job in Redis: flags; then, where pointers have 64 bits, the place of its
+ * last note in a batch (30 bits, 0: no note) and the number of this batch (32 bits). */
+enum { PLACE_STORED = 1, PLACE_HAS_NOTE = 2, PLACE_FLAGS = 3, PLACE_NOTE_MAX = (1 << 30) - 2 };
 
-static inline unsigned redis_place(const StoredJob *job) {
-    return (unsigned)(uintptr_t)job->place;
+static inline uint64_t redis_place(const StoredJob *job) {
+    return (uintptr_t)job->place;
 }
 
-static inline void redis_set_place(StoredJob *job, unsigned place) {
+static inline void redis_set_place(StoredJob *job, uint64_t place) {
     job->place = (void *)(uintptr_t)place;
 }
 

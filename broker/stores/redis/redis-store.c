@@ -50,6 +50,7 @@ static WriterPart *part_of(RedisQueues *redis, WriterPartKind kind) {
     if (!redis->open) {
         redis->open = redis->spare ? redis->spare : calloc(1, sizeof(WriterBatch));
         redis->spare = NULL;
+        redis->n_batches++;
     }
     return redis->open ? &redis->open->parts[kind] : NULL;
 }
@@ -104,6 +105,32 @@ static Span encode(RedisQueues *redis, const DiskRecord *record) {
     return span_of(redis->record.data, len);
 }
 
+/* ---- notes ---- */
+
+/* A note that is still in the batch in the making is dropped when the job is settled or gets
+ * another note: most jobs are settled before the note of their delivery is written. A note in an
+ * earlier batch is in Redis, or will be. */
+static void drop_note(RedisQueues *redis, StoredJob *job) {
+    uint64_t place = redis_place(job), at = place >> 2 & (PLACE_NOTE_MAX + 1);
+
+    if (at == 0)
+        return;
+    if (place >> 32 != redis->n_batches || !redis->open ||
+        !change_drop_note(&redis->open->parts[PART_RELEASES].changes, at - 1, job->id))
+        place |= PLACE_HAS_NOTE;
+    redis_set_place(job, place & PLACE_FLAGS);
+}
+
+static void put_note_place(const RedisQueues *redis, StoredJob *job, size_t at) {
+    uint64_t place = redis_place(job);
+
+    if (sizeof(uintptr_t) < sizeof(uint64_t) || at >= PLACE_NOTE_MAX)
+        place |= PLACE_HAS_NOTE;
+    else
+        place |= (uint64_t)redis->n_batches << 32 | (uint64_t)(at + 1) << 2;
+    redis_set_place(job, place);
+}
+
 /* ---- changes ---- */
 
 static int add(RedisQueues *redis, uint64_t ticket, StoredJob *old, StoredJob *job,
@@ -138,6 +165,8 @@ static int add(RedisQueues *redis, uint64_t ticket, StoredJob *old, StoredJob *j
     r = end_change(part, before, ticket);
     if (r < 0)
         return r;
+    if (old)
+        drop_note(redis, old); /* it would stay in Redis without its job */
     redis->last_job = job->id;
     redis_set_place(job, PLACE_STORED);
     return r;
@@ -176,6 +205,7 @@ static int redis_settle(Store *store, uint64_t ticket, StoredJob *job) {
     part = part_of(redis, PART_RELEASES);
     if (!part)
         return -ENOMEM;
+    drop_note(redis, job);
     before = part->changes.len;
     change_put_settled(&part->changes, job->id, redis_place(job) & PLACE_HAS_NOTE);
     return end_change(part, before, ticket);
@@ -206,7 +236,7 @@ static void redis_note(Store *store, StoredJob *job) {
     RedisQueues *redis = redis_of(store);
     WriterPart *part = redis_place(job) ? part_for_note(redis) : NULL;
     DiskRecord record;
-    size_t before = part ? part->changes.len : 0;
+    size_t before;
     Span bytes;
 
     if (!part)
@@ -215,9 +245,11 @@ static void redis_note(Store *store, StoredJob *job) {
     bytes = encode(redis, &record);
     if (bytes.len == 0)
         return; /* out of memory: an old note is as good */
+    drop_note(redis, job);
+    before = part->changes.len;
     change_put_note(&part->changes, job->id, bytes);
     if (end_change(part, before, 0) == 0)
-        redis_set_place(job, PLACE_STORED | PLACE_HAS_NOTE);
+        put_note_place(redis, job, before);
 }
 
 static void redis_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {

@@ -212,6 +212,19 @@ void change_put_note(Buffer *to, uint64_t id, Span note) {
     put_text(to, note);
 }
 
+bool change_drop_note(Buffer *in, size_t at, uint64_t id) {
+    char text[24];
+    uint32_t len = htole32((uint32_t)snprintf(text, sizeof(text), "%" PRIu64, id));
+    uint8_t *note = in->data + at;
+
+    if (at >= in->len || in->len - at < 1 + sizeof(len) + le32toh(len) || note[0] != 'N' ||
+        memcmp(note + 1, &len, sizeof(len)) != 0 ||
+        memcmp(note + 1 + sizeof(len), text, le32toh(len)) != 0)
+        return false;
+    note[0] = '-';
+    return true;
+}
+
 void change_put_fact(Buffer *to, Span name, Span value) {
     put_kind(to, 'F');
     put_text(to, name);

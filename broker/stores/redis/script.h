@@ -19,6 +19,7 @@
  * applies all changes of a call or none, and a call that is sent again is applied once.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
@@ -48,6 +49,9 @@ void change_put_job(Buffer *to, uint64_t id, uint64_t old, Span record, Span pus
                     uint64_t key_until_ms);
 void change_put_settled(Buffer *to, uint64_t id, bool has_note);
 void change_put_note(Buffer *to, uint64_t id, Span note);
+/* Takes back the note of this job that begins at this place. False: the place has another change.
+ */
+bool change_drop_note(Buffer *in, size_t at, uint64_t id);
 void change_put_fact(Buffer *to, Span name, Span value);
 void change_put_paused(Buffer *to, Span queue, bool paused);
 /* Forgets the pushes of a client (WIRE_TOKEN bytes) below floor. */

@@ -57,6 +57,32 @@ static void redis_has_what_is_left_and_no_more(void) {
     CU_ASSERT_STRING_EQUAL(ask("HLEN @:notes"), ":1");
 }
 
+static void no_note_outlives_its_job(void) {
+    Session *s;
+
+    new_place();
+    begin();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "one", NULL);
+    push(s, 2, "q", "two", NULL);
+    push(s, 3, "q", "three", NULL);
+    until_sent(s, 3);
+    fake_drop(s);
+    pull(s, 4, "q", 3);
+    expect_ok(s, 4);
+    /* All in one batch: the notes of three deliveries, and their ends. */
+    forward(s, 5, expect_job(s, 4, "one", 1), 1, "r", "done");
+    ack(s, 6, expect_job(s, 4, "two", 1), 1);
+    retry(s, 7, expect_job(s, 4, "three", 1), 1, 3600000, "later");
+    until_sent(s, 3);
+    stop();
+    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
+    CU_ASSERT_STRING_EQUAL(ask("HLEN @:notes"), ":1");
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
+    stop();
+}
+
 static void data_of_another_id_is_refused(void) {
     store_two();
     strcpy(url_more, "&id=00000000000000000000000000000000");
@@ -426,6 +452,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         SURVIVAL_TESTS,
         TEST(redis_has_what_is_left_and_no_more),
+        TEST(no_note_outlives_its_job),
         TEST(data_of_another_id_is_refused),
         TEST(an_emptied_redis_is_refused_if_the_url_has_an_id),
         TEST(half_of_the_data_is_refused),
