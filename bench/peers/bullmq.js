@@ -88,10 +88,13 @@ async function measure() {
         if (performance.now() > until) throw new Error("a worker got nothing");
     await sleep(WARM_UP_MS);
     const from = look();
-    await sleep(Number(values.seconds) * 1000);
-    const to = look();
+    let to;
+    do {
+        if (performance.now() > from.at + PATIENCE_MS) throw new Error("the workers stopped working");
+        await sleep(Number(values.seconds) * 1000);
+        to = look();
+    } while (to.n === from.n);
     const n = to.n - from.n;
-    if (n === 0) throw new Error("the workers stopped working");
     console.log(
         JSON.stringify({ rate: n / ((to.at - from.at) / 1000), cpu_us: ((to.cpu - from.cpu) * 1e6) / n, n }),
     );
