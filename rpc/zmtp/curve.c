@@ -14,8 +14,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "rpc/zmtp/box.h"
-
 enum {
     NONCE = crypto_box_NONCEBYTES,
     MAC = crypto_box_MACBYTES,
@@ -34,8 +32,7 @@ enum {
 /* The flags in a message's box. */
 enum { BOX_MORE = 1, BOX_COMMAND = 2 };
 
-_Static_assert(CURVE_BOX_KEY == crypto_box_BEFORENMBYTES && (int)CURVE_BOX_KEY == (int)BOX_KEY,
-               "the size of a box's key");
+_Static_assert(CURVE_BOX_KEY == crypto_box_BEFORENMBYTES, "the size of a box's key");
 _Static_assert(KEY_SIZE == crypto_box_PUBLICKEYBYTES && KEY_SIZE == crypto_box_SECRETKEYBYTES &&
                    KEY_SIZE == crypto_secretbox_KEYBYTES,
                "the size of a key");
@@ -379,7 +376,7 @@ static void seal(Zmtp *zmtp, bool is_command, uint8_t **data, size_t *len) {
     zmtp_command_put("MESSAGE", at);
     next_nonce(curve, at + 8);
     put_nonce(nonce, curve->keys->is_server ? "CurveZMQMESSAGES" : "CurveZMQMESSAGEC", at + 8);
-    box_seal(box, *len + 1, box - MAC, nonce, curve->box_key);
+    crypto_box_detached_afternm(box, box - MAC, box, *len + 1, nonce, curve->box_key);
     *data = at;
     *len += ZMTP_SEAL_SIZE;
 }
@@ -394,7 +391,8 @@ static int open_box(Zmtp *zmtp, uint8_t **data, size_t *len) {
     if (!take_nonce(curve, body))
         return zmtp_fail(zmtp, "it repeated an encrypted frame");
     put_nonce(nonce, curve->keys->is_server ? "CurveZMQMESSAGEC" : "CurveZMQMESSAGES", body);
-    if (box_open(box, *len - MESSAGE_HEAD, box - MAC, nonce, curve->box_key) < 0)
+    if (crypto_box_open_detached_afternm(box, box, box - MAC, *len - MESSAGE_HEAD, nonce,
+                                         curve->box_key) < 0)
         return zmtp_fail(zmtp, "it sent an encrypted frame that is not authentic");
     if (*box & BOX_MORE)
         return zmtp_fail(zmtp, "a message of more than one frame");
