@@ -32,11 +32,12 @@ void *secret_alloc(size_t size) {
 }
 
 void *secret_free(void *secret) {
-    Head *head = (Head *)secret - 1;
+    Head *head;
     size_t mapped;
 
     if (!secret)
         return NULL;
+    head = (Head *)secret - 1;
     mapped = head->mapped;
     explicit_bzero(head, mapped);
     munmap(head, mapped);

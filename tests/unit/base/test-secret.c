@@ -46,6 +46,7 @@ static void secrets_are_left_out_of_core_dumps(void) {
     CU_ASSERT_STRING_EQUAL(secret, "horse");
     CU_ASSERT_PTR_NULL(secret_free(large));
     CU_ASSERT_PTR_NULL(secret_free(secret));
+    CU_ASSERT_PTR_NULL(secret_free(NULL));
 }
 
 static void no_secret_and_too_large_ones_are_handled(void) {
