@@ -212,7 +212,7 @@ static void a_question_that_was_dropped_is_not_waited_for(void) {
     block(s.a);
     ask(&s.f, s.asker, 5, "q", 1000);
     CU_ASSERT_TRUE(gets_nothing(s.asker)); /* the question waits for the second member */
-    publish(&s.f, s.asker, "q", "out of my way");
+    publish(&s.f, s.asker, "q", "a message that leaves no room beside it");
     CU_ASSERT_TRUE(gets_ok(s.asker, 5, 0));
     fixture_deinit(&s.f);
 }

@@ -50,7 +50,7 @@ static void every_kind_of_value_is_restored(void) {
     CU_ASSERT_EQUAL(memcmp(in->raw.data, "\0\xff", 2), 0);
     CU_ASSERT_EQUAL(in->id.bytes[2], 3);
     CU_ASSERT_TRUE(in->on);
-    CU_ASSERT_EQUAL(in->weight, 0.1);
+    CU_ASSERT_EQUAL(in->weight, (double)0.1);
     CU_ASSERT_EQUAL(in->small, -300);
     CU_ASSERT_STRING_EQUAL(in->next->name, "oak");
     CU_ASSERT_PTR_NULL(in->next->next);
