@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cache for a program with a loop. See lookup.h. */
+/* The cache for a program with an event loop. See lookup.h. */
 
 #include "cache/api/lookup.h"
 
@@ -207,7 +207,7 @@ static void got_value(CacheLookups *lookups, LookupOp *op) {
         end_get(lookups, op, LOOK_FAILED, r);
 }
 
-/* Answers without Redis, if the near cache has the entry and all its tags. */
+/* Answers at once: from memory://, or from the near cache if it has the entry and all its tags. */
 static bool known_near(CacheLookups *lookups, Span key, LookState *ret_state, ferry_bytes **ret) {
     StoreCall call = cache_call(lookups->cache);
     Look look; /* large, so only the needed fields are set */
@@ -243,15 +243,15 @@ static bool known_near(CacheLookups *lookups, Span key, LookState *ret_state, fe
 
 int cache_try_get(CacheLookups *lookups, ferry_bytes key, LookState *ret_state, ferry_bytes **ret,
                   CacheGotFn fn, void *ctx) {
-    CacheKey near;
+    CacheKey full; /* with the prefix */
     LookupOp *op = NULL;
-    int r = cache_key_init(&near, lookups->cache, key, NULL);
+    int r = cache_key_init(&full, lookups->cache, key, NULL);
     bool known;
 
     if (r < 0)
         return r;
-    known = known_near(lookups, near.span, ret_state, ret);
-    cache_key_deinitp(&near);
+    known = known_near(lookups, full.span, ret_state, ret);
+    cache_key_deinitp(&full);
     if (known)
         return 0;
     r = op_new(lookups, got_value, ctx, &op);
@@ -394,7 +394,8 @@ static size_t write_header(const CacheTimes *times, const CacheStamps *stamps, u
     return entry_write_header(&entry, to);
 }
 
-static int set_far(CacheLookups *lookups, LookupOp *op, Span head, Span body, uint64_t ttl_ms) {
+static int set_in_redis(CacheLookups *lookups, LookupOp *op, Span head, Span body,
+                        uint64_t ttl_ms) {
     RedisCommand *command;
     int r = op_begin(op, 1);
 
@@ -416,7 +417,7 @@ static int set_far(CacheLookups *lookups, LookupOp *op, Span head, Span body, ui
     return batches_start(&lookups->batches, &op->batch);
 }
 
-static int set_here(CacheLookups *lookups, Span key, Span head, Span body, uint64_t ttl_ms) {
+static int set_in_memory(CacheLookups *lookups, Span key, Span head, Span body, uint64_t ttl_ms) {
     StorePut put = {.key = key, .head = head, .body = body, .ttl_ms = ttl_ms};
     StoreCall call = cache_call(lookups->cache);
 
@@ -446,8 +447,8 @@ int cache_try_set(CacheLookups *lookups, ferry_bytes key, ferry_bytes value,
     head.len = write_header(times, stamps, &ttl_ms, header);
     r = cache_key_copy(&op->key, lookups->cache, key);
     if (r >= 0)
-        r = lookups->redis ? set_far(lookups, op, head, body, ttl_ms)
-                           : set_here(lookups, op->key.span, head, body, ttl_ms);
+        r = lookups->redis ? set_in_redis(lookups, op, head, body, ttl_ms)
+                           : set_in_memory(lookups, op->key.span, head, body, ttl_ms);
     if (r < 0 || !lookups->redis) {
         op_free(op);
         return r;

@@ -41,7 +41,7 @@ typedef struct ConnWaiter {
 
 /* A command in flight. The caller owns it and keeps it in place until it is done. */
 struct ConnRequest {
-    ConnWaiter *waiter; /* a thread that waits, or NULL: done is called */
+    ConnWaiter *waiter; /* the thread that waits; NULL: done is called */
     /* Called with the connection locked; it must not use the connection. */
     void (*done)(ConnRequest *request);
     Reply *reply;        /* NULL: see status */

@@ -23,9 +23,9 @@ typedef struct Stripe {
 
 struct NearLink {
     Near *near;
-    Conn *news;
-    Conn *data; /* NULL: not attached */
-    int64_t id; /* the id of the news connection; 0: it is not up */
+    Conn *tracking; /* receives the invalidations */
+    Conn *data;     /* NULL: not attached */
+    int64_t id;     /* the id of the tracking connection; 0: it is not up */
     int64_t
         told; /* the id to which the data connection redirects its tracking; 0: tracking is off */
     int64_t telling;     /* the id in the CLIENT TRACKING command in flight */
@@ -47,11 +47,11 @@ struct Near {
     Memory *memory;
     uint64_t stale_ns;
     uint64_t epoch;                        /* atomic; number of flushes, from 1 */
-    uint64_t look_ns;                      /* atomic; time of the next read of the news */
+    uint64_t look_ns;                      /* atomic; time of the next read of the invalidations */
     uint64_t true_until;                   /* atomic; after this time no value is returned */
     uint64_t hits, invalidations, flushes; /* atomic */
-    pthread_mutex_t
-        look_lock; /* one thread reads the news at a time; also protects the list of links */
+    pthread_mutex_t look_lock; /* one thread reads the invalidations at a time; also protects the
+                                  list of links */
     NearLink *links[LINKS_MAX];
     size_t n_links;
     pthread_mutex_t link_lock; /* protects the fields of the links; taken last */
@@ -148,9 +148,9 @@ void near_keep(Near *near, NearToken token, Span key, uint64_t hash, Span value,
     pthread_mutex_unlock(&stripe->lock);
 }
 
-/* Returns no values and keeps no values until the next read of the news. Call it with link_lock.
- * Values that were requested earlier are not kept, and a read of the news that began earlier does
- * not count. */
+/* Returns no values and keeps no values until the next read of the invalidations. Call it with
+ * link_lock. Values that were requested earlier are not kept, and a read of the invalidations that
+ * began earlier does not count. */
 static void distrust(Near *near) {
     bump(&near->epoch);
     put(&near->true_until, 0);
@@ -168,9 +168,9 @@ static void rest_if_refused(NearLink *link, const Reply *reply) {
         put(&link->rest_ns, clock_ns() + REST_MS * UINT64_C(1000000));
 }
 
-/* ---- the connection for news: called with it locked ---- */
+/* ---- the tracking connection: called with it locked ---- */
 
-static unsigned news_greet(Buffer *out, void *ctx) {
+static unsigned tracking_greet(Buffer *out, void *ctx) {
     (void)ctx;
     conn_format(out, (Span[]){{(const uint8_t *)"CLIENT", 6}, {(const uint8_t *)"ID", 2}}, 2);
     conn_format(
@@ -180,7 +180,7 @@ static unsigned news_greet(Buffer *out, void *ctx) {
     return 2;
 }
 
-static int news_greeted(unsigned i, const Reply *reply, void *ctx) {
+static int tracking_greeted(unsigned i, const Reply *reply, void *ctx) {
     NearLink *link = ctx;
 
     rest_if_refused(link, reply);
@@ -197,7 +197,7 @@ static int news_greeted(unsigned i, const Reply *reply, void *ctx) {
     return 0;
 }
 
-static void news_lost(void *ctx) {
+static void tracking_lost(void *ctx) {
     NearLink *link = ctx;
 
     pthread_mutex_lock(&link->near->link_lock);
@@ -242,31 +242,31 @@ static void hear(NearLink *link, const Reply *reply) {
     }
 }
 
-static void news_push(Reply *reply, void *ctx) {
+static void tracking_push(Reply *reply, void *ctx) {
     hear(ctx, reply);
     reply_free(reply);
 }
 
 /* ---- the data connection: called with it locked ---- */
 
-typedef struct Tracking {
+typedef struct TrackingCommand {
     Span args[5];
     char digits[24];
-} Tracking;
+} TrackingCommand;
 
-static void tracking_words(Tracking *words, int64_t id) {
-    int len = snprintf(words->digits, sizeof(words->digits), "%lld", (long long)id);
+static void tracking_command(TrackingCommand *command, int64_t id) {
+    int len = snprintf(command->digits, sizeof(command->digits), "%lld", (long long)id);
 
-    words->args[0] = (Span){(const uint8_t *)"CLIENT", 6};
-    words->args[1] = (Span){(const uint8_t *)"TRACKING", 8};
-    words->args[2] = (Span){(const uint8_t *)"ON", 2};
-    words->args[3] = (Span){(const uint8_t *)"REDIRECT", 8};
-    words->args[4] = (Span){(const uint8_t *)words->digits, (size_t)len};
+    command->args[0] = (Span){(const uint8_t *)"CLIENT", 6};
+    command->args[1] = (Span){(const uint8_t *)"TRACKING", 8};
+    command->args[2] = (Span){(const uint8_t *)"ON", 2};
+    command->args[3] = (Span){(const uint8_t *)"REDIRECT", 8};
+    command->args[4] = (Span){(const uint8_t *)command->digits, (size_t)len};
 }
 
 unsigned near_link_greet(Buffer *out, void *ctx) {
     NearLink *link = ctx;
-    Tracking words;
+    TrackingCommand command;
     int64_t id;
 
     pthread_mutex_lock(&link->near->link_lock);
@@ -275,14 +275,14 @@ unsigned near_link_greet(Buffer *out, void *ctx) {
     pthread_mutex_unlock(&link->near->link_lock);
     if (id == 0)
         return 0;
-    tracking_words(&words, id);
-    conn_format(out, words.args, 5);
+    tracking_command(&command, id);
+    conn_format(out, command.args, 5);
     return 1;
 }
 
 static void agreed(NearLink *link, const Reply *reply) {
     pthread_mutex_lock(&link->near->link_lock);
-    /* If the news connection was replaced meanwhile, this reply is out of date. */
+    /* If the tracking connection was replaced meanwhile, this reply is out of date. */
     if (reply && reply->type == REPLY_STATUS && link->telling == link->id) {
         link->told = link->telling;
         link->tracked_ns = link->data_ping_ns;
@@ -332,7 +332,7 @@ static void data_ping_done(ConnRequest *request) {
 
 int near_link_new(NearLink **ret, Near *near, const ConnOptions *options) {
     CLEANUP(near_link_free) NearLink *link = calloc(1, sizeof(*link));
-    ConnOptions news = *options;
+    ConnOptions tracking = *options;
     int r;
 
     if (!link)
@@ -340,12 +340,12 @@ int near_link_new(NearLink **ret, Near *near, const ConnOptions *options) {
     link->near = near;
     link->request.done = tell_done;
     link->data_ping.done = data_ping_done;
-    news.greet = news_greet;
-    news.greeted = news_greeted;
-    news.lost = news_lost;
-    news.push = news_push;
-    news.ctx = link;
-    r = conn_new(&link->news, &news);
+    tracking.greet = tracking_greet;
+    tracking.greeted = tracking_greeted;
+    tracking.lost = tracking_lost;
+    tracking.push = tracking_push;
+    tracking.ctx = link;
+    r = conn_new(&link->tracking, &tracking);
     if (r < 0)
         return r;
     *ret = steal(&link);
@@ -388,21 +388,21 @@ NearLink *near_link_free(NearLink *link) {
     if (!link)
         return NULL;
     near_link_detach(link);
-    conn_free(link->news);
+    conn_free(link->tracking);
     free(link);
     return NULL;
 }
 
-/* ---- looking for news ---- */
+/* ---- reading the invalidations ---- */
 
 static void tell(NearLink *link, int64_t id) {
-    Tracking words;
+    TrackingCommand command;
 
-    tracking_words(&words, id);
+    tracking_command(&command, id);
     conn_lock(link->data);
     /* A command that is still waiting for the connection has an old id: the next read tries
      * again. */
-    if (link->request.seq == 0 && conn_put(link->data, words.args, 5, &link->request) >= 0)
+    if (link->request.seq == 0 && conn_put(link->data, command.args, 5, &link->request) >= 0)
         conn_flush(link->data);
     else
         agreed(link, NULL);
@@ -438,7 +438,7 @@ static uint64_t look_at(NearLink *link, uint64_t now) {
 
     if (now < get(&link->rest_ns))
         return 0;
-    conn_process(link->news);
+    conn_process(link->tracking);
     pthread_mutex_lock(&near->link_lock);
     ping = link->id != 0 && !link->pinged && now - link->ping_ns >= near->stale_ns / 8;
     if (ping) {
@@ -465,7 +465,7 @@ static uint64_t look_at(NearLink *link, uint64_t now) {
     else if (awaits_data)
         conn_process(link->data); /* the reply to CLIENT TRACKING, or to PING, may have arrived */
     if (ping)
-        conn_tell(link->news, (Span[]){{(const uint8_t *)"PING", 4}}, 1);
+        conn_tell(link->tracking, (Span[]){{(const uint8_t *)"PING", 4}}, 1);
     return told ? true_ns : 0;
 }
 
@@ -473,7 +473,7 @@ static void look(Near *near, uint64_t now) {
     uint64_t oldest = UINT64_MAX, epoch = get(&near->epoch);
 
     if (pthread_mutex_trylock(&near->look_lock) != 0)
-        return; /* another thread reads the news */
+        return; /* another thread reads the invalidations */
     for (size_t i = 0; i < near->n_links; i++) {
         uint64_t true_ns = look_at(near->links[i], now);
 

@@ -4,14 +4,14 @@
 /*
  * The near cache: copies of values of Redis in this process, which are dropped when the values
  * change. Each Redis server remembers the keys that this process reads (CLIENT TRACKING) and
- * reports changed keys on a second connection (REDIRECT, which works with RESP2). The second
- * connection is called the news connection.
+ * reports changed keys on a second connection (REDIRECT, which works with RESP2). These reports are
+ * called invalidations, and the second connection is the tracking connection.
  *
- * No thread listens. A look-up first reads the news if the last read was NEAR_LOOK_US ago or
- * earlier. A value is returned only while every Redis server has answered a PING that was sent less
- * than stale_ms ago on its news connection. News and answers arrive in order, so every change
- * before that PING is known. This bounds the staleness, also if a connection dies without notice.
- * If either connection of a server is lost, all values are dropped.
+ * No thread listens. A look-up first reads the invalidations if the last read was NEAR_LOOK_US ago
+ * or earlier. A value is returned only while every Redis server has answered a PING that was sent
+ * less than stale_ms ago on its tracking connection. Invalidations and answers arrive in order, so
+ * every change before that PING is known. This bounds the staleness, also if a connection dies
+ * without notice. If either connection of a server is lost, all values are dropped.
  */
 
 #include <stdbool.h>
@@ -28,8 +28,8 @@ int near_new(Near **ret, uint64_t max_bytes, uint32_t stale_ms);
 Near *near_free(Near *near); /* free all links first */
 DEFINE_CLEANUP(Near *, near_free);
 
-/* Connects one Redis server to the near cache: the news connection, and the commands that the data
- * connection must send. */
+/* Connects one Redis server to the near cache: the tracking connection, and the commands that the
+ * data connection must send. */
 int near_link_new(NearLink **ret, Near *near, const ConnOptions *options);
 NearLink *near_link_free(NearLink *link); /* free it before the data connection */
 DEFINE_CLEANUP(NearLink *, near_link_free);
