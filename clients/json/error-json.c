@@ -9,7 +9,7 @@
 static json_t *as_text(const char *text) {
     json_t *json = json_string(text);
 
-    /* Texts from the network are UTF-8; those of strerror() may not be. */
+    /* Texts from the network are UTF-8, but a text of strerror() may have another encoding. */
     return json ? json : json_string("?");
 }
 

@@ -236,7 +236,6 @@ static void receive(RpcConnection *connection) {
             connection->in.len += (size_t)n;
             scan(connection);
         } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-            connection->saw_end = true;
             end(connection);
         }
         if (n < READ_BYTES)

@@ -14,10 +14,9 @@ typedef struct RpcConnection RpcConnection;
 typedef struct RpcSubscription RpcSubscription;
 
 enum {
-    RPC_CALLS_MAX =
-        1024, /* calls without an answer; with this number, the connection is not read */
+    RPC_CALLS_MAX = 1024,        /* calls without an answer; at this number, reading pauses */
     RPC_SUBSCRIPTIONS_MAX = 256, /* subscriptions of one connection */
-    RPC_OUT_PAUSE = 1 << 20,     /* with more unsent bytes, the connection is not read */
+    RPC_OUT_PAUSE = 1 << 20,     /* with more unsent bytes, reading pauses */
     RPC_OUT_MAX = 16 << 20,      /* with more unsent bytes, the connection is closed */
     RPC_SUBSCRIBE_MS = 1000,     /* the longest wait for the broker's answer */
 };
@@ -35,8 +34,7 @@ struct Gateway {
     int *listeners;
     size_t n_listeners;
     RpcConnection *connections; /* utlist */
-    RpcConnection
-        *dirty; /* linked by next_dirty: connections with work to do outside of callbacks */
+    RpcConnection *dirty;       /* linked by next_dirty: connections with work outside callbacks */
     Burst log_rate;
     uint64_t n_unlogged;
 };
@@ -48,7 +46,7 @@ struct RpcConnection {
     int fd;
     uint64_t number;
     uint32_t events; /* that epoll watches */
-    bool dirty, ended, saw_end;
+    bool dirty, ended;
     char peer[SOCKET_TEXT_MAX];
     RpcScanner scanner;
     Buffer in;               /* received bytes, from the beginning of the first incomplete value */

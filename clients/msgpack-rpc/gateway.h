@@ -9,7 +9,7 @@
  *     gateway_new(&gateway, client, &options, reterr);
  *     … when gateway_fd() is readable: gateway_process(gateway);
  *
- * Only subscribing waits: for the broker's answer, at most SUBSCRIBE_MS.
+ * Only a subscription waits: for the broker's answer, at most RPC_SUBSCRIBE_MS.
  */
 
 #include "clients/msgpack-rpc/protocol.h"

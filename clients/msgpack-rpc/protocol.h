@@ -30,10 +30,9 @@ int rpc_read(Span value, RpcMessage *ret, const char **ret_problem);
 
 /* How errors are written. */
 typedef enum RpcErrors {
-    RPC_ERRORS_PAIR, /* [code, "type: message"]: the code is 1 if the request is wrong, else 0, as
-                      * in Neovim
-                      */
-    RPC_ERRORS_MAP,  /* {"type", "message", "origin", "data", "trace", "retry", "cause"} */
+    /* [code, "type: message"]: the code is 1 if the request is wrong, else 0, as in Neovim */
+    RPC_ERRORS_PAIR,
+    RPC_ERRORS_MAP, /* {"type", "message", "origin", "data", "trace", "retry", "cause"} */
 } RpcErrors;
 
 /* value: one MessagePack value, or empty for nil. */

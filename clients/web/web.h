@@ -30,7 +30,8 @@ typedef struct WebOptions {
  *
  * @return 0, or
  *   -EINVAL      the address is malformed, or is not a loopback address and tokens or TLS are
- * missing; a file is malformed; or as ferry_open(); -EADDRINUSE  another program listens there;
+ *                missing; a file is malformed; or as ferry_open();
+ *   -EADDRINUSE  another program listens there;
  *   -EACCES      other users can read a file with secrets; or as ferry_open();
  *   an error of bind() or ferry_open(), -ENOMEM.
  */

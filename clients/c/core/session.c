@@ -374,7 +374,8 @@ static void on_up(const Message *welcome, void *ctx) {
         event_note(core, FERRY_EVENT_UP, NULL);
 }
 
-/* left: of the session that was left; otherwise of the current one. */
+/* Ends the Awaits that last only as long as a session. left: of the session that the client has
+ * left for another broker; otherwise of the current session. */
 static void awaits_down(Core *core, bool left) {
     size_t pos = 0;
     Await *await;

@@ -145,8 +145,7 @@ void show_json(const Cli *cli, const json_t *json) {
     print_json_rows(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);
 }
 
-/* Returns the width of the terminal in columns; 0: unknown, or standard output is not a terminal.
- */
+/* The width of the terminal in columns; 0: unknown, or standard output is not a terminal. */
 static size_t terminal_width(void) {
     struct winsize size = {0};
 
@@ -156,7 +155,6 @@ static size_t terminal_width(void) {
 void show_rows(const Cli *cli, const json_t *unsorted, const Column *columns) {
     CLEANUP(json_decref) json_t *sorted = table_sorted(unsorted, columns);
     const json_t *rows = sorted ? sorted : unsorted;
-
     size_t hidden;
 
     if (cli->json) {

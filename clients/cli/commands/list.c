@@ -99,7 +99,7 @@ static int list(Cli *cli, const void *values, const char *name, ListFn fn) {
     return watch(cli, v->watch_ms, print_list, &(ListRun){cli, client, name, fn});
 }
 
-/* The rows whose key is covered by the pattern name; all rows without a name. */
+/* The rows whose value of this key matches the pattern `name`; NULL: all rows. */
 static json_t *rows_named(const json_t *rows, const char *key, const char *name) {
     json_t *kept = json_array(), *row;
     size_t index;

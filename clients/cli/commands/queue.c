@@ -145,7 +145,8 @@ static int show(Run *run) {
     return EXIT_OK;
 }
 
-/* The body of a row by its type, as text in a table. NULL: it is not of the type. */
+/* The body of a row by the type of --unpack, as text in a table. NULL: the body has another type.
+ */
 static json_t *unpacked(Run *run, const BodyType *unpack, const char *base64) {
     CLEANUP(buffer_deinit) Buffer text = {0};
     json_t *json = NULL;
@@ -179,7 +180,6 @@ static void make_readable(Run *run, const BodyType *unpack, json_t *rows) {
 
         if (base64 && !text)
             text = value_text_of_base64(base64);
-
         if (text)
             json_object_set_new(row, "body", text);
     }
@@ -194,7 +194,6 @@ static int peek(Run *run) {
     if (status != EXIT_OK)
         return status;
     status = cli_manage(run->cli, run->client, false, &rows, "peek", "su", run->queue, limit);
-
     if (status == 6)
         cli_did_you_mean(run->cli, run->client, NAMES_QUEUES, run->queue);
     if (status != EXIT_OK)
@@ -264,7 +263,7 @@ static int retry(Run *run) {
     return move(run, dead, alive);
 }
 
-/* Makes the messages of a topic pattern become jobs of the queue, or ends it. */
+/* Binds the queue to a topic pattern, or ends the bind. */
 static int bind(Run *run, const char *method) {
     CLEANUP(json_decref) json_t *nothing = NULL;
     int status =
@@ -388,8 +387,8 @@ const Command command_queue = {
         "pause   stop delivery until resume\n"
         "move    move jobs to another queue\n"
         "retry   return dead letters to their queue\n"
-        "bind    each message of a topic that matches PATTERN becomes a job of the queue: a\n"
-        "        subscriber that was away finds all of them; unbind ends it\n"
+        "bind    make each message of a matching topic a job of the queue, so that a subscriber\n"
+        "        that was away finds all messages; unbind ends this\n"
         "set     change a setting, see ferry.conf(5); it overrides the configuration until unset\n"
         "\n"
         "Examples:\n"

@@ -23,8 +23,8 @@ typedef struct Values {
 } Values;
 
 static const Option options[] = {
-    OPTION_RANGE(OPTION_MS, 'e', "every", Values, every_ms, "T", "between two samples (default 1s)",
-                 100, 3600000),
+    OPTION_RANGE(OPTION_MS, 'e', "every", Values, every_ms, "T",
+                 "time between two samples (default 1s)", 100, 3600000),
     OPTION_PLAIN(OPTION_FLAG, 0, "once", Values, once, NULL,
                  "take two samples, print the rates between them, and end"),
     OPTION_ROW(OPTION_TEXT, 0, "view", Values, view, "VIEW", "the list to begin with", 0, 0,

@@ -22,7 +22,7 @@ static const Option options[] = {
         OPTION_LIST, 0, "name", Values, names, "HOST",
         "a name that browsers may use for this address, beside localhost; may be repeated"),
     OPTION_PLAIN(OPTION_TEXT, 0, "tokens", Values, tokens, "FILE",
-                 "requests need a token of this file, which says whose key they use"),
+                 "requests need a token of this file, and use the token's key"),
     OPTION_PLAIN(OPTION_TEXT, 0, "tls-cert", Values, tls_cert, "FILE",
                  "serve https with this certificate (PEM)"),
     OPTION_PLAIN(OPTION_TEXT, 0, "tls-key", Values, tls_key, "FILE",
@@ -66,8 +66,7 @@ static int run_web(Cli *cli, const void *values, int argc, char **argv) {
         return cli_usage(cli, "the service manager passes several sockets, or a closed one: ferry "
                               "web takes one");
     if (fd > 0 && v->listen)
-        return cli_usage(cli,
-                         "the service manager passes a socket: --listen has no place beside it");
+        return cli_usage(cli, "the service manager passes a socket: leave out --listen");
     if (web_open(&(WebOptions){.listen = v->listen,
                                .listen_fd = fd,
                                .names = v->names.v,
@@ -90,21 +89,21 @@ const Command command_web = {
     .usage = "[--listen ADDRESS:PORT] [--name HOST]... [--tokens FILE] [--tls-cert FILE --tls-key "
              "FILE]",
     .summary = "serve the dashboard and the HTTP interface",
-    .help = "Prints the address, and serves until SIGTERM or Ctrl-C. It may be started before the\n"
-            "broker, and continues when the broker is lost. It listens on loopback addresses\n"
-            "only, unless it has tokens and TLS.\n"
-            "\n"
-            "A file of tokens has sections; each request then needs 'Authorization: Bearer "
-            "SECRET', and\n"
-            "acts as the user of the token's key:\n"
-            "  [token ci]\n"
-            "  secret = a text of at least 16 bytes\n"
-            "  key = /etc/ferry/ci.key\n"
-            "\n"
-            "Examples:\n"
-            "  ferry web\n"
-            "  ferry web --listen 127.0.0.1:0\n"
-            "  curl -s http://127.0.0.1:5878/api/queues | jq .\n",
+    .help =
+        "Prints the address, and serves until SIGTERM or Ctrl-C. It may be started before the\n"
+        "broker, and continues when the broker is lost. It listens on loopback addresses\n"
+        "only, unless it has tokens and TLS.\n"
+        "\n"
+        "With a file of tokens, each request needs 'Authorization: Bearer SECRET', and acts as\n"
+        "the user of the token's key. The file has a section for each token:\n"
+        "  [token ci]\n"
+        "  secret = a text of at least 16 bytes\n"
+        "  key = /etc/ferry/ci.key\n"
+        "\n"
+        "Examples:\n"
+        "  ferry web\n"
+        "  ferry web --listen 127.0.0.1:0\n"
+        "  curl -s http://127.0.0.1:5878/api/queues | jq .\n",
     .options = options,
     .values_size = sizeof(Values),
     .max_args = 0,

@@ -60,7 +60,7 @@ typedef struct Task {
     Timer timer;
     Buffer input; /* the body as JSON, with --unpack */
     bool is_late;
-    const char *lost; /* why the broker has taken the job back; NULL: it has not */
+    const char *lost; /* the reason why the broker has taken the job back; NULL: it has not */
     struct Task *prev, *next;
 } Task;
 
@@ -77,7 +77,7 @@ struct Run {
     bool is_stopping; /* takes no more jobs; ends when no command runs */
     ferry_client *client;
     Timer idle;
-    bool has_retried;  /* a job was put back since the queue was last seen without delayed jobs */
+    bool has_retried;  /* a job was retried since the queue was last seen without delayed jobs */
     bool is_asking;    /* the broker is being asked whether the queue is empty */
     uint64_t asked_at; /* jobs taken when it was asked */
 };
@@ -562,17 +562,13 @@ const Command command_work = {
     .summary = "take jobs from a queue and run a command for each",
     .help =
         "Without --exec, prints each job's body on a line and acknowledges it. With --exec, the\n"
-        "shell runs CMD, and its output is the result: --then pushes it to a queue in one step "
-        "with\n"
-        "the acknowledgement, otherwise it is printed.\n"
+        "shell runs CMD, and its output is the result: --then pushes it to a queue in one step\n"
+        "with the acknowledgement, otherwise it is printed.\n"
         "\n"
-        "Exit status of CMD: 0 acknowledges the job, 75 retries it. Any other status rejects it "
-        "to\n"
-        "QUEUE.dead, with standard error as the reason; with --retries N, it is first retried N "
-        "times.\n"
-        "The environment has FERRY_QUEUE, FERRY_JOB, FERRY_ATTEMPT, and FERRY_HEADER_NAME for "
-        "each\n"
-        "header.\n"
+        "Exit status of CMD: 0 acknowledges the job, 75 retries it. Any other status rejects it\n"
+        "to QUEUE.dead, with standard error as the reason; with --retries N, it is first retried\n"
+        "N times. The environment has FERRY_QUEUE, FERRY_JOB, FERRY_ATTEMPT, and\n"
+        "FERRY_HEADER_NAME for each header.\n"
         "\n"
         "--drain ends when the broker has no job to deliver and none is in flight; it waits for\n"
         "retries of this command, and for jobs that other workers hold.\n"

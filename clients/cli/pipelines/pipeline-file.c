@@ -210,7 +210,7 @@ bool stage_is_next_of(const PipelineStage *stage, const PipelineStage *before) {
     return before->then && strcmp(before->then, stage->queue) == 0;
 }
 
-/* Results that come back to a stage would never end. */
+/* True: the results of the stage return to it, so the pipeline would never end. */
 static bool is_in_a_circle(PipelineFile *file, const PipelineStage *stage) {
     const PipelineStage *at = stage;
 

@@ -27,7 +27,7 @@ enum {
     PAUSE_MS = 200, /* before a dead worker is started again; doubled each time it dies at once */
     PAUSE_MAX_MS = 30000,
     AT_ONCE_MS = 10000, /* a worker that lived longer did not die at once */
-    LOOK_MS = 250,      /* between two looks at the queues */
+    LOOK_MS = 250,      /* between two requests for the counters of the queues */
     PLAIN_MS = 2000,    /* between two lines of a stage, where there is no terminal */
     KILL_MS = 2000,     /* from SIGTERM to SIGKILL, when the pipeline is interrupted */
     RELAY_SIZE = 4096,
@@ -73,7 +73,7 @@ struct Line {
     uint64_t done_before;  /* by earlier brokers */
     bool is_counted;       /* counts were read */
     bool is_asking;
-    bool was_ripe; /* all earlier stages had stopped when the counters were requested */
+    bool earlier_had_stopped; /* when the counters were requested */
     char shown[160];
 };
 
@@ -86,7 +86,8 @@ struct Supervisor {
     Timer look;
     uint64_t printed_ms;
     size_t n_drawn; /* lines of the live table on the terminal */
-    bool is_live, is_stopping, is_drain, in_hurry;
+    bool is_live, is_stopping, is_drain;
+    bool stops_all; /* after SIGTERM: all stages stop at once */
 };
 
 static void check_ends(Supervisor *run);
@@ -226,15 +227,14 @@ static void on_relay(Watch *watch, uint32_t events) {
 }
 
 static int relay_open(Relay *relay, Supervisor *run, FILE *to, int *ret_end) {
-    int ends[2], r;
+    int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     *relay = (Relay){{ends[0], on_relay}, run, to};
     *ret_end = ends[1];
-    r = loop_watch(&run->loop, &relay->watch, EPOLLIN);
-    return r;
+    return loop_watch(&run->loop, &relay->watch, EPOLLIN);
 }
 
 /* ---- workers ---- */
@@ -420,8 +420,7 @@ static void on_restart(Timer *timer, void *ctx) {
 
 /* ---- stopping in order ---- */
 
-/* True: all earlier stages have stopped. */
-static bool is_ripe(const Line *line) {
+static bool earlier_have_stopped(const Line *line) {
     const Supervisor *run = line->run;
 
     for (size_t i = 0; i < run->n; i++)
@@ -461,8 +460,8 @@ static void check_ends(Supervisor *run) {
         Line *line = &run->lines[i];
 
         /* The queue of a first stage is filled from outside: it keeps its jobs. */
-        if (run->is_stopping && line->state == LINE_RUNS && is_ripe(line) &&
-            (run->in_hurry || (!run->is_drain && is_first(line))))
+        if (run->is_stopping && line->state == LINE_RUNS && earlier_have_stopped(line) &&
+            (run->stops_all || (!run->is_drain && is_first(line))))
             stop(line);
         if (line->state == LINE_STOPS && line->n_running == 0) {
             line->state = LINE_STOPPED;
@@ -513,7 +512,7 @@ static void on_status(const ferry_reply *reply, const ferry_error *error, void *
         return; /* asked again */
     take_counts(line, status);
     is_empty = line->counts.ready == 0 && line->counts.held == 0;
-    if (run->is_stopping && line->state == LINE_RUNS && line->was_ripe && is_empty)
+    if (run->is_stopping && line->state == LINE_RUNS && line->earlier_had_stopped && is_empty)
         stop(line);
     check_ends(run);
 }
@@ -524,7 +523,7 @@ static void ask(Line *line) {
 
     if (line->is_asking || !list || value_from_json(list, &args, NULL) < 0)
         return;
-    line->was_ripe = is_ripe(line);
+    line->earlier_had_stopped = earlier_have_stopped(line);
     line->is_asking =
         ferry_call_async(line->run->client, "ferry.Broker.queue",
                          ferry_bytes_of(args.data, args.len), on_status, line, NULL) == 0;
@@ -552,7 +551,7 @@ static void on_signal(Loop *loop, int signal, void *ctx) {
     run->is_drain = false;
     if (signal == SIGTERM) {
         note(run, "stopping: the workers finish the jobs that they have");
-        run->in_hurry = true;
+        run->stops_all = true;
     } else {
         note(run, "draining: the stages stop in order; Ctrl-C again returns their jobs");
     }

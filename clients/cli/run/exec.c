@@ -3,7 +3,6 @@
 
 #include "clients/cli/run/exec.h"
 
-#include "base/container.h"
 #include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "base/text.h"
 #include "clients/cli/run/keeper.h"
 
@@ -176,7 +176,7 @@ static void on_in(Watch *watch, uint32_t events) {
         end_close(&exec->in);
 }
 
-/* Bounds one read, so that one command does not delay the others. */
+/* Reads once, so that one command does not delay the others. all: reads until the pipe is empty. */
 static void take_output(Exec *exec, bool all) {
     while (exec->out.watch.fd >= 0) {
         uint8_t *to = buffer_reserve(&exec->output, READ_SIZE);

@@ -52,7 +52,8 @@ _Noreturn static void keep(int fd) {
     _exit(0);
 }
 
-static bool is_started(void) {
+/* Starts the keeper of this process, unless it runs already. */
+static bool start_keeper(void) {
     int ends[2];
     pid_t pid;
 
@@ -74,7 +75,7 @@ static bool is_started(void) {
 }
 
 void keeper_add(pid_t group) {
-    if (is_started())
+    if (start_keeper())
         (void)!write(keeper_fd, &group, sizeof(group));
 }
 

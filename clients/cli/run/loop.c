@@ -40,7 +40,7 @@ static void on_signal(Watch *watch, uint32_t events) {
         loop_end(loop, info.ssi_signo == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
 }
 
-/* nohup(1) sets the signal to ignored; blocking would undo that. */
+/* nohup(1) makes a program ignore SIGHUP; blocking the signal would undo that. */
 static bool is_ignored(int signal) {
     struct sigaction action;
 
@@ -57,7 +57,7 @@ void loop_unwatch(Loop *loop, Watch *watch) {
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
 }
 
-static sigset_t signals_of_ours(void) {
+static sigset_t handled_signals(void) {
     sigset_t set;
 
     sigemptyset(&set);
@@ -71,7 +71,7 @@ static sigset_t signals_of_ours(void) {
 }
 
 int cli_loop_init(Loop *loop, Cli *cli) {
-    sigset_t set = signals_of_ours();
+    sigset_t set = handled_signals();
     int r;
 
     *loop = (Loop){.cli = cli, .epoll_fd = -1, .signals = {-1, on_signal}};
@@ -163,13 +163,13 @@ static void flush_output(Loop *loop) {
 }
 
 void loop_leave_signals(void) {
-    sigset_t set = signals_of_ours();
+    sigset_t set = handled_signals();
 
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int loop_run(Loop *loop) {
-    sigset_t set = signals_of_ours();
+    sigset_t set = handled_signals();
     struct epoll_event event;
 
     sigprocmask(SIG_BLOCK, &set, NULL);

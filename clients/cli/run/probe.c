@@ -29,7 +29,7 @@ static struct addrinfo *find(const char *url) {
     bool is_bracketed = *host == '[';
     char name[256];
 
-    /* Of several brokers, one that does not answer is no reason to look at another. */
+    /* A list of brokers is not probed: it may have other brokers that answer. */
     if (strncmp(url, "tcp://", 6) != 0 || colon <= host || strchr(url, ','))
         return NULL;
     snprintf(name, sizeof(name), "%.*s", (int)(colon - host - (is_bracketed ? 2 : 0)),

@@ -57,12 +57,12 @@ typedef struct OptionSet {
 
 typedef struct Parsed {
     int argc;    /* arguments that are not options */
-    char **argv; /* owned, and so may be its words: values are valid until parsed_deinit() */
+    char **argv; /* owned, like some of its words: values are valid until parsed_deinit() */
 } Parsed;
 
 /*
- * Parses argv[1] and on; argv[0] is ignored. Arguments stay in *ret, in order; a negative number
- * ("-1", "-0.5") is an argument; after "--" every word is an argument.
+ * Parses the words after argv[0]. *ret receives the arguments, in order. A negative number ("-1",
+ * "-0.5") is an argument; after "--" every word is an argument.
  *
  * 0; -EINVAL: problem says what is wrong and what to write instead; -ENOMEM.
  */

@@ -25,9 +25,9 @@ static void newline(PrintStyle style, unsigned depth, FILE *to) {
         fprintf(to, "\n%*s", (int)(2 * depth), "");
 }
 
-/* Prints one character that is not ASCII, or a control, and returns its length. Characters that
- * could control a terminal, or change the direction of text, are escaped. A byte outside UTF-8,
- * which JSON cannot have, becomes U+FFFD. */
+/* Prints a character that is not ASCII, or is a control character, and returns its length.
+ * Characters that could control a terminal, or change the direction of text, are escaped. A byte
+ * that is not UTF-8, which JSON cannot have, becomes U+FFFD. */
 static size_t print_letter(const char *text, size_t left, FILE *to) {
     unsigned c = (unsigned char)text[0];
     size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A progress bar on standard error: "  45 % [=====>    ] 450 000 of 1 000 000 1.2 M/s 2.0 s left".
- * Only on a terminal; elsewhere the functions do nothing. */
+/* A progress bar on standard error: "pushed  50 % [=====>    ] 870 k/s, 2.0 s left". Only on a
+ * terminal; elsewhere the functions do nothing. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,8 +25,8 @@ void progress_update(Progress *progress, uint64_t done, uint64_t now_us);
 /* Erases the bar. */
 void progress_end(Progress *progress);
 
-/* The bar as text, for tests. Returns to. */
+/* The bar as text, for tests. Returns `to`. */
 const char *progress_text(const Progress *progress, uint64_t done, uint64_t now_us, char to[128]);
 
-/* Formats a rate: "1.2 M", "870 k", "12.0". Returns to. */
+/* Formats a rate: "12.3 M", "870 k", "12.0". Returns `to`. */
 const char *progress_si(char to[16], double value);

@@ -15,7 +15,7 @@ typedef enum TopKind { TOP_SERVICES, TOP_QUEUES, TOP_TOPICS, TOP_SESSIONS, N_TOP
 
 typedef struct TopView {
     const char *method; /* of ferry.Broker, and the key in --json */
-    const char *key;    /* tells rows apart */
+    const char *key;    /* of the field that identifies a row */
     const Column *columns;
     unsigned sort_column; /* the initial order; numbers are sorted in descending order */
 } TopView;

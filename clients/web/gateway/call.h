@@ -24,13 +24,12 @@ typedef struct CallOptions {
 } CallOptions;
 
 /* The end of a call. status: 200, 202 (a oneway method was called), 204 (no result), or the status
- * of a problem. json: the result, a problem, or NULL; the callee owns it. error: NULL, or the
- * reason, borrowed.
- */
+ * of a problem. json: the result, a problem, or NULL; the callee owns it. error: the reason,
+ * borrowed; NULL: the call succeeded. */
 typedef void (*CallFn)(unsigned status, json_t *json, const ferry_error *error, void *ctx);
 
-/* Calls a method; takes args, an object or a list. fn is called once, at once or in a later turn.
- */
+/* Calls a method. Takes ownership of args, an object or a list. fn is called once, at once or in a
+ * later turn. */
 void web_call_start(Web *web, const char *service, const char *method, json_t *args,
                     const CallOptions *options, CallFn fn, void *ctx);
 

@@ -192,7 +192,7 @@ static json_t *answers_of(json_t *schemas, const ferry_method *method) {
     }
     if (method->n_throws > 0)
         json_object_set_new(answers, "422", problem_answer(thrown));
-    json_object_set_new(answers, "default", problem_answer("why the call failed"));
+    json_object_set_new(answers, "default", problem_answer("the call failed"));
     return answers;
 }
 

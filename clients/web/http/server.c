@@ -100,7 +100,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return MHD_YES;
 }
 
-/* Reads a file of PEM; secret: other users may not read it. */
+/* Reads a PEM file. is_secret: refuses a file that other users can read. */
 static int read_pem(const char *path, bool is_secret, Buffer *to, ferry_error *reterr) {
     enum { PEM_MAX = 256 * 1024 };
     FILE *file = fopen(path, "re");

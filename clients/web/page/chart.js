@@ -18,8 +18,8 @@ function niceCeil(n) {
 }
 
 /*
- * options: title; format(n) → text; floor: the least top of the scale; series: [{column, label, kind}],
- * kind is the class that colours the line ("a", "b" or "bad"); the first line has its area filled.
+ * options: title; format(n) → text; floor: the smallest top of the scale; series: [{column, label, kind}],
+ * where kind is the class that colours the line ("a", "b" or "bad"). The area below the first line is filled.
  * update(history) draws; history: {columns, rows, t0_ms, interval_ms}.
  */
 export function chart(options) {

@@ -23,7 +23,7 @@ export function h(name, attributes, ...children) {
     return fill(node, attributes, children);
 }
 
-// s("path.line", {d}): the same for SVG.
+// s("path.line", {d}): an element of SVG.
 export function s(name, attributes, ...children) {
     const [tag, ...classes] = name.split(".");
     const node = document.createElementNS(SVG, tag);
@@ -57,7 +57,7 @@ export function field(label, control, hint) {
 
 export const chip = (kind, text) => h(`span.chip.${kind}`, null, text);
 
-// Text in place of a region's content, while there is none.
+// Text for a region without content.
 export function emptyState(title, text, command) {
     return h(
         "div.empty",

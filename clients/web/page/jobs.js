@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The next jobs of a queue, or its dead letters: peek, and act on those that are selected.
+// The next jobs of a queue, or its dead letters: a list, and actions on the selected jobs.
 
 import { emptyState, h, setText, show } from "./dom.js";
 import { get, path, post } from "./api.js";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The overview: rates, what needs attention, and charts of the last hour.
+// The overview: rates, problems that need attention, and charts of the last hour.
 
 import { figures, h, setText } from "./dom.js";
 import { get } from "./api.js";

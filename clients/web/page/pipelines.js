@@ -14,8 +14,8 @@ const WIDTH = 184,
 const NARROW = 620; // pixels; below, the arrows point down
 
 /*
- * Places nodes in layers, so that arrows point forwards: a node's layer is one behind the last of
- * those that lead to it. Edges that close a ring are left out of this. Returns a map of node → [layer, place].
+ * Places nodes in layers, so that arrows point forwards: a node's layer is one behind the last layer
+ * of its predecessors. Edges that close a circle do not count. Returns a map of node → [layer, place].
  */
 export function place(nodes, edges) {
     const before = new Map(nodes.map((node) => [node, []]));

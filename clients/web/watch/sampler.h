@@ -68,8 +68,7 @@ json_t *sampler_overview(Web *web, json_t *stats, const char *problem);
 Sample sample_of(const json_t *stats, uint64_t now_ms);
 SampleRow sample_difference(const Sample *before, const Sample *now, const json_t *stats);
 
-/* The latency in us that a share (0 to 1) of the counted calls does not exceed; below 0: no calls.
- */
+/* The latency in us that a share (0 to 1) of the calls does not exceed; below 0: no calls. */
 double sample_percentile(const uint64_t *latencies, double share);
 
 /* Handlers of routes. */
