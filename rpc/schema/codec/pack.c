@@ -229,8 +229,7 @@ static uint8_t *pack_map(Packer *packer, uint8_t *at, const ferry_type *type,
     return is_unique(packer, type->key, map, type->entry_size, "the key") ? at : NULL;
 }
 
-/* The value in a field's slot. NULL is an absent value, or a failure if the field is not optional.
- * */
+/* The value in a field's slot. NULL: an absent value, or a failure if the field is not optional. */
 static inline const void *slot_value(const ferry_field *field, const void *in) {
     const void *slot = (const char *)in + field->offset;
 
