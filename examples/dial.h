@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Connects to a host by name, for the examples that use the network: tries each address in turn,
- * within a time limit.
- */
+/* Connects to a host by name, for the examples that use the network. Tries each address in turn,
+ * within a time limit. */
 
 #include <netinet/in.h>
 #include <stdbool.h>

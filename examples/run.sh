@@ -72,7 +72,7 @@ run_all() {
 scratch=
 pids=()
 
-# What was started last is stopped first: servers leave before their broker does.
+# Stops the programs in reverse order: servers end before their broker.
 stop_all() {
     for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
         kill "${pids[i]}" 2>/dev/null || true

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shows the effect of shutdown() on both ends of a TCP connection, and the same with streams: the
+ * Shows the effect of shutdown() on both ends of a TCP connection, and half-closed streams: the
  * caller ends its direction and then receives the answer, or the server answers before the caller
  * has sent everything.
  *
@@ -42,8 +42,7 @@ static int show_tcp(ferry_client *client, ferry_error *error) {
     return 0;
 }
 
-/* Sends up to `total` bytes, until the server ends the stream. *ret_sent: the number of sent bytes.
- */
+/* Sends up to `total` bytes, until the server ends the stream. *ret_sent: the bytes sent. */
 static int send_all(ferry_stream *stream, int64_t total,
                     int (*send)(ferry_stream *stream, ferry_bytes item, ferry_error *reterr),
                     int64_t *ret_sent, ferry_error *error) {

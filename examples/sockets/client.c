@@ -2,9 +2,8 @@
 /*
  * Looks at the sockets of the server's machine.
  *
- *     sockets-client                 numbers, options, path MTU, TIME_WAIT, the states of a
- * connection sockets-client list [PORT]     all sockets, or the ones with this port, with their
- * owners
+ *     sockets-client                numbers, options, path MTU, TIME_WAIT, states of a connection
+ *     sockets-client list [PORT]    all sockets, or the sockets with this port, with their owners
  */
 
 #include <stdlib.h>

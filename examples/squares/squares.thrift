@@ -49,8 +49,8 @@ exception NotSharded {
  * Squares, computed slowly, and cached.
  *
  * A cache makes repeated slow answers fast. If one machine is too small or too slow for the cache,
- * its keys are spread over several servers: each key has one server, and a program computes which
- * one, without asking.
+ * its keys are spread over several servers. Each key has one server, which a program computes from
+ * the key without asking.
  */
 service Squares {
   /** n times n, by n additions; remembered for a minute. */

@@ -33,7 +33,7 @@ static bool listed(const char *const *names, size_t n, const char *name) {
     return false;
 }
 
-/* Common names first, then the DNS names of subjectAltName that are others. */
+/* Common names first, then the DNS names of subjectAltName that are not among them. */
 static void list_names(Description *d, X509 *certificate, size_t *n_texts) {
     GENERAL_NAMES *all = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     const X509_NAME *subject = X509_get_subject_name(certificate);

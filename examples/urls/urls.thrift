@@ -28,7 +28,7 @@ struct Pair {
 
 /** The text is not a URL. */
 exception BadUrl {
-  /** Which octet, from 0. */
+  /** The index of the octet, from 0. */
   1: i32 position
   2: string reason
   3: string message
@@ -36,7 +36,7 @@ exception BadUrl {
 
 /** The text has %00: texts in ferry cannot contain U+0000. */
 exception NotText {
-  /** Where it stands. */
+  /** The index of the %00, from 0. */
   1: i32 position
   2: string message
 }

@@ -28,14 +28,14 @@ for name in "$@"; do
     grep -q "^service ${service#*.} {" "$scratch/page"
 done
 
-# A result that is none, one that is a value, one that is refused.
+# A method without a result, a method with a result, and arguments that are refused.
 [ "$("$ferry" call lucky.Lucky.lose 0)" = null ]
 [ "$("$ferry" call arith.Arith.add 2 3)" = 5 ]
 status=0
 "$ferry" call lucky.Lucky.lose 2 2>"$scratch/error" || status=$?
 [ "$status" -ne 0 ] && grep -q lucky.BadShare "$scratch/error"
 
-# A name that is no example is refused before anything is started.
+# A name that is not the name of an example is refused before any program is started.
 status=0
 "$examples/ferry-examples" nobody 2>/dev/null || status=$?
 [ "$status" -eq 2 ]

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A stranger answers calls that it was never given: usage: forged-replies.py FERRY EXAMPLES.
+"""A client answers calls that the broker did not send to it: forged-replies.py FERRY EXAMPLES.
 
-The client draws a thousand lucky numbers while the stranger, with a session of its own, answers all
-ids it can think of. Nobody may believe it: every answer comes from the server.
+The caller draws a thousand lucky numbers while the forger, with a session of its own, sends answers
+with all ids that it can guess. The caller must get every answer from the server.
 """
 import os, shutil, subprocess, sys, tempfile, time
 

@@ -16,7 +16,7 @@ start "$examples/pi-server"
 start "$examples/pi-worker" first
 until_true grep -q "first is ready" "$scratch/log"
 
-# The hazard: what nobody subscribes to is gone, and nobody says so.
+# The hazard: a message without a subscriber is lost without notice.
 "$ferry" pub pi.nobody lost
 
 # A second worker comes while it runs. The client is stopped meanwhile: the first worker could do all of the work.
@@ -39,7 +39,7 @@ counted = dict(re.findall(r"(\w+) counted (\d+) batches", out))
 assert int(counted["first"]) > 0 and int(counted["second"]) > 0, "both worked"
 PY
 
-# A worker that is killed in the middle takes what it had with it, and that is said; the rest counts.
+# The batches of a worker that is killed are lost, and the client reports that; the other batches count.
 "$examples/pi-client" 100 2 >"$scratch/out" &
 client=$!
 until_true grep -q '%' "$scratch/out"
@@ -48,7 +48,7 @@ wait "$client"
 grep -q 'pi is about 3.1' "$scratch/out"
 tail -n 3 "$scratch/out"
 
-# Strangers' arguments are refused with both counts.
+# Arguments of different lengths are refused, and the error has both lengths.
 ! "$ferry" call pi.Pi.squares '[1, 2]' '[1]' 2>"$scratch/error"
 grep -q pi.NotPairs "$scratch/error"
 echo passed

@@ -13,7 +13,7 @@ for _ in range(200):
                     for _ in range(random.randint(0, 8)))
     print("unquote", mixed, "", unquote(mixed), sep="\t")
     print("unquote_plus", mixed, "", unquote_plus(mixed), sep="\t")
-    # Behind "//host" Python leaves the dots in the path, against RFC 3986: no such reference here.
+    # Behind "//host" Python leaves the dots in the path, unlike RFC 3986: such a reference is not used.
     reference = "/".join(random.choice(["x", "..", ".", "y.html", "a b"]) for _ in range(random.randint(1, 6)))
     reference = random.choice(["", "/"]) + reference + random.choice(["", "/", "?q=1", "#f", "?q#f"])
     print("urljoin", "http://a/b/c/d", reference, urljoin("http://a/b/c/d", reference), sep="\t")
