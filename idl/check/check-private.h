@@ -17,13 +17,9 @@ enum {
 
 void check_file(Program *program, File *file);
 
-/* ---- check-fields.c ---- */
-
-/* Checks the annotation c.name: it must be an identifier. */
-void check_c_name(Program *program, const Annotation *annotations);
-
 /* ---- check-type.c ---- */
 
+/* Finds the definitions of the names in a type. stream_allowed: the type may be a stream. */
 void resolve_type(Program *program, const File *file, Type *type, bool stream_allowed);
 
 /* Refuses a typedef that refers to itself. */
@@ -31,6 +27,10 @@ void check_typedef(Program *program, Definition *definition);
 
 /* ---- check-fields.c ---- */
 
+/* Checks the annotation c.name: it must be an identifier. */
+void check_c_name(Program *program, const Annotation *annotations);
+
+/* Reports that a name is used twice. what: "fields", "methods". */
 void same_name(Program *program, Name name, Name before, const char *what);
 void check_fields(Program *program, const File *file, Field *first, bool are_args);
 

@@ -3,7 +3,8 @@
 
 #include "idl/check/check-private.h"
 
-static Definition *held(const Field *field) {
+/* The struct, union or exception that is the field's type; NULL: the type is another one. */
+static Definition *struct_of(const Field *field) {
     Definition *definition = type_definition(field->type);
 
     return definition && definition_has_fields(definition) ? definition : NULL;
@@ -16,7 +17,7 @@ bool check_endless(Program *program, Definition *definition, int depth) {
         return true;
     definition->state = STATE_OPEN;
     for (Field *field = definition->fields; field && good; field = field->next) {
-        Definition *inside = field->presence == PRESENCE_REQUIRED ? held(field) : NULL;
+        Definition *inside = field->presence == PRESENCE_REQUIRED ? struct_of(field) : NULL;
 
         if (!inside || definition->kind == DEFINITION_UNION)
             continue;
@@ -61,7 +62,7 @@ static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
     node->on_stack = true;
     rings->stack = node;
     for (const Field *field = node->definition->fields; field; field = field->next) {
-        Definition *inside = field->optional || field->pointer ? NULL : held(field);
+        Definition *inside = field->optional || field->pointer ? NULL : struct_of(field);
         RingNode *next;
 
         if (!inside || inside->file != node->definition->file)
@@ -114,7 +115,7 @@ static void make_pointers(Program *program, const File *file, bool required) {
             search_rings(&rings, nodes, i, 0);
     for (int i = 0; i < n; i++)
         for (Field *field = nodes[i].definition->fields; field; field = field->next) {
-            Definition *inside = field->optional || field->pointer ? NULL : held(field);
+            Definition *inside = field->optional || field->pointer ? NULL : struct_of(field);
 
             if (!inside || inside->file != file || nodes[inside->state].ring != nodes[i].ring)
                 continue;

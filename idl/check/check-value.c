@@ -94,8 +94,8 @@ static const Definition *find_enum(const File *file, const char *name) {
 }
 
 /* If the type is an enum, the last part of the name selects the value, as in Apache Thrift. The
- * part before it is the name of the enum, of its file, or of both. Otherwise it is a mistake that
- * other compilers overlook. */
+ * part before it should be the name of this enum or of its file. If it is the name of another enum,
+ * which other compilers overlook, the value is accepted with a warning. */
 static void resolve_in_enum(Checked *checked, const Definition *wanted, const char *prefix,
                             const char *last, Value *value) {
     const Definition *named = prefix ? find_enum(checked->file, prefix) : NULL;
@@ -281,8 +281,8 @@ static const char *spelling(Checked *checked, const Type *type, const Value *val
     }
 }
 
-/* Removes elements of a set, or keys of a map, that are equal to an earlier one. The last value of
- * a key wins, as in other languages. */
+/* Removes elements of a set, or (keys) pairs of a map, that are equal to an earlier one. The last
+ * value of a key wins, as in other languages. */
 static void remove_duplicates(Checked *checked, const Type *type, Value *value, bool keys) {
     Seen *seen = NULL;
     Pair **link, *pair;

@@ -80,7 +80,6 @@ static void check_headers(Program *program, const File *file) {
         "javame", "json", "kotlin",  "lua", "markdown",  "netstd", "ocaml", "perl",
         "php",    "py",   "rb",      "rs",  "smalltalk", "st",     "swift", "typescript",
         "xml",    "xsd",  "haskell", "hs",  "nodejs"};
-
     size_t n = 0;
 
     for (const FileHeader *header = file->headers; header; header = header->next) {

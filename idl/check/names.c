@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The definitions of a run by name. See program.h. */
+/* Finds the definitions of a run by their names. See program.h. */
 
 #include "idl/check/program.h"
 

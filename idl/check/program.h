@@ -27,7 +27,7 @@ void program_init(Program *program);
 void program_deinit(Program *program);
 
 /* Reads, parses and checks a file and its includes. Returns NULL if the file cannot be read. Errors
- * inside of files are counted in program->reports.n_errors. */
+ * in files are counted in program->reports.n_errors. */
 File *program_load(Program *program, const char *path);
 
 /* Reads and parses one file without its includes. */

@@ -28,7 +28,7 @@ static void breaks(Compare *c, Place place, const char *hint, const char *format
     report_error(&c->program->reports, place, hint, "%s", text);
 }
 
-#define thought(c, place, ...)                                                                     \
+#define warns(c, place, ...)                                                                       \
     report(&(c)->program->reports, SEVERITY_WARNING, (place), NULL, __VA_ARGS__)
 
 /* ---- types ---- */
@@ -133,7 +133,7 @@ static void check_default(Compare *c, const Field *before, const Field *now) {
     const Value *a = before->value, *b = now->value;
 
     if ((a || b) && !(a && b && values_equal(c->program, now->type, a, b)))
-        thought(c, now->name.place, "the default of '%s' has changed", now->name.text);
+        warns(c, now->name.place, "the default of '%s' has changed", now->name.text);
 }
 
 static void check_field(Compare *c, const Definition *owner, const Field *before,
@@ -186,12 +186,12 @@ static void check_struct(Compare *c, const Definition *before, const Definition 
                    f->name.text);
         else if (!there && find_id(before->fields, f) &&
                  find_field(now->fields, find_id(before->fields, f)->name.text))
-            thought(c, f->name.place, "the number of '%s' belonged to another field", f->name.text);
+            warns(c, f->name.place, "the number of '%s' belonged to another field", f->name.text);
     }
     for (const Field *f = now->fields; f && now->kind == DEFINITION_UNION; f = f->next)
         if (!find_field(before->fields, f->name.text) && !find_id(before->fields, f))
-            thought(c, f->name.place, "programs with the old interface do not know '%s'",
-                    f->name.text);
+            warns(c, f->name.place, "programs with the old interface do not know '%s'",
+                  f->name.text);
 }
 
 static const EnumValue *find_value(const Definition *definition, const char *name) {
@@ -212,11 +212,12 @@ static const EnumValue *find_number(const Definition *definition, int64_t number
 
 static void check_enum(Compare *c, const Definition *before, const Definition *now) {
     for (const EnumValue *v = before->values; v; v = v->next) {
-        const EnumValue *there = find_value(now, v->name.text), *heir = find_number(now, v->number);
+        const EnumValue *there = find_value(now, v->name.text);
+        const EnumValue *same_number = find_number(now, v->number);
 
-        if (!there && heir && !find_value(before, heir->name.text))
-            breaks(c, heir->name.place, "programs with the old name do not compile",
-                   "'%s' was renamed to '%s'", v->name.text, heir->name.text);
+        if (!there && same_number && !find_value(before, same_number->name.text))
+            breaks(c, same_number->name.place, "programs with the old name do not compile",
+                   "'%s' was renamed to '%s'", v->name.text, same_number->name.text);
         else if (!there)
             breaks(c, now->name.place, NULL, "the enum '%s' no longer has '%s'", now->name.text,
                    v->name.text);
@@ -227,8 +228,8 @@ static void check_enum(Compare *c, const Definition *before, const Definition *n
     }
     for (const EnumValue *v = now->values; v; v = v->next)
         if (!find_value(before, v->name.text) && !find_number(before, v->number))
-            thought(c, v->name.place, "programs with the old interface have no name for '%s'",
-                    v->name.text);
+            warns(c, v->name.place, "programs with the old interface have no name for '%s'",
+                  v->name.text);
 }
 
 /* ---- methods ---- */
@@ -277,9 +278,9 @@ static void check_argument(Compare *c, const Function *function, size_t index, c
     else
         check_default(c, before, now);
     if (strcmp(before->name.text, now->name.text) != 0)
-        thought(c, now->name.place,
-                "argument %zu was named '%s': only its position counts on the wire", index + 1,
-                before->name.text);
+        warns(c, now->name.place,
+              "argument %zu was named '%s': only its position counts on the wire", index + 1,
+              before->name.text);
 }
 
 static void check_arguments(Compare *c, const Function *before, const Function *now) {
@@ -335,22 +336,21 @@ static void check_policy(Compare *c, const Function *before, const Function *now
     Place place = now->name.place;
 
     if (has_flag(before, "idempotent") && !has_flag(now, "idempotent"))
-        thought(c, place, "'%s' was idempotent: callers with the old interface still retry it",
-                name);
+        warns(c, place, "'%s' was idempotent: callers with the old interface still retry it", name);
     if (old_ms != new_ms && old_ms > 0)
-        thought(c, place, "callers with the old interface still wait %s for '%s'",
-                time_text(before, "timeout"), name);
+        warns(c, place, "callers with the old interface still wait %s for '%s'",
+              time_text(before, "timeout"), name);
     else if (old_ms != new_ms)
-        thought(c, place, "callers of '%s' that set no deadline wait %s now", name,
-                time_text(now, "timeout"));
+        warns(c, place, "callers of '%s' that set no deadline wait %s now", name,
+              time_text(now, "timeout"));
     old_ms = time_of(before, "cache.ttl");
     new_ms = time_of(now, "cache.ttl");
     if (old_ms > new_ms)
-        thought(c, place, "callers with the old interface still cache answers of '%s' for %s", name,
-                time_text(before, "cache.ttl"));
+        warns(c, place, "callers with the old interface still cache answers of '%s' for %s", name,
+              time_text(before, "cache.ttl"));
     else if (old_ms < new_ms)
-        thought(c, place, "callers of '%s' may get answers that are up to %s old now", name,
-                time_text(now, "cache.ttl"));
+        warns(c, place, "callers of '%s' may get answers that are up to %s old now", name,
+              time_text(now, "cache.ttl"));
 }
 
 static void check_method(Compare *c, const Function *before, const Function *now) {
@@ -373,12 +373,12 @@ static void check_method(Compare *c, const Function *before, const Function *now
                now->name.text);
     for (const Field *f = now->throws; f; f = f->next)
         if (!throws(before, type_definition(f->type)->name.text))
-            thought(c, f->name.place, "callers with the old interface do not know '%s'",
-                    type_definition(f->type)->name.text);
+            warns(c, f->name.place, "callers with the old interface do not know '%s'",
+                  type_definition(f->type)->name.text);
     for (const Field *f = before->throws; f; f = f->next)
         if (!throws(now, type_definition(f->type)->name.text))
-            thought(c, now->name.place, "servers with the old interface still throw '%s'",
-                    type_definition(f->type)->name.text);
+            warns(c, now->name.place, "servers with the old interface still throw '%s'",
+                  type_definition(f->type)->name.text);
     check_policy(c, before, now);
 }
 
@@ -443,7 +443,7 @@ static void check_definition(Compare *c, const Definition *before) {
                        region_printf(&c->program->region, "'%s'", now->name.text), before->type,
                        now->type) &&
             !values_equal(c->program, now->type, before->value, now->value))
-            thought(c, now->name.place, "the constant '%s' has another value now", now->name.text);
+            warns(c, now->name.place, "the constant '%s' has another value now", now->name.text);
         break;
     case DEFINITION_TYPEDEF:
         check_type(c, now->type->place, region_printf(&c->program->region, "'%s'", now->name.text),

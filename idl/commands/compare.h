@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Compares two versions of an interface. A change breaks callers, servers, or programs compiled
- * against the old version. The wire identifies arguments by position, fields and union members by
- * name, and enum values by number.
+ * Compares two versions of an interface. After a breaking change, programs of the old version no
+ * longer compile, or no longer understand callers or servers of the new version. Messages identify
+ * arguments by position, fields and union members by name, and enum values by number.
  */
 
 #include "idl/check/program.h"

@@ -121,12 +121,10 @@ static int generate(const Options *options, const char *path, Buffer *dependenci
         emit.version = options->version;
     }
     if (file && program.reports.n_errors == 0) {
-        emit_files(&emit);
-        if (program.reports.n_errors > 0)
-            r = 1;
-        else if (emit.header.failed || emit.source.failed)
+        emit_files(&emit); /* may report too many values */
+        if (emit.header.failed || emit.source.failed)
             fputs("ferry-idl: out of memory\n", stderr);
-        else
+        else if (program.reports.n_errors == 0)
             r = write_both(options, &emit);
         put_dependencies(dependencies, options, &program, &emit);
     }

@@ -146,8 +146,8 @@ const char *argument_name(Emit *emit, const Field *field);
 
 /* ---- types in C ---- */
 
-TypeKind kind_of(
-    const Type *type); /* behind typedefs; TYPE_NAMED: an enum, struct, union or exception */
+/* The kind behind typedefs; TYPE_NAMED: an enum, struct, union or exception. */
+TypeKind kind_of(const Type *type);
 bool is_scalar(const Type *type); /* passed and returned by value */
 bool is_string(const Type *type);
 

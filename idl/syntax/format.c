@@ -259,8 +259,7 @@ static void put_fields(Formatter *f, const Field *fields, const char *indent) {
     }
 }
 
-/* The place behind the first bracket from here on: the tree does not keep the places of brackets.
- * */
+/* The place behind the next bracket. The tree does not keep the places of brackets. */
 static uint32_t find_mark(const Formatter *f, uint32_t from, char mark) {
     const Comment *comment = f->comment;
 
@@ -305,8 +304,8 @@ static uint32_t fields_end(const Field *field, uint32_t otherwise) {
     return otherwise;
 }
 
-/* Writes arguments on one line, or each on its own line if one line is too short or has comments.
- * */
+/* Writes arguments on one line; or each on its own line, if they have comments or one line is too
+ * short. */
 static void put_arguments(Formatter *f, const Field *fields, const char *indent, bool lines,
                           uint32_t end) {
     const char *inner = region_printf(f->region, "%s  ", indent);
@@ -443,7 +442,7 @@ static bool is_line(const Definition *d) {
 
 /* Separates definitions with an empty line, except neighbouring constants and neighbouring
  * typedefs. */
-static void part(Formatter *f, const Definition *before, const Definition *d) {
+static void put_gap(Formatter *f, const Definition *before, const Definition *d) {
     uint32_t at = f->comment && f->comment->place.at < d->start ? f->comment->place.at : d->start;
 
     if (f->fresh || blank_before(f, at))
@@ -459,7 +458,7 @@ void format_file(Region *region, const File *file, Buffer *to) {
     for (const FileHeader *h = file->headers; h; h = h->next)
         put_header(&f, h);
     for (const Definition *d = file->definitions; d; d = d->next) {
-        part(&f, before, d);
+        put_gap(&f, before, d);
         put_comments(&f, d->start, "");
         separate(&f, d->start);
         put_definition(&f, d);

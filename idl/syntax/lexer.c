@@ -47,8 +47,8 @@ static size_t char_len(const char *p, const char *end) {
     return n;
 }
 
-/* The first byte that is not part of a UTF-8 character, or NULL. It goes line by line, so that the
- * whole text is checked only once. */
+/* The first byte that is not part of a UTF-8 character, or NULL. The search takes whole lines
+ * first, and then the characters of the first line that is not UTF-8. */
 static const char *first_not_utf8(const char *text, size_t len) {
     const char *p = text, *end = text + len;
     size_t n;

@@ -41,6 +41,6 @@ typedef struct Lexer {
 
 void lexer_init(Lexer *lexer, Region *region, Reports *reports, const Source *source);
 
-/* Returns the next token; after the last one always TOKEN_END. Reports and skips other characters.
- * */
+/* Returns the next token; after the last one always TOKEN_END. Reports and skips characters that
+ * cannot begin a token. */
 Token lexer_next(Lexer *lexer);
