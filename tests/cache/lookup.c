@@ -122,7 +122,7 @@ static void tags_are_checked(void) {
     CU_ASSERT_TRUE(is(look("t"), LOOK_FRESH, "1"));
     CU_ASSERT_EQUAL(ferry_cache_invalidate(cache, "y", NULL), 0);
     CU_ASSERT_TRUE(is(look("t"), LOOK_ABSENT, NULL));
-    /* Stored with stamps from before: not valid. */
+    /* An entry with stamps from before the invalidation is not valid. */
     CU_ASSERT_EQUAL(store("t", "2", (CacheTimes){.ttl_ms = 60000}, &stamps), 0);
     CU_ASSERT_TRUE(is(look("t"), LOOK_ABSENT, NULL));
 }

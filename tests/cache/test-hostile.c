@@ -257,6 +257,7 @@ static void redirections_are_followed_within_bounds(void) {
     fake_redis_stop(there);
 }
 
+/* The cases above have counted the calls that ended more than LATE_MS after their deadline. */
 static void calls_end_by_their_deadline(void) {
     CU_ASSERT_EQUAL(n_late, 0);
 }
@@ -265,7 +266,7 @@ static void hostile_bytes_take_no_memory(void) {
     struct rusage usage;
 
     getrusage(RUSAGE_SELF, &usage);
-    /* In KiB; the sanitizers have their own. */
+    /* ru_maxrss is in KiB. A sanitizer takes memory of its own. */
 #ifndef SANITIZED
     CU_ASSERT_TRUE(usage.ru_maxrss < 100 * 1024);
 #endif

@@ -158,8 +158,8 @@ static void hits_end_with_the_bound_when_redis_freezes(void) {
     cache_setup_end(&setup);
 }
 
-/* Redis ends idle connections, but not the news connection, which subscribes: the tracking ends,
- * and the news connection does not report it. */
+/* Redis ends idle connections, but not the tracking connection, which subscribes: the tracking
+ * ends, and the tracking connection does not report it. */
 static void a_write_is_seen_after_redis_ended_the_reading_connection(void) {
     CacheSetup setup;
     ferry_cache *cache, *writer;
@@ -295,8 +295,8 @@ static void another_process_sees_each_write(void) {
 
 enum { KEYS = 4, STEPS = 24, WRITES_KEPT = STEPS + 1 };
 
-/* The news are read every millisecond, and Redis sends them before it confirms the write. The
- * remaining time is for a busy machine. */
+/* The invalidations are read every millisecond, and Redis sends them before it confirms the write.
+ * The remaining time is for a busy machine. */
 #define USUAL_NS (UINT64_C(5) * 1000000)
 
 /* One write: the number, when it was confirmed. Numbers only grow. */

@@ -46,7 +46,7 @@ static void is_whole(ferry_bytes *got, const char *text) {
     ferry_free(got);
 }
 
-/* Running out of memory ends a connection. Three times in a row, and the breaker opens. */
+/* If memory runs out, the connection is closed; after three such failures the breaker opens. */
 static void recover(ferry_cache *cache) {
     ferry_bytes *got = NULL;
 
