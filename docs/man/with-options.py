@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The man page with the options of each command, as the command itself tells them.
+"""The man page with the options of each command, as the command itself prints them.
 
     with-options.py FERRY < ferry.1.scd
 """
