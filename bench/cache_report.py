@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cache's figures: what bench-cache and bench-memo print, a line of JSON for each figure and
-round, made into one table with its targets."""
+"""Makes one table with targets from the lines of JSON that bench-cache and bench-memo print, one line for each figure
+and round."""
 
 import json
 import subprocess

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: the peers, the rows of each table, and the targets."""
+"""The peers, the rows of each table, and the targets."""
 
 from dataclasses import dataclass
 
@@ -31,8 +31,8 @@ class Row:
     peer: str
     variant: str
     window: int = 1
-    server: str = ""  # another one than the peer's
-    limit: bool = False  # not a rival: what the kernel or libzmq allows at most
+    server: str = ""  # "": the peer's server
+    limit: bool = False  # not a rival: the row shows a limit of the kernel or of libzmq
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Section:
     ends_are: str = ""
     sizes: tuple = (64, 1024)
     metric: str = "rate"
-    columns: tuple = ()  # further ones: metric, heading
-    mode: str = ""  # what the load generators are told; "": the name
+    columns: tuple = ()  # further columns: metric, heading
+    mode: str = ""  # the SECTION argument of the load generators; "": the name
 
 
 SECTIONS = (
@@ -184,7 +184,7 @@ class Target:
     bound: float
     size: int = 64
     ends: int = 1
-    metric: str = ""  # "": the section's own
+    metric: str = ""  # "": the section's metric
     at_most: bool = False
     alone: bool = False  # the bound is for ferry's own figure, not for a ratio
 

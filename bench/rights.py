@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What rights cost a broker: instructions for each call, with and without users in its configuration.
+"""The cost of rights in a broker: instructions for each call, with and without users in its configuration.
 
     bench/rights.py BUILD [CALLS]
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * msgpack-c by hand: the struct of ten fields as a map by field name, packed into a buffer that is
- * used again, unpacked through objects in a zone that is used again, texts and bytes left where
- * they arrived. No check but of types; keys are looked for where they were written first.
+ * msgpack-c, written by hand: the struct of ten fields is a map by field name. Buffer and zone are
+ * reused, and texts and bytes are not copied. Only types are checked. The search for a key begins
+ * at the place where the sender put it.
  */
 
 #include <msgpack.h>
@@ -99,7 +99,7 @@ static bool take_items(const msgpack_object *object, Order *order) {
     return true;
 }
 
-/* The value of a key: nearly always where it was written. */
+/* The value of a key. The search begins at index `at`, where the key nearly always is. */
 static const msgpack_object *value_of(const msgpack_object_map *map, uint32_t at, const char *name,
                                       size_t len) {
     for (uint32_t tries = 0; tries < map->size; tries++, at++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * NATS: calls, one call at a time, topics, and JetStream with memory storage, through nats-server
- * and libnats. libnats gathers what is written for up to a millisecond, which is best for calls in
- * bulk; "send as soon as possible" turns that off, which is best for one call at a time.
+ * and libnats. libnats collects writes for up to a millisecond, which is best for many calls in
+ * flight; "send as soon as possible" turns that off, which is best for one call at a time.
  */
 
 #include <arpa/inet.h>
@@ -271,8 +271,8 @@ static void run_queue(const LabArgs *args, jsStorageType storage) {
     for (unsigned i = 0; i < args->n_ends; i++) {
         if (lab_fork() == 0)
             work(args, i, stream, subject);
-        lab_wait_ready(2 +
-                       i); /* one after the other: they share one consumer and race to make it */
+        /* One after the other, because all of them try to make the consumer that they share. */
+        lab_wait_ready(2 + i);
     }
     lab_measure_consumed(args);
 
@@ -351,7 +351,8 @@ static void push_sync(const LabArgs *args) {
 
 /* ---- memory ---- */
 
-/* Without libnats, which gives each connection threads of its own: the server cannot tell. */
+/* Uses plain sockets, because libnats starts threads for each connection. The server sees no
+ * difference. */
 static void expect_line(int fd, const char *start) {
     char text[4096];
     ssize_t n = read(fd, text, sizeof(text) - 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plain TCP: what the kernel allows. Direct is two processes; hop puts a relay between them that
- * does nothing but copy, which is the least a broker can do. The spin variants poll for 50 us
- * before they block, because here waking a sleeping process costs more than everything else.
+ * Plain TCP, which shows the limits of the kernel. "direct" is two processes; "hop" puts a relay
+ * between them that only copies, which is the least work of a broker. The "spin" variants poll for
+ * 50 us before they block, because waking a sleeping process is the largest part of a call.
  */
 
 #include <arpa/inet.h>
@@ -88,7 +88,7 @@ static void read_all(int fd, char *to, size_t len) {
     }
 }
 
-/* Echoes bytes: where messages begin and end does not matter to it. */
+/* Echoes bytes, without regard to the boundaries of messages. */
 static _Noreturn void echo(int fd) {
     static char buffer[CHUNK];
 
@@ -211,7 +211,7 @@ static int append(void *ctx) {
     return n == (ssize_t)log->args->size && fdatasync(log->fd) == 0 ? 0 : -1;
 }
 
-/* A log whose blocks are there already, in the folder where the servers have theirs. */
+/* A log with preallocated blocks, in the folder in which the servers have their files. */
 static void flush(const LabArgs *args) {
     char path[] = "/tmp/ferry-bench-XXXXXX";
     Log log = {.args = args, .fd = mkstemp(path)};

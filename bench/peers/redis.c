@@ -63,7 +63,7 @@ static void ask_for_entries(redisContext *redis, const LabArgs *args, unsigned e
                        (int)args->window, BLOCK_MS, key);
 }
 
-/* One XACK for the whole batch. Returns how many entries there were. */
+/* One XACK for the whole batch. Returns the number of entries. */
 static size_t ack_entries(redisContext *redis, const redisReply *streams, const char *key) {
     const char *words[3 + MAX_BATCH] = {"XACK", key, "workers"};
     size_t lens[3 + MAX_BATCH] = {4, strlen(key), 7};
@@ -83,7 +83,7 @@ static size_t ack_entries(redisContext *redis, const redisReply *streams, const 
     return entries->elements;
 }
 
-/* The acknowledgement and the next question leave together. */
+/* The acknowledgement and the next request leave together. */
 static _Noreturn void work_on_stream(const LabArgs *args, unsigned end, const char *key) {
     redisContext *redis = connect_to_server(args);
 
@@ -129,7 +129,7 @@ static void append_lpush(redisContext *redis, const LabArgs *args, const char *k
 
 /* ---- both ---- */
 
-/* Waits for each batch to be confirmed, as a producer must that may not lose a job. */
+/* Waits for the confirmation of each batch, as a producer does that must not lose jobs. */
 static _Noreturn void produce(const LabArgs *args, const char *key,
                               void (*append)(redisContext *, const LabArgs *, const char *)) {
     redisContext *redis = connect_to_server(args);

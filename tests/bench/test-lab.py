@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every load generator does, shown with the one that needs no server: plain TCP."""
+"""Test the common part of the load generators with plain TCP, the one that needs no server."""
 
 import json
 import os

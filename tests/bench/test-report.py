@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What bench/report.py makes of measured rounds."""
+"""Test the tables and verdicts that bench/report.py makes from measured rounds."""
 
 import pathlib
 import sys

@@ -20,7 +20,7 @@ inside() { "${enter[@]}" "$@"; }
 quietly() { "$@" >"$work/log" 2>&1 || { tail -40 "$work/log"; echo "failed: $*"; exit 1; }; }
 until_true() {
     for _ in $(seq 2400); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
-    echo "this did not come true within two minutes: $*"
+    echo "not true within two minutes: $*"
     return 1
 }
 

@@ -58,7 +58,7 @@ expect 2 '' "'nodot' is not a method" ferry serve a.B.c nodot --echo
 # Errors, each with its status
 expect 2 '' "argument 2: 'hi' is not JSON: a text needs its quotes, '\"hi\"'" ferry call demo.Echo.say 1 hi
 expect 7 '' 'calc.DivisionByZero: cannot divide' ferry call calc.Calc.div 1 0
-grep -q 'in calc.Calc.div on' "$work/err" || failed 'the origin is told' "$work/err"
+grep -q 'in calc.Calc.div on' "$work/err" || failed 'the origin is printed' "$work/err"
 expect 7 '' '^{"error": {"type": "calc.DivisionByZero", "message": "cannot divide", "origin": "calc' \
     ferry call calc.Calc.div 1 0 --json
 equal 1 "$(wc -l <"$work/err")" 'an error in JSON is a line'

@@ -11,7 +11,7 @@ needed() {
         dpkg -S "$library" 2>/dev/null || dpkg -S "$(readlink -f "$library")" 2>/dev/null
     done | sed 's/:.*//' | sort -u
 }
-# The packages that the last stage installs, and those that the base image has.
+# Prints the packages that the last stage installs or that the base image has.
 has() { sed -n '/^FROM/{h;d}; H; ${x;p}' "$dockerfile" | grep -o '\<lib[a-z0-9.+-]*' | cat - <(printf '%s\n' libc6 libgcc-s1 libtinfo6) | sort -u; }
 if command -v dpkg >/dev/null && grep -q '^12' /etc/debian_version 2>/dev/null; then
     equal yes "$(needed | grep -qx libzmq5 && echo yes)" 'packages of the libraries are found'

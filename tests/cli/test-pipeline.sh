@@ -103,7 +103,7 @@ expect 0 '*' 'draining\|done=' ferry pipeline run "$work/three.conf" --drain
 cat "$work/out" >>"$work/results"
 equal 50 "$(sort -u "$work/results" | wc -l)" 'all of them'
 
-# A job that a service refuses is rejected after its retries; other jobs go on
+# A job that a service refuses is rejected after its retries; other jobs are not affected
 start serve text.Picky.check --exec 'read n; test "$n" != bad || { echo "bad input" >&2; exit 1; }; echo "$n"'
 until_true ferry describe text.Picky
 printf '[stage picky]\ncall = text.Picky.check\n' >"$work/picky.conf"

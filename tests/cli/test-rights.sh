@@ -81,7 +81,7 @@ configure 'push mail call demo.* serve demo.*' 'work mail'
 kill -HUP "$broker_pid"
 until_true ferry ping demo.Echo
 
-# A right that is taken away ends the session that used it; what remains allowed goes on
+# A right that is taken away ends the session that used it; the user keeps its other rights
 configure 'call demo.* work mail'
 kill -HUP "$broker_pid"
 until_true bash -c "! '$ferry_binary' auth check me serve demo.Echo"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# New keys of the broker, of a server and of a caller, while calls go on: none of them fails.
+# The keys of the broker, of a server and of a caller are replaced while calls are made: no call fails.
 source "$(dirname "$0")/lib.sh" "$1"
 unset FERRY_URL FERRY_KEY FERRY_SERVER_KEY
 cd "$work" || exit 1
@@ -40,7 +40,7 @@ serve server broker
 once() { ferry --url "$url" --key "$(cat key).key" --server-key "$(cat "$(cat broker-now).public")" call demo.Echo.say --quiet 1 >/dev/null 2>>errors && echo >>good || echo >>bad; }
 until_true bash -c "'$ferry_binary' --url $url --key caller.key --server-key $(cat broker.public) call demo.Echo.say 1"
 
-# Callers that come and go, and one that stays connected through all of it as long as its key is valid.
+# A loop makes one call after the other, each with a connection of its own.
 : >good; : >bad; : >errors; : >go
 (while [ -e go ]; do once; done) &
 caller_pid=$!
@@ -55,7 +55,7 @@ more
 configure 'broker broker2' 'server server2' 'caller caller2' # 1: old and new keys are valid
 reload
 more
-echo caller2 >next && mv next key # 2: everybody moves to the new ones, one after the other
+echo caller2 >next && mv next key # 2: the programs change to the new keys, one after the other
 echo broker2 >next && mv next broker-now
 more
 serve server2 broker2

@@ -34,7 +34,7 @@ for line in open(sys.argv[1]).read().split():
 PYTHON
 }
 
-# What must not be there, and what must: the second shows that the core has the memory of the program.
+# Texts that must not be in the core, and a text that must be: it shows that the core has the memory of the program.
 look() { # PID PRESENT SECRET...
     local pid=$1 present=$2
     shift 2

@@ -51,7 +51,7 @@ expect 8 '' 'the disk of the broker is full' ferry push mail "$(printf '%060000d
 ferry queue list 2>&1 | grep -q 'the disk is full' || failed 'ferry queue list shows the reason'
 ferry stats | grep -q 'the disk is full' || failed 'ferry stats shows the reason'
 
-# Taking and acknowledging go on
+# Jobs can still be taken and acknowledged
 equal 'job 000' "$(ferry work mail --count 1 | cut -c 1-7)" 'a job is taken from a full disk'
 equal $((before - 1)) "$(ferry queue show mail --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["ready"])')" 'it is acknowledged'
 

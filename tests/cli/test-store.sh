@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ferry broker --data and ferry store: jobs outlive kill -9, and people can look into the folder.
+# ferry broker --data and ferry store: jobs survive kill -9, and ferry store shows the folder.
 source "$(dirname "$0")/lib.sh" "$1"
 
 # Folders that are refused, and stay as they are

@@ -14,7 +14,7 @@ expect 0 '' '' ferry -u "$few" pub one x --retain
 expect 0 '' '' ferry -u "$few" pub two x --retain
 expect 8 '' 'no room for another retained value' ferry -u "$few" pub three x --retain
 
-# Reserved names
+# Subscriptions to a pattern and to a topic, with a count
 start sub 'orders.*' --count 2 --json >"$work/one"
 one=$started_pid
 start sub orders.new --count 1 >"$work/two"
@@ -114,8 +114,8 @@ expect 0 '' '' ferry pub load.told 'no question'
 expect 0 "$(printf 'load.a asks: two\nlines')" '' ferry gather load.a "$(printf 'two\nlines')" --window 20s
 status_of "$command"
 equal 0 $? 'a subscriber with a command, and its count'
-equal 'load.told asks: no question' "$(cat "$work/told")" 'what nobody asked for is printed'
-grep -q 'failed: exit status 3' "$work/failed" || failed 'a command that fails is told' "$work/failed"
+equal 'load.told asks: no question' "$(cat "$work/told")" 'the output for a message that is not a question is printed'
+grep -q 'failed: exit status 3' "$work/failed" || failed 'the failure of a command is reported' "$work/failed"
 start sub slow --exec 'exec sleep 60'
 command=$started_pid
 until_true subscribed slow

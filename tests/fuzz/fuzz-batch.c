@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The batch reader: the input is one ZeroMQ message. Messages that were read are written again, as
- * a client and as a broker would (the broker passes some fields on unopened), and must read the
- * same.
+ * The batch reader: the input is one ZeroMQ message. The target writes each message again, as a
+ * client does and as a broker does (a broker passes on some fields without decoding them). Reading
+ * and writing it once more must give the same bytes.
  */
 
 #include <stdlib.h>

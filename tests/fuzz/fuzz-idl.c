@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interface files. An accepted file is written as C without an error, or refused with a report; its
- * canonical text is accepted too, and so is the canonical text of that.
+ * Interface files. A file is refused with a report, or accepted. From an accepted file, C is
+ * written without an error, or a report says why not. Its canonical text is accepted, too, and
+ * formatting that text again does not change it.
  */
 
 #include <stdlib.h>

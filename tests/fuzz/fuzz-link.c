@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Both ends of a connection: the hub with a peer, and a client's link, on a socket that exists in
- * memory alone. Any bytes arrive in any pieces, output leaves in any pieces, and the connection
- * ends. The first byte chooses:
+ * Both ends of a connection: the hub with a peer, and a client's link, on a socket that exists only
+ * in memory. The input arrives in pieces, output leaves in pieces, and the connection ends. The
+ * first byte chooses:
  *
  *   bit 0      the end that reads: the hub, or the client
  *   bits 1-2   the size of the pieces: 1, 9, 300, all
  *   bit 3      the socket takes little output at once, and often none
  *   bit 4      greeting, READY and HELLO or WELCOME come first, and are not part of the input
- *   bit 5      the input is a list of batches, each of two bytes of length n and n bytes; frames
- * and heads are added bit 6      the same input arrives on a second connection afterwards
+ *   bit 5      the input is a list of batches: each has two bytes with its length, and its bytes;
+ *              the target adds frames and heads
+ *   bit 6      the same input arrives on a second connection afterwards
  *
  * At the end the budget must be as it was.
  */
@@ -47,7 +48,7 @@ void __wrap_heartbeat_unref(void);
 
 static struct {
     const uint8_t *at, *end; /* input that has not been read */
-    const uint8_t *pause;    /* here the line is once found without input: HELLO leaves */
+    const uint8_t *pause;    /* here one read finds no input, so that HELLO leaves */
     size_t piece;
     bool is_narrow, was_full, is_open;
     unsigned n_opened;

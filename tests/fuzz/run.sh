@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs the fuzzers of a build with -Dfuzz=enabled: tests/fuzz/run.sh BUILD [SECONDS [NAME...]]
-# What they find new stays in BUILD/corpus/NAME and is where the next run goes on; an input that
-# breaks something is kept as BUILD/corpus/NAME-crash-... and ends with exit code 1. Mend it, and
-# put it into tests/data/fuzz-NAME: every test run replays what lies there.
+# New inputs are kept in BUILD/corpus/NAME, and the next run starts with them. An input that makes a
+# target fail is kept as BUILD/corpus/NAME-crash-..., and the exit status is 1: mend the fault, and
+# put the input into tests/data/fuzz-NAME, whose files each test run replays.
 set -eu
 build=$1 seconds=${2:-60}
 tests=$(cd "$(dirname "$0")/.." && pwd)
@@ -25,7 +25,7 @@ for name; do
     if ! "$find" -max_total_time="$seconds" -timeout=100 -rss_limit_mb=2048 -max_len=8192 \
         -artifact_prefix="$found-" -print_final_stats=1 "$@" >"$found.log" 2>&1; then
         tail -40 "$found.log" >&2
-        echo "$name: a finding; see $found.log" >&2
+        echo "$name: failed; see $found.log" >&2
         status=1
         continue
     fi

@@ -135,7 +135,7 @@ def maps(client):
 
 
 def bad(client, address):
-    """Each is cut; the first connection goes on."""
+    """Each of these connections is closed; the first connection continues."""
     for junk in (b"\xc1", b"\x07", msgpack.packb([3, 1, "a", []]), b"\x91" * 40, b"GET / HTTP/1.1\r\n\r\n",
                  msgpack.packb([0, 2 ** 32, "a.b", []]), b"\x94\x00\x01\xa1m\xc6\x7f\xff\xff\xff" + b"x" * 200000):
         other = Client(address)

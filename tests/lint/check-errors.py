@@ -55,9 +55,9 @@ for room, by in MAY.items():
     for path in sorted((root / room).rglob("*.[ch]")):
         for name in set(re.findall(r'"(ferry\.[A-Z]\w*)"', path.read_text())) - {"ferry.Broker"}:
             place = path.relative_to(root)
-            expect(name in code, f"{place}: {name} stands in no table")
+            expect(name in code, f"{place}: {name} is not in the table of base/error.c")
             expect(by is None or by & throwers.get(name, set()),
-                   f"{place}: {name} is thrown by {', '.join(sorted(throwers.get(name, [])))} alone")
+                   f"{place}: docs/errors.md says that only {', '.join(sorted(throwers.get(name, [])))} throws {name}")
 
 print("\n".join(wrong))
 sys.exit(bool(wrong))

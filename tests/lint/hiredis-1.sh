@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The cache compiles against the headers of hiredis 1.x as well as against those of 0.14, which it
-# is built with on Debian 12. Where there are none, this is skipped:
-# hiredis-1.sh SOURCE COMPILER. HIREDIS_1 may name the folder that holds hiredis/hiredis.h.
+# The cache also compiles with the headers of hiredis 1.x; on Debian 12 it is built with 0.14. The
+# test is skipped on a machine without these headers: hiredis-1.sh SOURCE COMPILER. HIREDIS_1 may
+# name the folder that has hiredis/hiredis.h.
 set -euo pipefail
 source=$1 compiler=${2:-cc}
 

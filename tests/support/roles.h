@@ -9,11 +9,12 @@
  *                          never ends one: says "calls n" and "jobs n" as they come, "cancelled n"
  *     echo [NAME]          serves NAME (echo.Echo).say: the result is the argument
  *     busy SERVICE.METHOD MS   computes for so long without touching the library, then answers
- *     busy-work QUEUE MS   likewise for jobs; says "attempt n" before, "done n" after
+ *     busy-work QUEUE MS   computes as long for each job; says "attempt n" before, "done n" after
  *     work QUEUE           acknowledges each job; says "job n" for a body that is the number n
  *     listen PATTERN       says "message n missed m" for each (m -1: unknown)
- *     count PATTERN        counts; at a message "end" says "received n" and "missed n"; at a
- * message "pause" says "paused 0", and reads nothing more until SIGUSR1
+ *     count PATTERN        counts; at a message "end" says "received n" and "missed n";
+ *                          at a message "pause" says "paused 0", and reads nothing more until
+ *                          SIGUSR1
  */
 
 #include "support/process.h"

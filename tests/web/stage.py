@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A broker, a listener and a calculator for the tests of the HTTP side, and words to ask them with.
+"""A broker, a listener and a calculator for the tests of the HTTP side, and functions for requests to them.
 
     from stage import *        the script's arguments: FERRY CALC-SERVER
 """

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A customer: customer CACHE buy FROM TO    orders one after another; prints each number that is
- * confirmed customer CACHE price          the price, remembered in the cache customer CACHE raise
- * CENTS
+ * A customer.
+ *
+ *     customer CACHE buy FROM TO    orders one number after another, and prints the confirmed ones
+ *     customer CACHE price          prints the price, which is remembered in the cache
+ *     customer CACHE raise CENTS    sets a new price
  */
 #include <stdio.h>
 #include <stdlib.h>

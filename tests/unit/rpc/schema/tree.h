@@ -8,9 +8,12 @@
  *     enum Color { RED = 1, BLUE = -2 }
  *     struct Leaf { 1: i8 tiny, 2: optional string note, 3: i32 n = 7, 4: optional i32 m = 9 }
  *     union Shape { 1: i32 side, 2: Leaf leaf }
- *     struct Tree { 1: string name, 2: list<Leaf> leaves, 3: set<i32> marks, 4: map<string, i64>
- * sizes, 5: Shape shape, 6: optional Tree next, 7: Color color, 8: binary raw, 9: uuid id, 10: bool
- * on, 11: double weight, 12: i16 small } */
+ *     struct Tree {
+ *         1: string name, 2: list<Leaf> leaves, 3: set<i32> marks, 4: map<string, i64> sizes,
+ *         5: Shape shape, 6: optional Tree next, 7: Color color, 8: binary raw, 9: uuid id,
+ *         10: bool on, 11: double weight, 12: i16 small
+ *     }
+ */
 typedef struct Leaf {
     int8_t tiny;
     const char *note;
