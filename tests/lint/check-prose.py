@@ -5,6 +5,9 @@ or "Who ..." as the subject of a sentence or of a heading, ", who ...s it", "its
 "it is no name", "whatever comes", "however many", "goes on", "all but", "and the like", a comment that asks
 ("Is it ...?") or refers to its neighbour ("The same for ..."). The subject of a sentence is a thing with a name.
 
+Also refuse a list in a C comment whose lines a formatter has joined: a line of a list, then text at the margin which
+would have made that line too long.
+
     check-prose.py ROOT
 """
 import pathlib
@@ -13,7 +16,11 @@ import shutil
 import subprocess
 import sys
 
-SUFFIXES = {".c", ".h", ".md", ".scd", ".thrift"}
+TEXTS = {".c", ".h", ".md", ".scd", ".thrift"}
+SCRIPTS = {".py", ".sh", ".js", ".bash", ".fish", ".zsh", ".build", ".yml", ".supp", ""}
+# These two files quote what is refused.
+EXAMPLES = {"tests/lint/check-prose.py", "tests/lint/test-checks.py"}
+COLUMNS = 100
 RIDDLE = re.compile(
     r"(^\s*(/?\*+|//|#|>|-)?\s*|[.;:] )(What|Who|Whoever|Whatever) [a-z](?![^.?!]*\?)"
     r"|, (who|what) [a-z]+s? [a-z]+|---- (what|who) "
@@ -24,12 +31,29 @@ RIDDLE = re.compile(
     r"|\b(goes|went) on\b(?! the\b)|\b(all but|but for|(and|or) the like)\b"
     r"|(/\*+|//) (The same|Likewise)(,| (as|at|for|from|in|of|on|to|with|without)\b)"
     r"|/\*+ (Are|Can|Did|Do|Does|Has|Have|Is|May|Should|Was|Were) [^*]*\?")
+COMMENT = re.compile(r"(^|\s)(#|//|\"\"\")(?!!).*|^\s*/?\*.*")
+IN_LIST = re.compile(r"\s*\*( {3,})\S")
+AT_MARGIN = re.compile(r"\s*\* ([^\s@]\S*)")
 
 
-def riddles(path):
-    for n, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        if RIDDLE.search(line):
+def riddles(path, lines):
+    in_text = False
+    for n, line in enumerate(lines, 1):
+        if path.suffix in SCRIPTS:
+            in_text ^= line.count('"""') % 2 == 1
+            comment = COMMENT.search(line)
+            text = line if in_text else comment.group().strip() if comment else ""
+        else:
+            text = line
+        if RIDDLE.search(text):
             yield n, line.strip()
+
+
+def joined_lists(lines):
+    for n, (line, next_line) in enumerate(zip(lines, lines[1:]), 2):
+        margin = AT_MARGIN.match(next_line)
+        if IN_LIST.match(line) and margin and len(line) + 1 + len(margin[1]) > COLUMNS:
+            yield n, f"joined with the list above: {next_line.strip()}"
 
 
 root = pathlib.Path(sys.argv[1])
@@ -41,9 +65,13 @@ if listed.returncode != 0:
 bad = 0
 for name in filter(None, listed.stdout.split("\0")):
     path = root / name
-    if path.suffix not in SUFFIXES or name.startswith("tests/data/") or not path.is_file():
+    if path.suffix not in TEXTS | SCRIPTS or name in EXAMPLES or name.startswith("tests/data/") or not path.is_file():
         continue
-    for n, line in riddles(path):
-        print(f"{name}:{n}: {line}")
+    lines = path.read_text(errors="replace").splitlines()
+    faults = list(riddles(path, lines))
+    if path.suffix in {".c", ".h"}:
+        faults += joined_lists(lines)
+    for n, text in faults:
+        print(f"{name}:{n}: {text}")
         bad += 1
 sys.exit(bad > 0)

@@ -62,8 +62,9 @@ refuse("errors", "ferry.DeadlineExceeded: base/error.c says", {}, ERRORS, [("doc
 refuse("errors", "ferry.DeadlineExceeded: base/error.c says", {}, ERRORS,
        [("docs/errors.md", "| `ferry.DeadlineExceeded`", "| ferry.DeadlineExceeded")])
 refuse("errors", "there is no ferry.Planted", {}, ERRORS, [("docs/PROTOCOL.md", "# ", "`ferry.Planted` ")])
-refuse("errors", "ferry.Planted stands in no table", {"broker/a.c": 'x = "ferry.Planted";\n'}, ERRORS)
-refuse("errors", "broker/a.c: ferry.Missed is thrown by library alone", {"broker/a.c": 'x = "ferry.Missed";\n'}, ERRORS)
+refuse("errors", "ferry.Planted is not in the table", {"broker/a.c": 'x = "ferry.Planted";\n'}, ERRORS)
+refuse("errors", "broker/a.c: docs/errors.md says that only library throws ferry.Missed", {"broker/a.c": 'x = "ferry.Missed";\n'},
+       ERRORS)
 
 # ---- format ----
 
@@ -186,6 +187,17 @@ for line in ("/* What is set aside has a body. */", "// Who calls it frees the b
              "/* Has it a wildcard? */"):
     refuse("prose", "base/a.c:2: ", {"base/a.c": f"{SPDX}{line}\n"})
 refuse("prose", "docs/a.md:1: ", {"docs/a.md": "What is deferred has a body.\n"})
+for name, text in (("a.py", "call()  # The call goes on.\n"), ("b.py", 'def b():\n    """A message and its like."""\n'),
+                   ("c.py", '"""Summary.\n\nWhat is set aside has a body.\n"""\n'), ("a.sh", "# One look, however many.\n"),
+                   ("a.js", "// Who calls it frees it.\n"), ("a.js", "/* Sums and the like. */\n"),
+                   ("meson.build", "# Forgets those that are gone.\n"), ("run-it", "#!/bin/sh\n# All settings, but for one.\n")):
+    refuse("prose", f"{name}:", {name: text})
+LIST = "/*\n *     role NAME     does one thing; then prints a word, and reads nothing more until the\n"
+refuse("prose", "base/a.h:4: joined", {"base/a.h": SPDX + LIST + " * notification arrives role2 NAME     waits\n */\n"})
+accept("prose", {"base/a.h": f"{SPDX}{LIST} *                   notification arrives\n */\n",
+                 "base/b.h": SPDX + "/*\n *     role NAME     does one thing\n * The role ends at a signal.\n */\n"})
+accept("prose", {"a.py": 'print("the call goes on")\n', "a.sh": "echo 'the call goes on'\n",
+                 "tests/lint/test-checks.py": "# The call goes on.\n"})
 accept("prose", {"base/a.c": SPDX + "/* Deferred messages of a kind without a body have no body. */\n",
                  "docs/a.md": "## What is it?\n\nWho may call it? A thread that holds the lock.\n",
                  "tests/data/a.md": "What is set aside has a body.\n"})
