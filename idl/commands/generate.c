@@ -83,8 +83,10 @@ static int write_both(const Options *options, const Emit *emit) {
     for (int i = 0; i < 2 && r == 0; i++) {
         const Buffer *text = i == 0 ? &emit->header : &emit->source;
 
-        if (asprintf(&path, "%s/%s.%c", options->out_dir, emit->base, i == 0 ? 'h' : 'c') < 0)
+        if (asprintf(&path, "%s/%s.%c", options->out_dir, emit->base, i == 0 ? 'h' : 'c') < 0) {
+            fputs("ferry-idl: out of memory\n", stderr);
             return 1;
+        }
         r = write_file(path, text->data, text->len);
         free(path);
     }
