@@ -93,6 +93,10 @@ def tls():
     path = write_tokens(f"[token a]\nsecret = {ALICE}\n")
     check("belong together" in refused("--tls-cert", cert), "a certificate alone")
     check("not a certificate" in refused("--tls-cert", key, "--tls-key", key), "a wrong certificate")
+    check("cannot read" in refused("--tls-cert", scratch, "--tls-key", key), "a folder instead of a certificate")
+    long = scratch / "long.pem"
+    long.write_bytes(cert.read_bytes() + b"\n" * 256 * 1024)
+    check("larger than 256 KiB" in refused("--tls-cert", long, "--tls-key", key), "a file that would be cut")
     key.chmod(0o644)
     check("chmod 600" in refused("--tls-cert", cert, "--tls-key", key), "a key that others can read")
     key.chmod(0o600)

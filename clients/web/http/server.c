@@ -102,7 +102,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 
 /* Reads a PEM file. is_secret: refuses a file that other users can read. */
 static int read_pem(const char *path, bool is_secret, Buffer *to, ferry_error *reterr) {
-    enum { PEM_MAX = 256 * 1024 };
+    enum { PEM_MAX = 256 * 1024 }; /* bytes */
     FILE *file = fopen(path, "re");
     struct stat status;
     uint8_t *room;
@@ -113,9 +113,15 @@ static int read_pem(const char *path, bool is_secret, Buffer *to, ferry_error *r
     else if (is_secret && status.st_mode & 077)
         r = error_set(reterr, "ferry.PermissionDenied",
                       "%s has a secret key, and other users can read it: chmod 600", path);
-    room = r == 0 ? buffer_reserve(to, PEM_MAX) : NULL;
-    if (room)
-        to->len = fread(room, 1, PEM_MAX - 1, file);
+    room = r == 0 ? buffer_reserve(to, PEM_MAX + 1) : NULL;
+    if (room) {
+        to->len = fread(room, 1, PEM_MAX + 1, file);
+        if (ferror(file))
+            r = error_set_code(reterr, errno, "cannot read %s: %s", path, strerror(errno));
+        else if (to->len > PEM_MAX)
+            r = error_set(reterr, "ferry.InvalidArgument", "%s is larger than %d KiB", path,
+                          PEM_MAX / 1024);
+    }
     if (file)
         fclose(file);
     buffer_append(to, "", 1);
