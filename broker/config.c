@@ -203,17 +203,21 @@ static void set_ipc_mode(ConfigReading *reading, const char *value) {
         reading->config->ipc_mode = (unsigned)strtoul(value, NULL, 8);
 }
 
+const char *config_web_problem(const char *address) {
+    char endpoint[256];
+
+    snprintf(endpoint, sizeof(endpoint), "tcp://%s", address);
+    if (strchr(address, '*') || endpoint_problem(endpoint, ENDPOINT_BIND))
+        return "it is not an address with a port, as in 127.0.0.1:5878";
+    return endpoint_is_local(endpoint)
+               ? NULL
+               : "other machines can reach it: 'ferry web' with tokens and TLS serves them";
+}
+
 static void set_web(ConfigReading *reading, const char *value) {
     Config *config = reading->config;
-    char endpoint[256];
-    const char *problem;
+    const char *problem = config_web_problem(value);
 
-    snprintf(endpoint, sizeof(endpoint), "tcp://%s", value);
-    problem = strchr(value, '*') || endpoint_problem(endpoint, ENDPOINT_BIND)
-                  ? "it is not an address with a port, as in 127.0.0.1:5878"
-              : !endpoint_is_local(endpoint)
-                  ? "other machines can reach it: 'ferry web' with tokens and TLS serves them"
-                  : NULL;
     free(config->web);
     config->web = strdup(value);
     if (problem)

@@ -579,6 +579,14 @@ static void close_rooms(BrokerProgram *program) {
 #endif
 }
 
+static int check_web(const BrokerOptions *options, ferry_error *reterr) {
+    const char *problem = options->web ? config_web_problem(options->web) : NULL;
+
+    return !problem
+               ? 0
+               : error_set(reterr, "ferry.InvalidArgument", "--web %s: %s", options->web, problem);
+}
+
 /* Reads and applies the configuration, and logs all its errors. */
 static int configure(BrokerProgram *program, ferry_error *reterr) {
     Config *config = &program->config;
@@ -599,9 +607,11 @@ static int configure(BrokerProgram *program, ferry_error *reterr) {
 
 static int start(BrokerProgram *program, ferry_error *reterr) {
     const BrokerEndpoints endpoints = {&program->broker, program->options, &program->config};
-    int r = configure(program, reterr);
+    int r = check_web(program->options, reterr);
     BrokerListening listening = {0};
 
+    if (r == 0)
+        r = configure(program, reterr);
     if (r < 0 || program->options->check_config)
         return r;
     r = open_stores(program, reterr);

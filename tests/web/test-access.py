@@ -145,8 +145,12 @@ def inside():
     ask(port, "POST", f"/api/sessions/{session['session']}/kick", {}, {"Ferry-Request": "1"})
     until(lambda: ask(port, "GET", "/api/queues").status == 200)
     equal(stop(broker), 0, "the exit status of the broker")
-    done = subprocess.run([ferry, "broker", "--bind", url, "--web", "192.0.2.1:80"], env=environment, capture_output=True, timeout=60)
-    check(done.returncode and b"loopback" in done.stderr, "beyond loopback", done)
+    for address, problem in (("192.0.2.1:80", b"--web 192.0.2.1:80: other machines can reach it"),
+                             ("5878", b"--web 5878: it is not an address with a port"),
+                             ("[::1]:x", b"--web [::1]:x: it is not an address with a port")):
+        done = subprocess.run([ferry, "broker", "--bind", url, "--web", address, "--check-config"], env=environment,
+                              capture_output=True, timeout=60)
+        check(done.returncode == 2 and problem in done.stderr, address, done)
 
 
 def configured():
