@@ -23,31 +23,28 @@ static bool is_loopback(const struct sockaddr *address) {
 }
 
 /* "127.0.0.1:5878", "[::1]:5878" or "localhost:5878". */
-static int resolve(const char *listen, struct addrinfo **ret, ferry_error *reterr) {
+static int resolve(const char *text, struct addrinfo **ret, ferry_error *reterr) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
-    const char *colon = strrchr(listen, ':');
+    const char *colon = strrchr(text, ':'), *address = text;
     char host[64] = "";
-    size_t len = colon ? (size_t)(colon - listen) : 0;
+    size_t len = colon ? (size_t)(colon - text) : 0;
     uint64_t port;
 
-    if (len > 1 && *listen == '[' && listen[len - 1] == ']')
-        listen++, len -= 2;
-    else if (memchr(listen, ':', len))
+    if (len > 1 && *address == '[' && address[len - 1] == ']')
+        address++, len -= 2;
+    else if (memchr(address, ':', len))
         len = 0; /* an IPv6 address needs brackets */
-    if (len == 0 || len >= sizeof(host) || !colon[1])
-        return error_set(reterr, "ferry.Misuse",
-                         "--listen takes ADDRESS:PORT, as in 127.0.0.1:5878");
-    memcpy(host, listen, len);
-    host[len] = '\0';
-    if (strcmp(host, "localhost") == 0)
-        strcpy(host, "127.0.0.1");
-    if (text_parse_count(colon + 1, &port) < 0 || port > UINT16_MAX ||
-        getaddrinfo(host, colon + 1, &hints, ret) != 0)
-        return error_set(reterr, "ferry.Misuse",
-                         "--listen: '%s' is not an address with a port, as in 127.0.0.1:5878",
-                         listen);
-    return 0;
+    if (len > 0 && len < sizeof(host)) {
+        memcpy(host, address, len);
+        if (strcmp(host, "localhost") == 0)
+            strcpy(host, "127.0.0.1");
+        if (text_parse_count(colon + 1, &port) == 0 && port <= UINT16_MAX &&
+            getaddrinfo(host, colon + 1, &hints, ret) == 0)
+            return 0;
+    }
+    return error_set(reterr, "ferry.Misuse",
+                     "--listen: '%s' is not an address with a port, as in 127.0.0.1:5878", text);
 }
 
 static int refuse_open(const char *address, ferry_error *reterr) {

@@ -51,7 +51,7 @@ def refused():
         check(web.returncode > 0 and told in said, what, said)
     with bound() as listener:
         web = activated(listener, "--listen", "127.0.0.1:0")
-        check("--listen has no place" in web.communicate(timeout=PATIENCE_S)[1], "--listen")
+        check("leave out --listen" in web.communicate(timeout=PATIENCE_S)[1], "--listen")
         web = activated(listener, "--listen", "127.0.0.1:0", pid=1)
         check(web.stdout.readline() != f"http://127.0.0.1:{listener.getsockname()[1]}/\n", "of another process")
         equal(stop(web), 0, "the exit status")
