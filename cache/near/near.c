@@ -23,12 +23,12 @@ typedef struct Stripe {
 
 struct NearLink {
     Near *near;
-    Conn *tracking; /* receives the invalidations */
-    Conn *data;     /* NULL: not attached */
-    int64_t id;     /* the id of the tracking connection; 0: it is not up */
-    int64_t
-        told; /* the id to which the data connection redirects its tracking; 0: tracking is off */
-    int64_t telling;     /* the id in the CLIENT TRACKING command in flight */
+    Conn *tracking;      /* receives the invalidations */
+    Conn *data;          /* NULL: not attached */
+    int64_t id;          /* the id of the tracking connection; 0: it is not up */
+    int64_t redirect_id; /* the id to which the data connection redirects its tracking; 0: tracking
+                            is off */
+    int64_t asked_id;    /* the id in the CLIENT TRACKING command in flight */
     ConnRequest request; /* the CLIENT TRACKING command */
     bool pinged;         /* a PING is unanswered */
     uint64_t ping_ns;    /* when the PING was sent */
@@ -201,7 +201,7 @@ static void tracking_lost(void *ctx) {
     NearLink *link = ctx;
 
     pthread_mutex_lock(&link->near->link_lock);
-    link->id = link->told = 0;
+    link->id = link->redirect_id = 0;
     link->pinged = false;
     link->true_ns = 0;
     distrust(link->near);
@@ -213,7 +213,7 @@ static bool is_text(const Reply *reply, const char *text) {
     return reply->type == REPLY_STRING && span_is(reply_span(reply), text);
 }
 
-static void hear(NearLink *link, const Reply *reply) {
+static void handle_push(NearLink *link, const Reply *reply) {
     Near *near = link->near;
 
     if (reply->type != REPLY_ARRAY || reply->n < 2)
@@ -243,7 +243,7 @@ static void hear(NearLink *link, const Reply *reply) {
 }
 
 static void tracking_push(Reply *reply, void *ctx) {
-    hear(ctx, reply);
+    handle_push(ctx, reply);
     reply_free(reply);
 }
 
@@ -270,7 +270,7 @@ unsigned near_link_greet(Buffer *out, void *ctx) {
     int64_t id;
 
     pthread_mutex_lock(&link->near->link_lock);
-    id = link->telling = link->id;
+    id = link->asked_id = link->id;
     link->data_ping_ns = clock_ns();
     pthread_mutex_unlock(&link->near->link_lock);
     if (id == 0)
@@ -280,21 +280,21 @@ unsigned near_link_greet(Buffer *out, void *ctx) {
     return 1;
 }
 
-static void agreed(NearLink *link, const Reply *reply) {
+static void take_tracking_answer(NearLink *link, const Reply *reply) {
     pthread_mutex_lock(&link->near->link_lock);
     /* If the tracking connection was replaced meanwhile, this reply is out of date. */
-    if (reply && reply->type == REPLY_STATUS && link->telling == link->id) {
-        link->told = link->telling;
+    if (reply && reply->type == REPLY_STATUS && link->asked_id == link->id) {
+        link->redirect_id = link->asked_id;
         link->tracked_ns = link->data_ping_ns;
     } else if (reply)
         rest_if_refused(link, reply);
-    link->telling = 0;
+    link->asked_id = 0;
     pthread_mutex_unlock(&link->near->link_lock);
 }
 
 int near_link_greeted(unsigned i, const Reply *reply, void *ctx) {
     (void)i;
-    agreed(ctx, reply);
+    take_tracking_answer(ctx, reply);
     return 0;
 }
 
@@ -303,17 +303,17 @@ void near_link_lost(void *ctx) {
     NearLink *link = ctx;
 
     pthread_mutex_lock(&link->near->link_lock);
-    link->told = 0;
+    link->redirect_id = 0;
     link->tracked_ns = 0;
     distrust(link->near);
     pthread_mutex_unlock(&link->near->link_lock);
     near_flush(link->near);
 }
 
-static void tell_done(ConnRequest *request) {
+static void tracking_answered(ConnRequest *request) {
     NearLink *link = container_of(request, NearLink, request);
 
-    agreed(link, request->reply);
+    take_tracking_answer(link, request->reply);
     request->reply = reply_free(request->reply);
 }
 
@@ -338,7 +338,7 @@ int near_link_new(NearLink **ret, Near *near, const ConnOptions *options) {
     if (!link)
         return -ENOMEM;
     link->near = near;
-    link->request.done = tell_done;
+    link->request.done = tracking_answered;
     link->data_ping.done = data_ping_done;
     tracking.greet = tracking_greet;
     tracking.greeted = tracking_greeted;
@@ -395,7 +395,7 @@ NearLink *near_link_free(NearLink *link) {
 
 /* ---- reading the invalidations ---- */
 
-static void tell(NearLink *link, int64_t id) {
+static void request_tracking(NearLink *link, int64_t id) {
     TrackingCommand command;
 
     tracking_command(&command, id);
@@ -405,7 +405,7 @@ static void tell(NearLink *link, int64_t id) {
     if (link->request.seq == 0 && conn_put(link->data, command.args, 5, &link->request) >= 0)
         conn_flush(link->data);
     else
-        agreed(link, NULL);
+        take_tracking_answer(link, NULL);
     conn_unlock(link->data);
 }
 
@@ -430,9 +430,9 @@ static void ping_data(NearLink *link) {
 
 /* Returns the time before which all changes of this server are known; 0: the server does not track
  * the reads of this process. */
-static uint64_t look_at(NearLink *link, uint64_t now) {
+static uint64_t read_link(NearLink *link, uint64_t now) {
     Near *near = link->near;
-    bool ping, told, awaits_data, must_ping_data = false, must_tell = false;
+    bool ping, is_tracked, awaits_data, must_ping_data = false, must_request = false;
     uint64_t true_ns;
     int64_t id = 0;
 
@@ -445,37 +445,37 @@ static uint64_t look_at(NearLink *link, uint64_t now) {
         link->pinged = true;
         link->ping_ns = now;
     }
-    if (link->id != 0 && link->told != link->id && link->telling == 0) {
-        must_tell = true;
-        id = link->telling = link->id;
+    if (link->id != 0 && link->redirect_id != link->id && link->asked_id == 0) {
+        must_request = true;
+        id = link->asked_id = link->id;
         link->data_ping_ns = now;
     }
-    told = link->id != 0 && link->told == link->id;
+    is_tracked = link->id != 0 && link->redirect_id == link->id;
     true_ns = link->true_ns < link->tracked_ns ? link->true_ns : link->tracked_ns;
-    awaits_data = !told || link->data_pinged;
-    if (told && !link->data_pinged && now - link->data_ping_ns >= near->stale_ns / 8) {
+    awaits_data = !is_tracked || link->data_pinged;
+    if (is_tracked && !link->data_pinged && now - link->data_ping_ns >= near->stale_ns / 8) {
         must_ping_data = link->data_pinged = true;
         link->data_ping_ns = now;
     }
     pthread_mutex_unlock(&near->link_lock);
-    if (must_tell)
-        tell(link, id);
+    if (must_request)
+        request_tracking(link, id);
     else if (must_ping_data)
         ping_data(link);
     else if (awaits_data)
         conn_process(link->data); /* the reply to CLIENT TRACKING, or to PING, may have arrived */
     if (ping)
         conn_tell(link->tracking, (Span[]){{(const uint8_t *)"PING", 4}}, 1);
-    return told ? true_ns : 0;
+    return is_tracked ? true_ns : 0;
 }
 
-static void look(Near *near, uint64_t now) {
+static void read_invalidations(Near *near, uint64_t now) {
     uint64_t oldest = UINT64_MAX, epoch = get(&near->epoch);
 
     if (pthread_mutex_trylock(&near->look_lock) != 0)
         return; /* another thread reads the invalidations */
     for (size_t i = 0; i < near->n_links; i++) {
-        uint64_t true_ns = look_at(near->links[i], now);
+        uint64_t true_ns = read_link(near->links[i], now);
 
         oldest = true_ns < oldest ? true_ns : oldest;
     }
@@ -494,7 +494,7 @@ int near_get(Near *near, Span key, uint64_t hash, ferry_bytes **ret) {
     int r;
 
     if (now >= get(&near->look_ns))
-        look(near, now);
+        read_invalidations(near, now);
     if (now >= get(&near->true_until))
         return MEMORY_ABSENT;
     r = memory_get(near->memory, key, hash, now / 1000000, ret);

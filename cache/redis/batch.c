@@ -88,7 +88,7 @@ static int owe(Batches *batches, Node *node) {
     return r;
 }
 
-static void paid(Batches *batches, Node *node) {
+static void await_one_less(Batches *batches, Node *node) {
     BatchWatch *watch = watch_of(batches, node); /* the watch exists already, so this cannot fail */
 
     if (--watch->n == 0)
@@ -135,7 +135,7 @@ static int send_command(Batches *batches, RedisCommand *command) {
     conn_flush(node->conn);
     conn_unlock(node->conn);
     if (r < 0)
-        paid(batches, node);
+        await_one_less(batches, node);
     return r;
 }
 
@@ -208,7 +208,7 @@ static void take(Batches *batches, RedisCommand *command) {
     bool answered_now = command->request.reply != NULL;
     int r;
 
-    paid(batches, command->node);
+    await_one_less(batches, command->node);
     if (answered_now)
         node_succeeded(command->node, 1, now - command->sent_ns);
     else if (command->request.status != -ECANCELED)

@@ -75,7 +75,7 @@ static int run(CacheStore *store, Commands *commands, StoreCall *call) {
 }
 
 /* Reports a reply whose type does not match the command. */
-static int odd(StoreCall *call) {
+static int unexpected_reply(StoreCall *call) {
     snprintf(call->why, sizeof(call->why), "Redis sent a reply of an unexpected type");
     return -EPROTO;
 }
@@ -109,7 +109,7 @@ static void take_value(StoreGet *get, RedisCommand *command, StoreCall *call) {
         get->value = &command->reply->bytes;
         command->reply = NULL;
     } else if (command->reply->type != REPLY_NIL) {
-        get->status = odd(call);
+        get->status = unexpected_reply(call);
     }
 }
 
@@ -308,7 +308,7 @@ static int touch(CacheStore *store, Span key, uint64_t ttl_ms, StoreCall *call) 
     const Reply *reply = commands.all[commands.n - 1].reply;
 
     if (reply->type != REPLY_INTEGER)
-        return odd(call);
+        return unexpected_reply(call);
     return reply->integer == 1 ? 0 : -ENOENT;
 }
 
@@ -324,7 +324,7 @@ static int ttl(CacheStore *store, Span key, uint64_t *ret_ms, StoreCall *call) {
         return r;
     reply = commands.all[0].reply;
     if (reply->type != REPLY_INTEGER)
-        return odd(call);
+        return unexpected_reply(call);
     if (reply->integer < -1)
         return 0;
     *ret_ms = reply->integer == -1 ? UINT64_MAX : (uint64_t)reply->integer;
@@ -369,7 +369,7 @@ static int incr(CacheStore *store, Span key, int64_t by, uint64_t ttl_ms, int64_
         *ret = command->reply->integer;
     else if (command->reply->type != REPLY_STRING ||
              number_parse(reply_span(command->reply), ret) < 0)
-        return odd(call);
+        return unexpected_reply(call);
     return 0;
 }
 
@@ -567,7 +567,7 @@ static int clear_node(CacheStore *store, Node *node, Span pattern, StoreCall *ca
         if (reply->type != REPLY_ARRAY || reply->n != 2 ||
             reply->elements[0]->type != REPLY_STRING || reply->elements[0]->bytes.len > 20 ||
             reply->elements[1]->type != REPLY_ARRAY)
-            return odd(call);
+            return unexpected_reply(call);
         snprintf(cursor, sizeof(cursor), "%.*s", (int)reply->elements[0]->bytes.len,
                  (const char *)reply->elements[0]->bytes.data);
         r = unlink_all(store, node, reply->elements[1], call);
