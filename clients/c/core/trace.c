@@ -85,7 +85,7 @@ void traceparent_begin(TraceIds *ids, char *to) {
 
 /* ---- the next hop ---- */
 
-static bool stays(Span key, bool has_trace) {
+static bool is_kept(Span key, bool has_trace) {
     return !span_is(key, "traceparent") && (has_trace || !span_is(key, "tracestate"));
 }
 
@@ -101,7 +101,7 @@ int trace_headers_write(Buffer *to, Span headers, bool begin, TraceIds *ids) {
     begin = begin && !goes_on && headers.len + ADDED_MAX <= WIRE_HEADERS_BYTES;
     keeps_state = goes_on || (!parent.data && !begin);
     for (pairs = pairs_of(headers, &left); pairs_next(&pairs, &left, &key); reader_value(&pairs))
-        n += stays(key, keeps_state);
+        n += is_kept(key, keeps_state);
     has_trace = goes_on || (begin && n < WIRE_HEADERS_MAX);
     if (n + has_trace == 0)
         return 0;
@@ -121,7 +121,7 @@ int trace_headers_write(Buffer *to, Span headers, bool begin, TraceIds *ids) {
     for (pairs = pairs_of(headers, &left); pairs_next(&pairs, &left, &key);) {
         Span kept = reader_value(&pairs);
 
-        if (stays(key, keeps_state)) {
+        if (is_kept(key, keeps_state)) {
             write_str(to, key.data, key.len);
             write_raw(to, kept);
         }

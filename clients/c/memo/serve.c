@@ -70,7 +70,7 @@ static void make_due(Serving *serving) {
 
 /* ---- the cache ---- */
 
-static void was_asked(Serving *serving) {
+static void cache_answered(Serving *serving) {
     serving->asking = false;
     serving->entry.source->pending--;
     if (serving->request)
@@ -83,7 +83,7 @@ static void got_stamps(int status, void *ctx) {
     Serving *serving = ctx;
 
     serving->entry.storing = status == 0;
-    was_asked(serving);
+    cache_answered(serving);
 }
 
 static void got_value(LookState state, ferry_bytes *value, int status, void *ctx) {
@@ -92,7 +92,7 @@ static void got_value(LookState state, ferry_bytes *value, int status, void *ctx
     (void)status;
     serving->state = state;
     serving->value = value;
-    was_asked(serving);
+    cache_answered(serving);
 }
 
 /* Defers the request until the cache calls back. */
@@ -150,12 +150,12 @@ static bool stamp(Serving *serving) {
 }
 
 /* Continues after the look-up. True: call the handler now. */
-static bool go_on(Serving *serving) {
+static bool continue_with_value(Serving *serving) {
     serving->looked = true;
     return serving->state == LOOK_FAILED || (!take(serving) && stamp(serving));
 }
 
-static bool look(Serving *serving) {
+static bool look_up(Serving *serving) {
     MemoSource *source = serving->entry.source;
     int r = cache_try_get(source->lookups, serving->entry.key, &serving->state, &serving->value,
                           got_value, serving);
@@ -165,7 +165,7 @@ static bool look(Serving *serving) {
         defer(serving);
         return false;
     }
-    return r < 0 || go_on(serving);
+    return r < 0 || continue_with_value(serving);
 }
 
 static bool memo_serve(Request *request, ferry_cache *cache, const void *args) {
@@ -185,7 +185,7 @@ static bool memo_serve(Request *request, ferry_cache *cache, const void *args) {
     if (!serving)
         return true;
     serving->looked = request->fresh;
-    return request->fresh ? stamp(serving) : look(serving);
+    return request->fresh ? stamp(serving) : look_up(serving);
 }
 
 static void memo_serve_result(Request *request, Span body) {
@@ -209,7 +209,7 @@ static void run_due(Serving *serving) {
     serving->due = false;
     if (!serving->request)
         serving_release(serving);
-    else if (serving->looked || go_on(serving))
+    else if (serving->looked || continue_with_value(serving))
         serve_resume(serving->request);
 }
 

@@ -33,18 +33,18 @@ typedef struct Child {
 } Child;
 
 /* A child's report of a failed set_up. It is smaller than PIPE_BUF, so that one write is atomic. */
-typedef struct Complaint {
+typedef struct MemberError {
     unsigned member;
     int code;
     char type[128], message[512];
-} Complaint;
+} MemberError;
 
 /* The state of one run of a pool. */
 typedef struct Run {
     ferry_pool *pool;
     ferry_member_fn set_up;
     void *ctx;
-    int stop[2], say[2]; /* the pipes */
+    int stop[2], errors[2]; /* the pipes */
     Child *children;
     struct pollfd *fds;
     uint64_t kill_ms; /* when the remaining children are killed; UINT64_MAX: not stopping */
@@ -130,18 +130,18 @@ static _Noreturn void be_child(Run *run, unsigned member) {
     /* The threads that were counted exist only in the parent. */
     __atomic_store_n(&run->pool->stoppers, 0, __ATOMIC_RELEASE);
     close(run->stop[1]);
-    close(run->say[0]);
+    close(run->errors[0]);
     for (unsigned i = 0; i < run->pool->n; i++)
         if (run->children[i].fd >= 0)
             close(run->children[i].fd);
     r = serve(run, member, &error);
     if (r < 0) {
-        Complaint complaint = {.member = member, .code = r};
+        MemberError failure = {.member = member, .code = r};
         ssize_t n;
 
-        snprintf(complaint.type, sizeof(complaint.type), "%s", error.type);
-        snprintf(complaint.message, sizeof(complaint.message), "%s", error.message);
-        n = write(run->say[1], &complaint, sizeof(complaint));
+        snprintf(failure.type, sizeof(failure.type), "%s", error.type);
+        snprintf(failure.message, sizeof(failure.message), "%s", error.message);
+        n = write(run->errors[1], &failure, sizeof(failure));
         (void)n;
     }
     fflush(NULL);
@@ -178,14 +178,14 @@ static void stop_all(Run *run) {
     run->kill_ms = clock_ms() + run->pool->stop_ms;
 }
 
-static void read_complaints(Run *run) {
-    Complaint complaint;
+static void read_errors(Run *run) {
+    MemberError failure;
 
-    while (read(run->say[0], &complaint, sizeof(complaint)) == (ssize_t)sizeof(complaint)) {
-        ferry_error *error = &run->children[complaint.member].error;
+    while (read(run->errors[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure)) {
+        ferry_error *error = &run->children[failure.member].error;
 
-        error_set(error, complaint.type, "%s", complaint.message);
-        error->code = complaint.code;
+        error_set(error, failure.type, "%s", failure.message);
+        error->code = failure.code;
     }
 }
 
@@ -199,7 +199,7 @@ static void child_ended(Run *run, unsigned member, int status) {
     child->fd = -1;
     child->pid = 0;
     child->due_ms = now_ms + pool_pause_ms(&child->failures, now_ms - child->started_ms);
-    read_complaints(run);
+    read_errors(run);
     if (run->pool->on_exit)
         run->pool->on_exit(member, status, child->error.type ? &child->error : NULL,
                            run->pool->ctx);
@@ -263,7 +263,7 @@ static void kill_late(Run *run) {
     run->kill_ms = UINT64_MAX - 1;
 }
 
-static void wait_for_news(Run *run) {
+static void wait_for_events(Run *run) {
     uint64_t until_ms = run->kill_ms, now_ms = clock_ms();
     nfds_t n = 0;
 
@@ -285,7 +285,7 @@ static void wait_for_news(Run *run) {
     pool_woken(run->pool);
 }
 
-static void look_after(Run *run) {
+static void watch_children(Run *run) {
     for (;;) {
         unsigned n_left = reap(run);
 
@@ -295,7 +295,7 @@ static void look_after(Run *run) {
             return;
         start_due(run);
         kill_late(run);
-        wait_for_news(run);
+        wait_for_events(run);
     }
 }
 
@@ -313,7 +313,7 @@ int ferry_pool_run_processes(ferry_pool *pool, ferry_member_fn set_up, void *ctx
                .set_up = set_up,
                .ctx = ctx,
                .stop = {-1, -1},
-               .say = {-1, -1},
+               .errors = {-1, -1},
                .kill_ms = UINT64_MAX,
                .error = &error};
     int r = pool_begin(pool, set_up, reterr);
@@ -324,15 +324,15 @@ int ferry_pool_run_processes(ferry_pool *pool, ferry_member_fn set_up, void *ctx
     run.fds = calloc(pool->n + 1, sizeof(*run.fds));
     if (!run.children || !run.fds) {
         run.result = error_set_code(&error, -ENOMEM, NULL);
-    } else if (pipe2(run.stop, O_CLOEXEC) < 0 || pipe2(run.say, O_CLOEXEC | O_NONBLOCK) < 0) {
+    } else if (pipe2(run.stop, O_CLOEXEC) < 0 || pipe2(run.errors, O_CLOEXEC | O_NONBLOCK) < 0) {
         run.result = error_set_code(&error, -errno, NULL);
     } else {
         for (unsigned i = 0; i < pool->n; i++)
             run.children[i].fd = -1;
-        look_after(&run);
+        watch_children(&run);
     }
     close_pipe(run.stop);
-    close_pipe(run.say);
+    close_pipe(run.errors);
     free(run.children);
     free(run.fds);
     pool_end(pool);

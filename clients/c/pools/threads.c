@@ -59,7 +59,7 @@ static void stop_members(Member *members, unsigned n, unsigned *stopped, unsigne
 
 /* Waits until all members have ended. The caller closes the clients only afterwards, because a stop
  * may use them at any time. */
-static void look_after(ferry_pool *pool, Member *members, unsigned n, bool has_failed) {
+static void wait_for_members(ferry_pool *pool, Member *members, unsigned n, bool has_failed) {
     unsigned stopped = 0, n_ended;
 
     for (;;) {
@@ -111,7 +111,7 @@ int ferry_pool_run_threads(ferry_pool *pool, ferry_member_fn set_up, void *ctx,
         r = start(&members[i], &error);
     }
     if (members)
-        look_after(pool, members, pool->n, r < 0);
+        wait_for_members(pool, members, pool->n, r < 0);
     for (unsigned i = 0; members && i < pool->n; i++) {
         if (members[i].is_running)
             pthread_join(members[i].thread, NULL);

@@ -123,7 +123,7 @@ int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
 }
 
 /* Waits a short time for room. */
-static void nap(Core *core) {
+static void pause_briefly(Core *core) {
     static const bool never;
 
     core_wait(core, &never, clock_ms() + 1);
@@ -146,7 +146,7 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
     until_ms = now_ms + timeout_ms;
     while ((r = push_start(client, queue, body, options, listener, &push, reterr)) == -EAGAIN &&
            clock_ms() < until_ms)
-        nap(core);
+        pause_briefly(core);
     if (!push)
         return r;
     r = session_await(client, until_ms, reterr);
@@ -183,7 +183,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     log->flush_id = 0;
     while (r == 0 && (core->n_oneway > 0 || core->n_confirms > 0)) {
         if (clock_ms() < until_ms)
-            nap(core);
+            pause_briefly(core);
         else
             r = -ETIMEDOUT;
     }
@@ -206,7 +206,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     /* Publishes have no answer, but the answer to a later ping shows that the broker has them. */
     r = session_await(client, until_ms, reterr);
     while (r == 0 && link_waiting(core->link) > 0 && clock_ms() < until_ms)
-        nap(core);
+        pause_briefly(core);
     if (r == 0)
         r = ferry_ping(client, NULL, reterr);
     core->has_published = r < 0;

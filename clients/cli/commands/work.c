@@ -154,7 +154,7 @@ static void expect_more(Run *run) {
 
 /* ---- settling ---- */
 
-static void told(Run *run, const char *what, int r) {
+static void note_failure(Run *run, const char *what, int r) {
     if (r < 0)
         cli_note(run->cli, "cannot %s: %s", what, strerror(-r));
 }
@@ -162,9 +162,9 @@ static void told(Run *run, const char *what, int r) {
 static void succeed(Run *run, ferry_job *job, ferry_bytes result) {
     run->done++;
     if (run->values->then)
-        told(run, "forward a job", ferry_job_forward(job, run->values->then, result, NULL));
+        note_failure(run, "forward a job", ferry_job_forward(job, run->values->then, result, NULL));
     else
-        told(run, "acknowledge a job", ferry_job_ack(job));
+        note_failure(run, "acknowledge a job", ferry_job_ack(job));
 }
 
 static void fail(Run *run, ferry_job *job, bool wants_retry, const char *reason) {
@@ -178,9 +178,9 @@ static void fail(Run *run, ferry_job *job, bool wants_retry, const char *reason)
              text_escape(shown, reason, strlen(reason)));
     run->has_retried |= again;
     if (again)
-        told(run, "retry a job", ferry_job_retry(job, run->values->delay_ms, reason));
+        note_failure(run, "retry a job", ferry_job_retry(job, run->values->delay_ms, reason));
     else
-        told(run, "reject a job", ferry_job_reject(job, reason));
+        note_failure(run, "reject a job", ferry_job_reject(job, reason));
 }
 
 /* ---- commands ---- */

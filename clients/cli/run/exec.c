@@ -297,7 +297,7 @@ static bool is_running(pid_t pid) {
 
 /* As process 1, as in a container, this process inherits the orphans of its commands, and waits for
  * them. */
-static void reap_strays(void) {
+static void reap_orphans(void) {
     siginfo_t info = {0};
 
     while (getpid() == 1 && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -320,7 +320,7 @@ static void on_exited(Watch *watch, uint32_t events) {
     take_output(exec, true);
     take_errors(exec, true);
     ended(exec);
-    reap_strays();
+    reap_orphans();
     result.status = WIFEXITED(status) && !exec->too_much ? WEXITSTATUS(status) : -1;
     result.reason = finish_reason(exec, status);
     exec->fn(exec, &result, exec->ctx);
@@ -357,7 +357,7 @@ int exec_start(Loop *loop, const ExecOptions *options, Exec **ret) {
     }
     keeper_add(exec->pid);
     DL_APPEND(running, exec);
-    loop->on_child = reap_strays;
+    loop->on_child = reap_orphans;
     fd = pidfd_open(exec->pid, 0);
     if (fd < 0)
         return -errno;
