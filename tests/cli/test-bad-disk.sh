@@ -34,7 +34,7 @@ start serve text.Text.upper --exec 'tr a-z A-Z'
 until_true ferry call text.Text.upper '"hello"'
 expect 0 '*' '' ferry push mail first
 
-# It hangs: what needs the disk waits, everything else goes on
+# The disk hangs: a push waits, and calls are not affected
 touch "$disk/hang"
 "$ferry_binary" push mail second --timeout 10m >"$work/second" 2>&1 &
 pusher=$!

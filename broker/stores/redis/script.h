@@ -5,13 +5,15 @@
  * The scripts that run in Redis, and the changes that they apply. All keys of a space begin with
  * the same hash tag, so they are on one node of a Cluster, and one script can change all of them:
  *
- *   ferry:{NAME}          hash: format, id of the data; token, holder, time ("lease") and end of
- * the lease; last number of a job, and for each part the number of its last call ferry:{NAME}:jobs
- * stream: entry ID-0 has the record of job ID (record.h) ferry:{NAME}:notes    hash: the note of a
- * job, by its number ferry:{NAME}:pushes   sorted set: client and push id, 16 and 8 bytes, in the
- * order of bytes ferry:{NAME}:keys     sorted set: queue and deduplication key, by the time of
- * their end ferry:{NAME}:paused   set: the names of paused queues ferry:{NAME}:facts    hash:
- * facts, by name
+ *     ferry:{NAME}          hash: format, id of the data; token, holder, time ("lease") and end of
+ *                           the lease; last number of a job, and for each part the number of its
+ *                           last call
+ *     ferry:{NAME}:jobs     stream: entry ID-0 has the record of job ID (record.h)
+ *     ferry:{NAME}:notes    hash: the note of a job, by its number
+ *     ferry:{NAME}:pushes   sorted set: client and push id, 16 and 8 bytes, in the order of bytes
+ *     ferry:{NAME}:keys     sorted set: queue and deduplication key, by the time of their end
+ *     ferry:{NAME}:paused   set: the names of paused queues
+ *     ferry:{NAME}:facts    hash: facts, by name
  *
  * All times are by the clock of Redis: the clocks of brokers may differ.
  *
