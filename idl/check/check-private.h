@@ -34,13 +34,13 @@ void check_c_name(Program *program, const Annotation *annotations);
 void same_name(Program *program, Name name, Name before, const char *what);
 void check_fields(Program *program, const File *file, Field *first, bool are_args);
 
-/* ---- check-rings.c ---- */
+/* ---- check-cycles.c ---- */
 
 /* Warns if required fields make a struct contain itself. Returns false after an error. */
 bool check_endless(Program *program, Definition *definition, int depth);
 
 /* Turns the fields that make a C struct contain itself into pointers. */
-void break_rings(Program *program, const File *file);
+void break_cycles(Program *program, const File *file);
 
 /* ---- check-defaults.c ---- */
 

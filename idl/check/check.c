@@ -157,7 +157,7 @@ void check_file(Program *program, File *file) {
     for (Definition *d = file->definitions; d; d = d->next)
         if (definition_has_fields(d))
             check_endless(program, d, 0);
-    break_rings(program, file);
+    break_cycles(program, file);
     /* All types are known now, which the checks of values and services need. */
     for (Definition *d = file->definitions; d; d = d->next)
         d->state = STATE_NEW;

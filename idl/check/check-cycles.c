@@ -39,45 +39,46 @@ bool check_endless(Program *program, Definition *definition, int depth) {
 }
 
 /* Tarjan's algorithm finds the structs that contain each other by value. */
-typedef struct Rings {
+typedef struct Search {
     Program *program;
-    struct RingNode *stack;
+    struct StructNode *stack;
     int n;
     bool too_deep;
-} Rings;
+} Search;
 
-typedef struct RingNode {
+typedef struct StructNode {
     Definition *definition;
-    struct RingNode *below; /* on the stack */
-    int index, lowest, ring;
+    struct StructNode *below; /* on the stack */
+    int index, lowest;
+    int component; /* structs with the same number contain each other */
     bool on_stack;
-} RingNode;
+} StructNode;
 
 /* Visits the struct nodes[at]. Definition.state is the index of a struct in nodes. */
-static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
-    RingNode *node = &nodes[at];
+static void find_components(Search *search, StructNode *nodes, int at, int depth) {
+    StructNode *node = &nodes[at];
 
-    node->index = node->lowest = ++rings->n;
-    node->below = rings->stack;
+    node->index = node->lowest = ++search->n;
+    node->below = search->stack;
     node->on_stack = true;
-    rings->stack = node;
+    search->stack = node;
     for (const Field *field = node->definition->fields; field; field = field->next) {
         Definition *inside = field->optional || field->pointer ? NULL : struct_of(field);
-        RingNode *next;
+        StructNode *next;
 
         if (!inside || inside->file != node->definition->file)
             continue;
         next = &nodes[inside->state];
         if (next->index == 0) {
             if (depth == PROGRAM_DEPTH_MAX) {
-                if (!rings->too_deep)
-                    report_error(&rings->program->reports, field->name.place, "make it optional",
+                if (!search->too_deep)
+                    report_error(&search->program->reports, field->name.place, "make it optional",
                                  "structs contain each other more than %d levels deep",
                                  PROGRAM_DEPTH_MAX);
-                rings->too_deep = true;
+                search->too_deep = true;
                 continue;
             }
-            search_rings(rings, nodes, inside->state, depth + 1);
+            find_components(search, nodes, inside->state, depth + 1);
             node->lowest = next->lowest < node->lowest ? next->lowest : node->lowest;
         } else if (next->on_stack) {
             node->lowest = next->index < node->lowest ? next->index : node->lowest;
@@ -85,11 +86,11 @@ static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
     }
     if (node->lowest != node->index)
         return;
-    for (RingNode *member = NULL; member != node;) {
-        member = rings->stack;
-        rings->stack = member->below;
+    for (StructNode *member = NULL; member != node;) {
+        member = search->stack;
+        search->stack = member->below;
         member->on_stack = false;
-        member->ring = node->index;
+        member->component = node->index;
     }
 }
 
@@ -97,8 +98,8 @@ static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
  * other fields. */
 static void make_pointers(Program *program, const File *file, bool required) {
     /* The first round has reported a depth that is too large. */
-    Rings rings = {.program = program, .too_deep = required};
-    RingNode *nodes;
+    Search search = {.program = program, .too_deep = required};
+    StructNode *nodes;
     int n = 0;
 
     for (Definition *d = file->definitions; d; d = d->next)
@@ -112,12 +113,13 @@ static void make_pointers(Program *program, const File *file, bool required) {
         }
     for (int i = 0; i < n; i++)
         if (nodes[i].index == 0)
-            search_rings(&rings, nodes, i, 0);
+            find_components(&search, nodes, i, 0);
     for (int i = 0; i < n; i++)
         for (Field *field = nodes[i].definition->fields; field; field = field->next) {
             Definition *inside = field->optional || field->pointer ? NULL : struct_of(field);
 
-            if (!inside || inside->file != file || nodes[inside->state].ring != nodes[i].ring)
+            if (!inside || inside->file != file ||
+                nodes[inside->state].component != nodes[i].component)
                 continue;
             if (required || nodes[i].definition->kind == DEFINITION_UNION) {
                 field->pointer = true;
@@ -134,7 +136,7 @@ static void make_pointers(Program *program, const File *file, bool required) {
  * required fields; the second round handles structs that contain each other through required fields
  * only.
  */
-void break_rings(Program *program, const File *file) {
+void break_cycles(Program *program, const File *file) {
     make_pointers(program, file, false);
     make_pointers(program, file, true);
 }
