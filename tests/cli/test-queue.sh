@@ -185,6 +185,10 @@ expect 0 '2' '' ferry queue move many other --limit 2
 equal 2 "$(field other ready)" 'move'
 expect 0 '1' '' ferry queue retry bad
 equal 1 "$(field bad ready)" 'retry'
+expect 2 '' '--limit is for peek, move and retry' ferry queue purge other --limit 1 --yes
+expect 2 '' '--limit is for peek, move and retry' ferry queue --limit 1
+expect 2 '' '--unpack is for peek' ferry queue show other --unpack i32
+equal 2 "$(field other ready)" 'a refused purge deletes nothing'
 expect 0 '2' '' ferry queue purge other --yes
 expect 6 '' "did you mean 'mail'" ferry queue show maill
 expect 6 '' "there is no queue 'nowhere'" ferry queue peek nowhere

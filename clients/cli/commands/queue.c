@@ -315,6 +315,19 @@ static int run_verb(void *ctx) {
     return set_paused(run, verb);
 }
 
+/* An option that its verb ignored could mislead: purge deletes all jobs, also with --limit 10. */
+static int check_options(Cli *cli, const Values *values, const char *verb) {
+    bool is_peek = strcmp(verb, "peek") == 0;
+
+    if (values->watch_ms > 0 && !is_peek && strcmp(verb, "list") != 0 && strcmp(verb, "show") != 0)
+        return cli_usage(cli, "--watch is for list, show and peek");
+    if (values->limit > 0 && !is_peek && strcmp(verb, "move") != 0 && strcmp(verb, "retry") != 0)
+        return cli_usage(cli, "--limit is for peek, move and retry");
+    if (values->unpack && !is_peek)
+        return cli_usage(cli, "--unpack is for peek");
+    return EXIT_OK;
+}
+
 static int check(Cli *cli, const Values *values, const char *verb, int argc) {
     static const char *const verbs[] = {"list", "show",  "peek", "purge",  "pause", "resume",
                                         "move", "retry", "bind", "unbind", "set",   "unset"};
@@ -335,9 +348,6 @@ static int check(Cli *cli, const Values *values, const char *verb, int argc) {
         return cli_usage(cli, "'%s' is not one of " VERBS "%s%s%s", verb,
                          near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
-    if (values->watch_ms > 0 && strcmp(verb, "list") != 0 && strcmp(verb, "show") != 0 &&
-        strcmp(verb, "peek") != 0)
-        return cli_usage(cli, "--watch is for list, show and peek");
     if (argc < wanted)
         return cli_usage(cli,
                          is_bind       ? "%s needs a queue and a topic pattern"
@@ -349,7 +359,7 @@ static int check(Cli *cli, const Values *values, const char *verb, int argc) {
         return cli_usage(cli, "too many arguments for %s", verb);
     if (strcmp(verb, "purge") == 0 && !values->yes && !(isatty(STDIN_FILENO) && cli->terminal_err))
         return cli_usage(cli, "purge deletes all jobs of a queue for good: confirm it with --yes");
-    return EXIT_OK;
+    return check_options(cli, values, verb);
 }
 
 static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
@@ -362,7 +372,7 @@ static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
                .queue = argc > 1 ? argv[1] : NULL,
                .to = argc > 2 ? argv[2] : NULL,
                .value = argc > 3 ? argv[3] : NULL};
-    int status = argc > 0 ? check(cli, values, verb, argc) : EXIT_OK;
+    int status = argc > 0 ? check(cli, values, verb, argc) : check_options(cli, values, verb);
 
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);
@@ -373,9 +383,12 @@ static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_queue = {
     .name = "queue",
     .usage = "[list] [--watch T]\n"
-             "show|peek QUEUE [--watch T] [--limit N] [--unpack TYPE]\n"
-             "purge|pause|resume|retry QUEUE [--limit N]\n"
+             "show QUEUE [--watch T]\n"
+             "peek QUEUE [--watch T] [--limit N] [--unpack TYPE]\n"
+             "purge QUEUE [--yes]\n"
+             "pause|resume QUEUE\n"
              "move FROM TO [--limit N]\n"
+             "retry QUEUE [--limit N]\n"
              "bind|unbind QUEUE PATTERN\n"
              "set QUEUE SETTING VALUE\n"
              "unset QUEUE SETTING",
