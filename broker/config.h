@@ -66,6 +66,9 @@ void config_deinit(Config *config);
  * read, and config->errors has the reason. */
 int config_read(Config *config, const char *path);
 
+/* Why the broker cannot serve HTTP at this address; NULL: it can. */
+const char *config_web_problem(const char *address);
+
 /* Fits the limits to `memory`, the bytes that this process may use. Adds an error to the Config for
  * each size in the file that does not fit. */
 void config_fit(Config *config, uint64_t memory);
