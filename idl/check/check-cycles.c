@@ -39,12 +39,12 @@ bool check_endless(Program *program, Definition *definition, int depth) {
 }
 
 /* Tarjan's algorithm finds the structs that contain each other by value. */
-typedef struct Search {
+typedef struct CycleSearch {
     Program *program;
     struct StructNode *stack;
     int n;
     bool too_deep;
-} Search;
+} CycleSearch;
 
 typedef struct StructNode {
     Definition *definition;
@@ -55,7 +55,7 @@ typedef struct StructNode {
 } StructNode;
 
 /* Visits the struct nodes[at]. Definition.state is the index of a struct in nodes. */
-static void find_components(Search *search, StructNode *nodes, int at, int depth) {
+static void find_components(CycleSearch *search, StructNode *nodes, int at, int depth) {
     StructNode *node = &nodes[at];
 
     node->index = node->lowest = ++search->n;
@@ -98,7 +98,7 @@ static void find_components(Search *search, StructNode *nodes, int at, int depth
  * other fields. */
 static void make_pointers(Program *program, const File *file, bool required) {
     /* The first round has reported a depth that is too large. */
-    Search search = {.program = program, .too_deep = required};
+    CycleSearch search = {.program = program, .too_deep = required};
     StructNode *nodes;
     int n = 0;
 
