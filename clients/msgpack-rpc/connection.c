@@ -211,7 +211,8 @@ static void scan(RpcConnection *connection) {
     }
     if (connection->ended)
         return;
-    memmove(in->data, in->data + start, in->len - start);
+    if (start > 0)
+        memmove(in->data, in->data + start, in->len - start);
     in->len -= start;
     connection->n_scanned -= start;
     if (in->len == 0)
