@@ -306,23 +306,29 @@ static void quiet(Core *core, uint64_t now_ms) {
 }
 
 int core_wait(Core *core, const bool *done, uint64_t until_ms) {
+    /* An answer does not arrive while its request is being sent: the first read would find nothing.
+     * Waiting returns at once if there is input, or if something is due. */
+    bool is_first = true;
     int r = 0;
 
     core->waits++;
     while (!*done) {
         uint64_t now_ms = clock_ms(), next_ms;
-        int n;
+        int n = 0;
 
         flush(core);
         if (now_ms >= until_ms) {
             r = -ETIMEDOUT;
             break;
         }
-        n = process(core, now_ms);
-        timers_run(&core->timers, now_ms, core);
-        if (n > 0 || *done)
-            continue;
-        flush(core);
+        if (!is_first) {
+            n = process(core, now_ms);
+            timers_run(&core->timers, now_ms, core);
+            if (n > 0 || *done)
+                continue;
+            flush(core);
+        }
+        is_first = false;
         next_ms = timers_next(&core->timers);
         sleep_until(core, core->others_are_hot ? -1 : core->others_fd,
                     next_ms < until_ms ? next_ms : until_ms);
