@@ -12,6 +12,8 @@
 #include "base/container.h"
 #include "clients/c/direct/direct-private.h"
 
+enum { STREAM_CREDIT_MAX = 64 << 20 };
+
 static Slabs *slabs_of(Caller *caller) {
     return &caller->endpoint->core->slabs;
 }
@@ -172,7 +174,9 @@ void inbound_call(Caller *caller, const Message *message, const void *block) {
                          .caller_id = message->id,
                          .id = ++endpoint->last_id | DIRECT_ID,
                          .credit = WIRE_STREAM_CREDIT,
+                         .output_credit = WIRE_STREAM_CREDIT,
                          .takes_items = message->call.flags & CALL_STREAM_IN,
+                         .sends_items = message->call.flags & CALL_STREAM_OUT,
                          .timeout_ms = message->call.timeout_ms ? (uint32_t)message->call.timeout_ms
                                                                 : TIMEOUT_MS};
     if (message->call.flags & (CALL_STREAM_IN | CALL_STREAM_OUT))
@@ -263,12 +267,25 @@ static void on_item(Inbound *inbound, const Message *message, const void *block)
     Core *core = caller->endpoint->core;
     Message item = *message;
 
-    if (!inbound->takes_items || (message->op == OP_ITEM && inbound->credit <= 0)) {
+    if (!inbound->takes_items) {
+        end_with(inbound, "ferry.Protocol", "the call has no stream in this direction");
+        return;
+    }
+    /* Only the first END counts: otherwise a caller could send any number of them, since END needs
+     * no credit. */
+    if (inbound->has_ended && message->op == OP_END)
+        return;
+    if (inbound->has_ended) {
+        end_with(inbound, "ferry.Protocol", "an item came after END");
+        return;
+    }
+    if (message->op == OP_ITEM && inbound->credit <= 0) {
         caller_fault(caller->peer, "ferry.Protocol", "an item came without credit");
         return;
     }
     if (message->op == OP_ITEM)
         inbound->credit -= (int64_t)(message->body.len + WIRE_ITEM_COST);
+    inbound->has_ended = message->op == OP_END;
     arm(inbound);
     item.id = inbound->id;
     if (inbound->is_begun)
@@ -280,8 +297,15 @@ static void on_item(Inbound *inbound, const Message *message, const void *block)
 static void on_more(Inbound *inbound, const Message *message) {
     Core *core = inbound->caller->endpoint->core;
 
-    if (!(inbound->id & STREAM_ID))
+    if (!inbound->sends_items) {
+        end_with(inbound, "ferry.Protocol", "MORE: the call has no stream in this direction");
         return;
+    }
+    if (message->more.bytes > STREAM_CREDIT_MAX || inbound->output_credit > STREAM_CREDIT_MAX) {
+        end_with(inbound, "ferry.Protocol", "MORE: over 64 MiB of credit for one stream");
+        return;
+    }
+    inbound->output_credit += (int64_t)message->more.bytes;
     arm(inbound);
     if (inbound->is_begun)
         core->receivers[OP_MORE]->fn(
@@ -327,6 +351,8 @@ int inbound_send(Core *core, Lane lane, const Message *message, const void *bloc
     endpoint->is_dirty = true;
     if (message->op == OP_MORE)
         inbound->credit += (int64_t)message->more.bytes;
+    else if (message->op == OP_ITEM)
+        inbound->output_credit -= (int64_t)(message->body.len + WIRE_ITEM_COST);
     if (message->op == OP_OK || message->op == OP_ERROR) {
         tally_ended(endpoint, inbound->tally, inbound->started_us,
                     message->op == OP_OK ? (Span){NULL, 0} : error_type(message->error.map));
