@@ -21,21 +21,49 @@
 #include "broker/topics/topics.h"
 
 typedef struct FakePeer {
-    Peer *peer;
+    Peer peer; /* first, so that both have one address */
     struct FakePeer *prev, *next;
     Chunk *reading;
     Reader reader;
     Message message;
 } FakePeer;
 
-static FakePeer *peers;
+struct Hub {
+    FakePeer *peers;
+    Peer *touched; /* utlist by next and link, as in the real hub: peers with output */
+};
 
 static FakePeer *fake_of(Peer *peer) {
-    FakePeer *fake = peers;
+    return (FakePeer *)peer;
+}
 
-    while (fake->peer != peer)
-        fake = fake->next;
-    return fake;
+static void leave_touched(Peer *peer) {
+    if (!peer->link)
+        return;
+    *peer->link = peer->next;
+    if (peer->next)
+        peer->next->link = peer->link;
+    peer->link = NULL;
+}
+
+static void join_touched(Peer *peer) {
+    Peer **first = &peer->hub->touched;
+
+    if (peer->link)
+        return;
+    peer->next = *first;
+    peer->link = first;
+    if (peer->next)
+        peer->next->link = &peer->next;
+    *first = peer;
+}
+
+Peer *fake_touched(Broker *broker) {
+    Peer *peer = broker->hub->touched;
+
+    if (peer)
+        leave_touched(peer);
+    return peer;
 }
 
 /* ---- the hub's side ---- */
@@ -45,6 +73,7 @@ int peer_put(Peer *peer, Lane lane, const Message *message, const void *block) {
 
     if (peer->gone || (peer->closing && lane != LANE_CONTROL))
         return 0;
+    join_touched(peer);
     r = outbox_put(&peer->out, lane, message, block);
     peer_weigh(peer);
     return r;
@@ -80,6 +109,9 @@ size_t hub_n_connections(const Hub *hub) {
 void fake_hub_init(Broker *broker) {
     *broker = (Broker){.limits = limits_default, .now_ms = 1000, .now_us = 1000000};
     timers_init(&broker->timers, broker->now_ms);
+    broker->hub = calloc(1, sizeof(*broker->hub));
+    if (!broker->hub)
+        abort();
     if (events_new(&broker->events, broker) < 0 || deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
@@ -88,13 +120,15 @@ void fake_hub_init(Broker *broker) {
 }
 
 static void fake_peer_free(FakePeer *fake) {
-    DL_DELETE(peers, fake);
+    Peer *peer = &fake->peer;
+
+    DL_DELETE(peer->hub->peers, fake);
+    leave_touched(peer);
     chunk_free(fake->reading);
-    outbox_clear(&fake->peer->out);
-    inbox_clear(&fake->peer->in);
-    peer_weigh(fake->peer);
-    free(fake->peer->connection.curve);
-    free(fake->peer);
+    outbox_clear(&peer->out);
+    inbox_clear(&peer->in);
+    peer_weigh(peer);
+    free(peer->connection.curve);
     free(fake);
 }
 
@@ -108,23 +142,27 @@ void fake_hub_deinit(Broker *broker) {
     services_free(broker->services);
     deferred_free(broker->deferred);
     broker->events = events_free(broker->events);
-    while (peers)
-        fake_peer_free(peers);
+    while (broker->hub->peers)
+        fake_peer_free(broker->hub->peers);
+    free(broker->hub);
+    broker->hub = NULL;
     quotas_free(broker);
 }
 
 Peer *fake_peer_new(Broker *broker) {
     FakePeer *fake = calloc(1, sizeof(*fake));
+    Peer *peer = &fake->peer;
 
-    if (!fake || !(fake->peer = calloc(1, sizeof(Peer))))
+    if (!fake)
         abort();
-    fake->peer->connection.fd = -1;
-    fake->peer->in.granted = WIRE_CREDIT;
-    fake->peer->account.budget = &broker->budget;
-    fake->peer->in.account = &fake->peer->account;
-    fake->peer->in.max_body = broker->limits.max_body;
-    DL_APPEND(peers, fake);
-    return fake->peer;
+    peer->hub = broker->hub;
+    peer->connection.fd = -1;
+    peer->in.granted = WIRE_CREDIT;
+    peer->account.budget = &broker->budget;
+    peer->in.account = &peer->account;
+    peer->in.max_body = broker->limits.max_body;
+    DL_APPEND(broker->hub->peers, fake);
+    return peer;
 }
 
 void peer_handled(Peer *peer) {

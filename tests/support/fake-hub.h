@@ -25,6 +25,8 @@ void fake_say(Broker *broker, Peer *peer, const Message *message);
 /* Sends HELLO with 16 times this byte as client, and unlimited credit. */
 void fake_hello(Broker *broker, Peer *peer, uint8_t client);
 
+/* A peer that has got output since it was returned last; NULL: all output was returned. */
+Peer *fake_touched(Broker *broker);
 /* The next message that the broker has sent to the peer, or NULL. Lent until the next call. */
 const Message *fake_next(Peer *peer);
 /* The next message that is not session control, or is BYE or FAULT. */
