@@ -63,6 +63,7 @@ enum {
     MAX_MEMORY = 0,     /* index of max_memory in `settings` */
     RATE_MAX = 1000000, /* per second */
     SECTION_MAX = 512,
+    CLUSTER_MAX = 63,
     N_SETTINGS = sizeof(settings) / sizeof(*settings)
 };
 
@@ -99,6 +100,7 @@ void config_deinit(Config *config) {
     free(config->data);
     free(config->web);
     free(config->store);
+    free(config->cluster);
     free(config->path);
     *config = (Config){0};
 }
@@ -163,9 +165,10 @@ static void set_limit(ConfigReading *reading, size_t i, const char *value) {
 }
 
 static void refuse_name(ConfigReading *reading, const char *name) {
-    enum { N_OTHERS = 8 };
-    const char *names[N_SETTINGS + N_OTHERS] = {
-        "bind", "data", "ipc_mode", "log_level", "log_format", "drain_timeout", "web", "store"};
+    enum { N_OTHERS = 9 };
+    const char *names[N_SETTINGS + N_OTHERS] = {"bind",      "data",       "ipc_mode",
+                                                "log_level", "log_format", "drain_timeout",
+                                                "web",       "store",      "cluster"};
     const char *nearest;
 
     for (size_t i = 0; i < N_SETTINGS; i++)
@@ -214,16 +217,31 @@ const char *config_web_problem(const char *address) {
                : "other machines can reach it: 'ferry web' with tokens and TLS serves them";
 }
 
+/* problem: why the value is wrong; NULL: it is right. */
+static void take_text(ConfigReading *reading, const char *name, const char *value,
+                      const char *problem, char **to) {
+    free(*to);
+    *to = strdup(value);
+    if (problem)
+        add_error(reading->config, reading->line, "%s = %s: %s", name, value, problem);
+    else if (!*to)
+        add_error(reading->config, reading->line, "out of memory");
+}
+
 static void set_web(ConfigReading *reading, const char *value) {
     Config *config = reading->config;
     const char *problem = config_web_problem(value);
 
-    free(config->web);
-    config->web = strdup(value);
-    if (problem)
-        add_error(config, reading->line, "web = %s: %s", value, problem);
-    else if (!config->web)
-        add_error(config, reading->line, "out of memory");
+    take_text(reading, "web", value, problem, &config->web);
+}
+
+static void set_cluster(ConfigReading *reading, const char *value) {
+    Config *config = reading->config;
+    size_t len = strlen(value);
+    const char *problem =
+        len > CLUSTER_MAX ? "it is longer than 63 bytes" : name_problem(value, len);
+
+    take_text(reading, "cluster", value, problem, &config->cluster);
 }
 
 static void set_broker(ConfigReading *reading, const char *name, const char *value) {
@@ -240,6 +258,8 @@ static void set_broker(ConfigReading *reading, const char *name, const char *val
     } else if (strcmp(name, "store") == 0) {
         free(config->store);
         config->store = strdup(value);
+    } else if (strcmp(name, "cluster") == 0) {
+        set_cluster(reading, value);
     } else if (strcmp(name, "ipc_mode") == 0) {
         set_ipc_mode(reading, value);
     } else if (strcmp(name, "web") == 0) {

@@ -42,6 +42,7 @@ typedef struct Config {
     size_t n_binds;
     char *data;
     char *store;       /* the URL of a Redis that keeps the queues; NULL: no Redis */
+    char *cluster;     /* the name of the brokers of one URL; NULL: they have no name */
     char *web;         /* ADDRESS:PORT of the HTTP side; NULL: the broker has no HTTP side */
     unsigned ipc_mode; /* permissions of socket files */
     int log_level;     /* LogLevel; -1: the file does not set it */

@@ -181,6 +181,7 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
 
     broker->keys = (CurveKeys){.is_server = true, .admits = admits, .ctx = broker};
     broker->limits = program->config.limits;
+    broker->cluster = program->config.cluster;
     broker->budget.max = broker->limits.max_memory;
     broker->budget.max_transfers = broker->limits.max_transfer_bytes;
     broker->now_us = clock_us();

@@ -56,6 +56,7 @@ struct Broker {
     uint64_t now_ms; /* the time of this turn */
     uint64_t now_us;
     uint8_t id[WIRE_TOKEN];
+    const char *cluster; /* the name of the brokers of one URL; NULL: they have no name */
     uint64_t epoch; /* the wall clock at the start, in seconds: each start has a higher epoch */
     /* The ids of jobs, requests and questions count up from this one, so they differ from the ids
      * of all earlier brokers. It is the wall clock at the start, in microseconds since 2026. */

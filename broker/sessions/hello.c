@@ -206,7 +206,7 @@ static Client *client_of(Broker *broker, Span id) {
     return client;
 }
 
-static void write_limits(Buffer *to, const Limits *limits) {
+static void write_limits(Buffer *to, const Limits *limits, const char *cluster) {
     const struct {
         const char *name;
         uint64_t value;
@@ -232,7 +232,11 @@ static void write_limits(Buffer *to, const Limits *limits) {
         {"max_attempts", limits->max_attempts},
     };
 
-    write_map(to, sizeof(told) / sizeof(*told));
+    write_map(to, (cluster != NULL) + sizeof(told) / sizeof(*told));
+    if (cluster) {
+        write_text(to, "cluster");
+        write_text(to, cluster);
+    }
     for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
         write_pair(to, told[i].name, told[i].value);
 }
@@ -248,7 +252,7 @@ static void send_welcome(Session *session, const Buffer *held) {
         .welcome.bytes = WIRE_CREDIT,
     };
 
-    write_limits(&limits, &broker->limits);
+    write_limits(&limits, &broker->limits, broker->cluster);
     welcome.welcome.limits = span_of(limits.data, limits.len);
     welcome.welcome.held = span_of(held->data, held->failed ? 0 : held->len);
     peer_put(session->peer, LANE_CONTROL, &welcome, NULL);

@@ -19,6 +19,13 @@ static inline bool brokers_are_several(const ferry_client *client) {
     return client->core->brokers != NULL;
 }
 
+/* The brokers of the URL belong to two clusters: the reason why some are not used; NULL: they do
+ * not. */
+const char *brokers_mixed(const Core *leader);
+
+/* True: the member is closed, because another member uses the same broker. */
+bool brokers_is_twin(const Core *leader, unsigned member);
+
 /* Opens the members, unless they are open. */
 int brokers_open_members(Core *leader, ferry_error *reterr);
 

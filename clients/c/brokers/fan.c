@@ -60,6 +60,8 @@ static Answers count(const Core *leader, const Outcome *outcomes) {
     for (unsigned i = 0; i < leader->n_members; i++) {
         const Core *member = leader->members[i];
 
+        if (brokers_is_twin(leader, i))
+            continue;
         if (outcomes[i].done && outcomes[i].code < 0)
             answers.refusal = &outcomes[i];
         answers.n_accepted += outcomes[i].done;
@@ -97,6 +99,9 @@ static int await_brokers(const ferry_client *client, Outcome *outcomes, ferry_er
             error_copy(reterr, &answers.refusal->error);
             return answers.refusal->code;
         }
+        if (brokers_mixed(leader))
+            return error_set(reterr, "ferry.Misuse", "cannot use a broker of the URL: %s",
+                             brokers_mixed(leader));
         if (answers.n_accepted > 0 && (answers.n_open == 0 || is_over))
             return 0;
         if (answers.n_accepted == 0 && is_over && !client->wait_for_broker)

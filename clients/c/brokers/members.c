@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "base/text.h"
 #include "clients/c/brokers/brokers.h"
 #include "clients/c/core/client.h"
 #include "clients/c/core/loop.h"
@@ -18,6 +19,11 @@ struct Brokers {
     uint8_t group[WIRE_TOKEN]; /* the same in the HELLO of the leader and of all members */
     int epoll_fd;              /* epoll set: the descriptors of the members */
     Core *members[BROKERS_MAX];
+    uint8_t ids[BROKERS_MAX][WIRE_TOKEN]; /* of the brokers that the members use */
+    bool is_twin[BROKERS_MAX];            /* the member's broker has another member */
+    char cluster[64];                     /* of the first broker that has one */
+    char mixed[512];   /* another one belongs to another cluster; empty: all belong to one */
+    char problem[512]; /* see refuses() */
 };
 
 /* ---- the leader ---- */
@@ -76,6 +82,60 @@ static void hello(Core *core, Message *message, Buffer *buffer) {
     (void)buffer;
     if (brokers)
         message->hello.group = span_of(brokers->group, WIRE_TOKEN);
+}
+
+/* ---- which brokers ---- */
+
+/* Two URLs that lead to one broker: one session is enough. */
+static const char *twin_of(Core *member, const Message *welcome) {
+    Core *leader = member->leader;
+    struct Brokers *brokers = leader->brokers;
+    unsigned at = 0;
+
+    while (at < leader->n_members && brokers->members[at] != member)
+        at++;
+    if (at == leader->n_members)
+        return NULL;
+    for (unsigned i = 0; i < leader->n_members; i++)
+        if (i != at && brokers->members[i]->is_up &&
+            memcmp(brokers->ids[i], welcome->welcome.broker.data, WIRE_TOKEN) == 0) {
+            snprintf(brokers->problem, sizeof(brokers->problem),
+                     "it is the same broker as %s, which the client uses already",
+                     link_broker(leader->link, i));
+            brokers->is_twin[at] = true;
+            return brokers->problem;
+        }
+    memcpy(brokers->ids[at], welcome->welcome.broker.data, WIRE_TOKEN);
+    return NULL;
+}
+
+static const char *refuses(Core *core, const Message *welcome, Span cluster) {
+    struct Brokers *brokers = core->leader ? core->leader->brokers : core->brokers;
+
+    if (!brokers)
+        return NULL;
+    if (cluster.len > 0 && cluster.len < sizeof(brokers->cluster)) {
+        if (!*brokers->cluster)
+            memcpy(brokers->cluster, cluster.data, cluster.len);
+        if (!span_is(cluster, brokers->cluster)) {
+            char shown[TEXT_ESCAPED_MAX];
+
+            snprintf(brokers->mixed, sizeof(brokers->mixed),
+                     "it belongs to the cluster '%s', and another broker of the URL to '%s': a URL "
+                     "lists brokers of one cluster",
+                     text_escape(shown, (const char *)cluster.data, cluster.len), brokers->cluster);
+            return brokers->mixed;
+        }
+    }
+    return core->leader ? twin_of(core, welcome) : NULL;
+}
+
+bool brokers_is_twin(const Core *leader, unsigned member) {
+    return leader->brokers->is_twin[member];
+}
+
+const char *brokers_mixed(const Core *leader) {
+    return *leader->brokers->mixed ? leader->brokers->mixed : NULL;
 }
 
 /* ---- the members ---- */
@@ -159,6 +219,7 @@ const Part brokers_part = {
     .open = open_leader,
     .free = deinit,
     .hello = hello,
+    .refuses = refuses,
     .run = run,
     .watch = watch,
     .stop = close_members,

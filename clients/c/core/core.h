@@ -74,6 +74,9 @@ typedef struct Part {
     int (*open)(Core *core, const ferry_options *options);
     void (*free)(Core *core);
 
+    /* Returns the reason why the client does not use this broker, before its session begins; NULL:
+     * it does. cluster: see LinkHandlers. */
+    const char *(*refuses)(Core *core, const Message *welcome, Span cluster);
     /* A session begins. Called also while a closed client waits for its last messages to leave. */
     void (*up)(Core *core, const Message *welcome);
     /* was_up: the session has ended. Otherwise an attempt to connect failed. */

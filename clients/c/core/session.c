@@ -426,6 +426,16 @@ static void on_left(const ferry_error *error, void *ctx) {
     core->left_below = 0;
 }
 
+static const char *on_welcome(const Message *welcome, Span cluster, void *ctx) {
+    const char *problem = NULL;
+    Core *core = ctx;
+
+    for (size_t i = 0; i < core->n_parts && !problem; i++)
+        if (core->parts[i]->refuses)
+            problem = core->parts[i]->refuses(core, welcome, cluster);
+    return problem;
+}
+
 static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
     Core *core = ctx;
 
@@ -441,6 +451,7 @@ const LinkHandlers session_handlers = {
     .on_leave = on_leave,
     .on_left = on_left,
     .on_hello = on_hello,
+    .on_welcome = on_welcome,
 };
 
 void session_deinit(Core *core) {

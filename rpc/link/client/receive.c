@@ -17,7 +17,8 @@ enum {
 static void welcome(Link *link, const Message *message) {
     uint32_t left;
     Reader limits = pairs_of(message->welcome.limits, &left);
-    Span key;
+    Span key, cluster = {NULL, 0};
+    const char *problem = NULL;
 
     if (link->state == LINK_UP || !link->hello_sent || message->welcome.broker.len != WIRE_TOKEN) {
         link_lost(link, "ferry.Protocol", "%s sent a WELCOME without a HELLO before it", link->url);
@@ -26,8 +27,16 @@ static void welcome(Link *link, const Message *message) {
     while (pairs_next(&limits, &left, &key)) {
         if (span_is(key, "max_body"))
             link->max_body = reader_uint(&limits);
+        else if (span_is(key, "cluster"))
+            cluster = reader_str(&limits);
         else
             reader_value(&limits);
+    }
+    if (link->handlers.on_welcome)
+        problem = link->handlers.on_welcome(message, cluster, link->handlers.ctx);
+    if (problem) {
+        link_closed(link, "ferry.Misuse", "cannot use the broker at %s: %s", link->url, problem);
+        return;
     }
     if (link->body_limit > 0 && link->max_body > link->body_limit)
         link->max_body = link->body_limit;
