@@ -432,6 +432,7 @@ void pendings_client_gone(Queues *queues, Client *client) {
             continue;
         pending->change.client = NULL;
         if (pending->push.client)
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that uthash set */
             HASH_DEL(queues->pending_pushes, pending);
         pending->push.client = 0;
     }

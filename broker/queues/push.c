@@ -223,7 +223,7 @@ static Span key_of_user(const User *user, Span text, uint8_t to[QUEUE_KEY_MAX]) 
 }
 
 int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
-                const Job *replaces, Job **ret, Key **ret_key, Problem *problem) {
+                const Job *replaces, Admission *ret, Problem *problem) {
     Span given = message->op == OP_PUSH ? message->push.options : message->settle.options;
     PushOptions options = {0};
     size_t bytes =
@@ -248,7 +248,7 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
     if (!queue)
         return -1;
     options.key = key_of_user(session->user, options.key, scoped);
-    r = find_duplicate(queue, options.key, ret_key, problem);
+    r = find_duplicate(queue, options.key, &ret->key, problem);
     if (r != 0)
         return r;
     r = queue_make_room(queue, bytes, replaces, problem);
@@ -280,8 +280,7 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
     }
     if (key)
         key->job = job->stored.id;
-    *ret = job;
-    *ret_key = key;
+    *ret = (Admission){job, key};
     return 0;
 }
 
@@ -319,9 +318,8 @@ static bool reserve(Queues *queues, Client *client) {
 }
 
 void queues_push(Queues *queues, Session *session, const Message *message, const void *block) {
+    Admission admitted;
     Problem problem;
-    Key *key;
-    Job *job;
     int r;
 
     if (may_be_known(session->client, message) && was_pushed(queues, session, message))
@@ -336,20 +334,21 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
-    r = queue_admit(queues, session, message, block, NULL, &job, &key, &problem);
+    r = queue_admit(queues, session, message, block, NULL, &admitted, &problem);
     if (r < 0) {
         session_error(session, message->id, problem.type, "%s", problem.text);
     } else if (r == PUSH_IS_DUPLICATE) {
         if (message->id)
             dedup_window_add(session->client->dedup_window, message->id,
                              queues->broker->limits.max_unconfirmed);
-        push_ok(session, message->id, key->job, PUSH_DUPLICATE, queue_of_push(queues, message));
+        push_ok(session, message->id, admitted.key->job, PUSH_DUPLICATE,
+                queue_of_push(queues, message));
     } else {
-        queue_tap(queue_of(job), false, OP_PUSH, session, message->id, message->body);
+        queue_tap(queue_of(admitted.job), false, OP_PUSH, session, message->id, message->body);
         if (message->id > session->client->push_last)
             session->client->push_last = message->id;
-        job_set_pusher(job, quota_number(session));
-        change_push(job, key, session, message->id);
+        job_set_pusher(admitted.job, quota_number(session));
+        change_push(admitted.job, admitted.key, session, message->id);
     }
 }
 

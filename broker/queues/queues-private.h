@@ -304,6 +304,7 @@ typedef struct Problem {
 } Problem;
 
 static inline Queue *queue_of(const Job *job) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the first job of a full list */
     return (Queue *)job->stored.queue;
 }
 
@@ -488,11 +489,18 @@ enum { PUSH_IS_DUPLICATE = 1 };
  * enters, or NULL. Negative: there is no room, and *problem says why. */
 int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem);
 
+/* A job that may be stored, and its deduplication key, if it has one. If a key refused the job: the
+ * key of the other job alone. */
+typedef struct Admission {
+    Job *job;
+    Key *key;
+} Admission;
+
 /* Checks all conditions for storing a job of this session, and makes the job (JOB_STORING).
- * replaces: the job whose place it takes, or NULL. 0; PUSH_IS_DUPLICATE: *ret_key is the key of the
- * other job; or negative: *problem says why. */
+ * replaces: the job whose place it takes, or NULL. 0; PUSH_IS_DUPLICATE; or negative: *problem says
+ * why. */
 int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
-                const Job *replaces, Job **ret, Key **ret_key, Problem *problem);
+                const Job *replaces, Admission *ret, Problem *problem);
 
 /* ---- pull.c ---- */
 

@@ -43,9 +43,8 @@ int queues_restore_queue(Queues *queues, Store *store, Span name, bool is_paused
 }
 
 int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob *as, Span reason,
-                       const Message *content, const void *block, StoredJob **ret) {
+                       const Message *content, StoredJob **ret) {
     JobParts parts = {.content = content,
-                      .block = block,
                       .may_page_out = !as->held,
                       .id = as->id,
                       .priority = as->priority < PRIORITIES ? as->priority : PRIORITIES - 1};

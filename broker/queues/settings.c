@@ -293,7 +293,7 @@ int queues_set(Queues *queues, Span name, const char *key, const char *value, Se
     Problem problem;
     Queue *queue;
 
-    if (!wrong && *value)
+    if (setting && *value)
         wrong = read_value(queues, setting, value, &read);
     if (wrong)
         return error_set(reterr, "ferry.InvalidArgument", "%s = %s: %s", key, value, wrong);

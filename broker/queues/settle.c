@@ -199,16 +199,16 @@ void queues_forward_denied(Queues *queues, Session *session, const Message *mess
 }
 
 void queues_forward(Queues *queues, Session *session, const Message *message, const void *block) {
-    Job *old = find(queues, session, message), *job;
+    Job *old = find(queues, session, message);
+    Admission admitted;
     Problem problem;
     Queue *queue;
-    Key *key;
     int r;
 
     if (!old)
         return;
     queue = queue_of(old);
-    r = queue_admit(queues, session, message, block, old, &job, &key, &problem);
+    r = queue_admit(queues, session, message, block, old, &admitted, &problem);
     if (r < 0) {
         retry_unforwarded(old, message->name, problem.text);
         in_flight_unsettled(session->client->in_flight, message->id);
@@ -221,8 +221,8 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
         if (r == PUSH_IS_DUPLICATE)
             change_remove(old, session, message->id);
         else {
-            job_set_pusher(job, quota_number(session));
-            change_forward(old, job, key, session, message->id);
+            job_set_pusher(admitted.job, quota_number(session));
+            change_forward(old, admitted.job, admitted.key, session, message->id);
         }
     }
     queue_dispatch(queue);

@@ -146,6 +146,7 @@ void queue_count_forward(Queue *queue, Span to) {
     }
     if (n == FORWARDS_MAX || !budget_allows(budget, memory_of_forward(to.len)))
         return;
+    /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): the size counts a struct */
     forward = malloc(memory_of_forward(to.len));
     if (!forward)
         return;

@@ -66,7 +66,7 @@ static bool is_at_end(const Scanner *scanner) {
 }
 
 static char peek(const Scanner *scanner) {
-    return is_at_end(scanner) ? '\0' : scanner->text[scanner->at];
+    return (char)(is_at_end(scanner) ? '\0' : scanner->text[scanner->at]);
 }
 
 static bool is_space(char c) {
@@ -217,7 +217,7 @@ static bool has_day(const Cron *cron) {
 }
 
 static int read_fields(Scanner *scanner, Cron *ret) {
-    uint64_t bits[N_FIELDS];
+    uint64_t bits[N_FIELDS] = {0};
     bool any[N_FIELDS];
     int r = 0;
 
@@ -306,7 +306,8 @@ static int64_t next_local(const Cron *cron, int64_t local_s, int64_t end_s) {
             uint64_t left = cron->minutes >> first << first;
 
             if (cron->hours >> hour & 1 && left) {
-                int64_t found = day * DAY_S + hour * 3600 + __builtin_ctzll(left) * 60;
+                int64_t found =
+                    day * DAY_S + (int64_t)hour * 3600 + (int64_t)__builtin_ctzll(left) * 60;
 
                 return found < end_s ? found : INT64_MAX;
             }

@@ -51,7 +51,7 @@ int64_t day_of_civil(int64_t year, unsigned month, unsigned day) {
     era = (y >= 0 ? y : y - 399) / 400;
     of_era = (unsigned)(y - era * 400);
     of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    return era * 146097 + (int64_t)of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
 Civil civil_of_day(int64_t day) {
@@ -184,7 +184,7 @@ static int64_t change_at(const ZoneChange *change, int64_t year, int32_t offset_
         int64_t next = month < 12 ? day_of_civil(year, month + 1, 1) : day_of_civil(year + 1, 1, 1);
         int weekday = (int)(((first + 4) % 7 + 7) % 7);
 
-        day = first + (change->day - weekday + 7) % 7 + (change->week - 1) * 7;
+        day = first + (change->day - weekday + 7) % 7 + ((int64_t)change->week - 1) * 7;
         if (day >= next)
             day -= 7;
     } else if (change->kind == 'J') {
@@ -267,7 +267,7 @@ static int read_transitions(Zone *zone, const ZoneCounts *counts, const uint8_t 
         if (types[i] >= counts->types || (i > 0 && at_s <= zone->transitions[i - 1].at_s) ||
             at_s < INT64_MIN / 2 || at_s > INT64_MAX / 2)
             return -EINVAL;
-        zone->transitions[i] = (Transition){at_s, (int32_t)get_u32(records + types[i] * 6)};
+        zone->transitions[i] = (Transition){at_s, (int32_t)get_u32(records + (size_t)types[i] * 6)};
     }
     zone->n = counts->times;
     return 0;

@@ -160,8 +160,7 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
                      .priority = record.priority,
                      .held = found->held};
     r = queues_restore_job(queues, &disk->store, record.queue, &as,
-                           (Span){(const uint8_t *)found->reason, found->n_reason}, &content, NULL,
-                           &job);
+                           (Span){(const uint8_t *)found->reason, found->n_reason}, &content, &job);
     if (r == 0 && record.type == RECORD_TIED)
         r = queues_restore_ties(queues, job, record.order, record.unique);
     if (r < 0)

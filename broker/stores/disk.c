@@ -144,6 +144,7 @@ static int disk_append_shared(Store *store, uint64_t ticket, StoredJob *const *j
         entry->job = made;
         made->entry = entry;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there is at least one job */
     entry->shared = false;
     entry->ticket = ticket;
     flush_by(batch, 0);

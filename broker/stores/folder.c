@@ -128,7 +128,8 @@ static int read_format(Folder *folder, int fd, const char *path, ferry_error *re
             "%s: a newer ferry has written this folder in format %u; this one reads up "
             "to format %d",
             path, version, FOLDER_FORMAT);
-    if (version == 0 || strlen(id) != 2 * FOLDER_ID || strspn(id, "0123456789abcdef") != strlen(id))
+    if (version == 0 || strlen(id) != (size_t)2 * FOLDER_ID ||
+        strspn(id, "0123456789abcdef") != strlen(id))
         return error_set_code(reterr, -EINVAL, "%s is damaged: it has no valid format and id",
                               path);
     for (size_t i = 0; i < FOLDER_ID; i++) {

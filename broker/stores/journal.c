@@ -341,7 +341,7 @@ static bool has_to_write(const Journal *journal) {
 /* The time at which a thread has to look for work although nobody wakes it; UINT64_MAX: never. */
 static uint64_t next_look_us(const Journal *journal) {
     uint64_t at_us = journal->flushing ? UINT64_MAX : journal->flush_by_us;
-    uint64_t full_us = clock_us() + JOURNAL_RETRY_MS * 1000;
+    uint64_t full_us = clock_us() + UINT64_C(1000) * JOURNAL_RETRY_MS;
 
     if (journal->writing || !journal->full || journal->failed)
         return at_us;

@@ -167,7 +167,7 @@ int queues_restore_queue(struct Queues *queues, Store *store, Span name, bool is
  * in the order of their ids. A job in flight waits two seconds for its worker. *ret is the new
  * record. -EINVAL: the name is wrong; -EEXIST: another job has the id; -ENOMEM. */
 int queues_restore_job(struct Queues *queues, Store *store, Span queue, const StoredJob *as,
-                       Span reason, const Message *content, const void *block, StoredJob **ret);
+                       Span reason, const Message *content, StoredJob **ret);
 /* The keys of a job that was restored. -ENOMEM. */
 int queues_restore_ties(struct Queues *queues, StoredJob *job, Span order, Span unique);
 /* A deduplication key. -EINVAL, -ENOMEM. */

@@ -53,6 +53,7 @@ static void asked_free(Asked *asked) {
 
 static void gather_free(Gather *gather) {
     if (!gather->session)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that utlist set */
         DL_DELETE2(gather->topics->ended, gather, prev, following);
     gather->topics->broker->budget.bytes[BUDGET_TOPICS] -= sizeof(*gather);
     free(gather);

@@ -275,7 +275,7 @@ static int restore(Store *base, size_t max, ferry_error *reterr) {
         StoredJob *job;
 
         if (queues_restore_job(store->queues, base, span_text(kept->queue_name), &kept->job,
-                               (Span){NULL, 0}, &content, NULL, &job) < 0)
+                               (Span){NULL, 0}, &content, &job) < 0)
             abort();
     }
     /* Client i belongs to the space i % n_spaces. */

@@ -232,8 +232,7 @@ static int restore_job(RedisQueues *redis, const Reply *reply, size_t i, ferry_e
                      .attempt = note.attempt,
                      .priority = record.priority,
                      .held = note.held};
-    r = queues_restore_job(queues, &redis->store, record.queue, &as, note.reason, &content, NULL,
-                           &job);
+    r = queues_restore_job(queues, &redis->store, record.queue, &as, note.reason, &content, &job);
     if (r == 0)
         r = queues_restore_ties(queues, job, record.order, record.unique);
     if (r < 0)

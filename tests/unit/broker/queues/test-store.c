@@ -113,7 +113,7 @@ static int slow_restore(Store *store, size_t max, ferry_error *reterr) {
     (void)reterr;
     CU_ASSERT(max > 0);
     CU_ASSERT_EQUAL(queues_restore_job(queues, store, span_text("disk.q"), &as, span_text("why"),
-                                       &content, NULL, &job),
+                                       &content, &job),
                     0);
     CU_ASSERT_TRUE(span_is(stored_job_reason(job), "why"));
     return ++mine->n_restore < 3 ? STORE_HAS_MORE : 0;
@@ -608,30 +608,30 @@ static void jobs_come_back_as_they_were(void) {
     key |= 1; /* the form in which the router itself identifies this client */
     as = (StoredJob){.id = 100, .pushed_ms = 5, .priority = 2};
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
-                                       (Span){NULL, 0}, &content, NULL, &job),
+                                       (Span){NULL, 0}, &content, &job),
                     0);
     as = (StoredJob){.id = 101, .attempt = 3, .worker = key, .held = true};
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
-                                       (Span){NULL, 0}, &content, NULL, &job),
+                                       (Span){NULL, 0}, &content, &job),
                     0);
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
-                                       (Span){NULL, 0}, &content, NULL, &job),
+                                       (Span){NULL, 0}, &content, &job),
                     -EEXIST);
     as = (StoredJob){.id = 102, .attempt = 1, .worker = key + 2, .held = true};
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
-                                       (Span){NULL, 0}, &content, NULL, &job),
+                                       (Span){NULL, 0}, &content, &job),
                     0);
     as = (StoredJob){.id = 103, .due_ms = broker.now_ms + 100};
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
-                                       (Span){NULL, 0}, &content, NULL, &job),
+                                       (Span){NULL, 0}, &content, &job),
                     0);
     as.id = 104;
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("a b"), &as, (Span){NULL, 0},
-                                       &content, NULL, &job),
+                                       &content, &job),
                     -EINVAL);
     as.id = 0;
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
-                                       (Span){NULL, 0}, &content, NULL, &job),
+                                       (Span){NULL, 0}, &content, &job),
                     -EEXIST);
     CU_ASSERT_EQUAL(
         queues_restore_key(queues, span_text("disk.q"), span_text("k"), broker.now_ms + 50), 0);
