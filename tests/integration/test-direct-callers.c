@@ -2,6 +2,7 @@
 
 /* Callers with a valid ticket that break the rules of streams at a server's endpoint. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,15 +19,17 @@ static Runner server;
 
 /* Counts the items until END. */
 static void on_items(ferry_request *request, void *ctx) {
+    ferry_error error = FERRY_ERROR_INIT;
     ferry_bytes item;
     int r;
 
-    while ((r = ferry_request_receive(request, &item)) > 0) {
+    while ((r = ferry_request_receive(request, &item)) > 0)
         ++*(int *)ctx;
-        ferry_free(item.block);
-    }
     if (r == 0)
         ferry_request_return(request, ferry_bytes_of(ctx, sizeof(int)));
+    else if (r != -EAGAIN) /* a request that was cancelled needs an answer, too */
+        ferry_request_fail(request, r, &error);
+    ferry_error_clear(&error);
 }
 
 static int n_items;
@@ -154,6 +157,10 @@ static void credit_has_a_limit(void) {
     call(fd, 1, "count", CALL_STREAM_IN | CALL_STREAM_OUT);
     raw_say(fd, &(Message){.op = OP_MORE, .id = 1, .more.bytes = UINT64_MAX});
     expect_error(fd, 1, "over 64 MiB of credit");
+    call(fd, 2, "count", CALL_STREAM_IN | CALL_STREAM_OUT);
+    for (int i = 0; i < 3; i++)
+        raw_say(fd, &(Message){.op = OP_MORE, .id = 2, .more.bytes = 40 << 20});
+    expect_error(fd, 2, "over 64 MiB of credit");
     expect_served(fd, 3);
     end(fd, session);
 }
