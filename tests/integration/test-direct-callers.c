@@ -39,6 +39,20 @@ static int count(ferry_request *request, void *ctx) {
     return ferry_request_watch(ferry_request_defer(request), on_items, ctx);
 }
 
+static void on_end(ferry_request *request, void *ctx) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    (void)ctx;
+    if (ferry_request_cancelled(request))
+        ferry_request_fail(request, -ECANCELED, &error);
+    ferry_error_clear(&error);
+}
+
+/* Answers when it is cancelled, and not before. */
+static int wait_for_cancel(ferry_request *request, void *ctx) {
+    return ferry_request_watch(ferry_request_defer(request), on_end, ctx);
+}
+
 static int say(ferry_request *request, void *ctx) {
     (void)ctx;
     return ferry_request_return(request, request->body);
@@ -48,6 +62,8 @@ static int serve(ferry_client *client, void *ctx) {
     const ferry_serve_options options = {.listen = "tcp://127.0.0.1:*", .slots = 10};
     int r = ferry_serve_method(client, "calc.Sum.count", &options, count, ctx, NULL, NULL);
 
+    if (r == 0)
+        r = ferry_serve_method(client, "calc.Sum.wait", NULL, wait_for_cancel, ctx, NULL, NULL);
     return r < 0 ? r : ferry_serve_method(client, "calc.Sum.say", NULL, say, NULL, NULL, NULL);
 }
 
@@ -139,7 +155,7 @@ static void items_need_a_stream_that_is_open(void) {
 
     begin();
     fd = connect_raw(&session);
-    call(fd, 3, "count", CALL_STREAM_OUT); /* no items from the caller */
+    call(fd, 3, "wait", CALL_STREAM_OUT); /* no items from the caller */
     raw_say(fd, &item);
     expect_error(fd, 3, "no stream in this direction");
     call(fd, 4, "count", CALL_STREAM_IN);

@@ -98,7 +98,8 @@ struct Inbound {
     uint64_t started_us;
     uint32_t timeout_ms;
     bool takes_items, sends_items;
-    bool has_ended; /* the caller has sent END */
+    bool has_ended;   /* the caller has sent END */
+    bool is_answered; /* the caller has its error; the handler may not know yet */
     bool is_begun;
 };
 

@@ -78,6 +78,7 @@ void inbound_abandon(Inbound *inbound) {
 /* The caller gets this error now. A later answer of the handler is dropped. */
 static void end_with(Inbound *inbound, const char *type, const char *text) {
     tally_ended(inbound->caller->endpoint, inbound->tally, inbound->started_us, span_text(type));
+    inbound->is_answered = true;
     caller_error(inbound->caller, inbound->caller_id, type, "%s", text);
     inbound_abandon(inbound);
 }
@@ -335,7 +336,7 @@ int inbound_send(Core *core, Lane lane, const Message *message, const void *bloc
     Caller *caller;
     int r;
 
-    if (!inbound)
+    if (!inbound || inbound->is_answered)
         return 0; /* the caller is gone, or its call has ended */
     if (message->op == OP_RETURN) {
         endpoint->returned = inbound->id;
