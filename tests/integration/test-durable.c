@@ -143,7 +143,9 @@ static void end_scene(Scene *scene, Daemon *broker) {
 static int defer(ferry_job *job, void *ctx) {
     Scene *scene = ctx;
 
-    scene->n_begun++;
+    /* The job may come back before the test ends; then it is done at once. */
+    if (scene->n_begun++ > 0)
+        return 0;
     return ferry_job_defer(job) ? 0 : -ENOMEM;
 }
 
