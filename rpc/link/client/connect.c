@@ -14,6 +14,7 @@
 enum {
     ATTEMPT_MS = 5000,            /* from connecting to WELCOME */
     ATTEMPT_OF_SEVERAL_MS = 2000, /* the same, if the URL lists another broker to try */
+    AWAY_MS = 100,   /* a program that comes so late to the end of an attempt had no turns before */
     BACKOFF_MS = 50, /* pause before the second attempt; it doubles with each further one, up to… */
     BACKOFF_MAX_MS = 2000,
     SESSION_MIN_MS = 2000, /* a session that ends sooner counts as a failed attempt */
@@ -76,6 +77,7 @@ static int attempt(Link *link, uint64_t now_ms) {
     link->session++;
     link->hello_sent = false;
     link->attempt_ends_ms = now_ms + attempt_ms(link);
+    link->attempt_is_longer = false;
     if (!endpoint && lookup_is_needed(link->endpoint))
         return wait_for_address(link);
     if (!endpoint)
@@ -195,6 +197,19 @@ void link_cannot_connect(Link *link, int r) {
         link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
     else
         link_lost(link, "ferry.NotConnected", "cannot connect to %s: %s", link->url, strerror(-r));
+}
+
+void link_check_attempt(Link *link, uint64_t now_ms) {
+    bool was_away = now_ms >= link->attempt_ends_ms + AWAY_MS;
+
+    if (now_ms < link->attempt_ends_ms)
+        return;
+    if (was_away && !link->attempt_is_longer) {
+        link->attempt_is_longer = true;
+        link->attempt_ends_ms = now_ms + attempt_ms(link);
+    } else {
+        link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
+    }
 }
 
 void link_attempt(Link *link, uint64_t now_ms) {

@@ -50,6 +50,7 @@ struct Link {
     uint64_t max_body;
     uint64_t body_limit;      /* most that WELCOME can set max_body to; 0: no limit */
     uint64_t attempt_ends_ms; /* if no WELCOME arrives by then, the attempt has failed */
+    bool attempt_is_longer;   /* the program was away, so the attempt has got its time again */
     uint64_t next_attempt_ms; /* valid while transport is NULL */
     uint64_t backoff_ms;
     uint64_t up_ms;   /* when the last session began */
@@ -64,6 +65,9 @@ struct Link {
 
 /* Starts to connect, or to look up the host. */
 void link_attempt(Link *link, uint64_t now_ms);
+/* Ends an attempt whose time is over. A program that had no turns meanwhile gets the time once
+ * more: the answers may be there, unread. */
+void link_check_attempt(Link *link, uint64_t now_ms);
 /* Ends a lookup that has finished or took too long. */
 void link_end_lookup(Link *link, uint64_t now_ms);
 /* Ends the session, or the attempt. Another attempt follows after a pause. */

@@ -309,8 +309,8 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
     n += link_receive(link, max_messages, now_ms);
     if (link->transport && !link->hello_sent && link->kind->is_open(link->transport))
         send_hello(link);
-    if (link->transport && link->state == LINK_CONNECTING && now_ms >= link->attempt_ends_ms)
-        link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
+    if (link->transport && link->state == LINK_CONNECTING)
+        link_check_attempt(link, now_ms);
     if (link->leaves && !link->reading)
         link_hand_over(link);
     return n;

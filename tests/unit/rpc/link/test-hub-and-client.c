@@ -116,6 +116,24 @@ static void a_link_reconnects_to_a_new_broker(void) {
 }
 
 /* The client must not connect hundreds of times a second. */
+static void an_attempt_lasts_longer_if_the_program_was_away(void) {
+    char urls[300];
+
+    broker = (MiniBroker){0};
+    mini_broker_open(&broker, TCP);
+    snprintf(urls, sizeof(urls), "%s,%sipc:///tmp/no-broker?prefer=order", broker.endpoint,
+             transport);
+    connect_client(urls);
+    mini_turn(&broker, &client);
+    CU_ASSERT_EQUAL(link_state(client.link), LINK_CONNECTING);
+    fake_clock_stop();
+    fake_clock_move(2500); /* one broker of several has 2 s */
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, client.n_up == 1));
+    CU_ASSERT_EQUAL(client.link->session, 1);
+    fake_clock_run();
+    end();
+}
+
 static void pauses_grow_if_the_broker_ends_each_session(void) {
     begin(TCP);
     CU_ASSERT_TRUE(MINI_UNTIL(
@@ -434,6 +452,7 @@ int main(int argc, char **argv) {
         TEST(messages_are_refused_before_the_link_is_up),
         TEST(a_forked_child_keeps_no_connection_watched),
         TEST(a_link_reconnects_to_a_new_broker),
+        TEST(an_attempt_lasts_longer_if_the_program_was_away),
         TEST(pauses_grow_if_the_broker_ends_each_session),
         TEST(a_peer_that_is_gone_stays_until_its_session_has_ended),
         TEST(large_bodies_go_both_ways),
