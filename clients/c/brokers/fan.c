@@ -176,12 +176,14 @@ int fan_out(ferry_client *client, FanMakeFn make, const void *args, ferry_regist
     forget(front, outcomes);
     if (r < 0 && !known)
         drop_children(leader, front);
-    if (r < 0 || known)
+    if (r < 0 || known) {
         free(front);
-    else
+        front = known;
+    } else {
         DL_PREPEND(leader->registrations, &front->registration);
+    }
     if (r == 0 && ret)
-        *ret = known ? &known->registration : &front->registration;
+        *ret = &front->registration;
     return r;
 }
 

@@ -26,7 +26,7 @@ static const char *self;
 static const char *transport = ""; /* in front of the client's URLs */
 
 static void connect_client(const char *endpoint) {
-    char url[280];
+    char url[320];
 
     snprintf(url, sizeof(url), "%s%s", transport, endpoint);
     mini_client_open(&client, url);
