@@ -130,9 +130,11 @@ static bool count_reaches(ferry_client *client, const char *queue, const char *w
 
 /* ---- jobs ---- */
 
-/* Pushes jobs whose delay, or time to live, ends at at_ms. False: at_ms came before the last
- * push. */
-static bool push_many(ferry_client *client, bool delayed, uint64_t at_ms) {
+/* Pushes jobs whose delay, or time to live, ends at at_ms, and watches from then on. False: at_ms
+ * came before the last push, or before the first turn that is counted. */
+static bool push_many(Scene *scene, bool delayed, uint64_t at_ms) {
+    ferry_client *client = scene->observer;
+
     for (int n = 0; n < MANY && clock_ms() < at_ms;) {
         uint64_t ms = at_ms - clock_ms() + 1;
         ferry_push_options options = {.delay_ms = delayed ? ms : 0, .ttl_ms = delayed ? 0 : ms};
@@ -143,6 +145,7 @@ static bool push_many(ferry_client *client, bool delayed, uint64_t at_ms) {
             ferry_process(client, NULL);
     }
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
+    watch(scene);
     return count_of(client, "due", delayed ? "delayed" : "ready") == MANY;
 }
 
@@ -154,13 +157,12 @@ static void come_due(bool delayed) {
     while (!pushed && lead_ms < PATIENCE_MS) {
         scene_start(&scene);
         at_ms = clock_ms() + lead_ms;
-        pushed = push_many(scene.observer, delayed, at_ms);
+        pushed = push_many(&scene, delayed, at_ms);
         if (!pushed)
             scene_end(&scene);
         lead_ms *= 2;
     }
     CU_ASSERT_TRUE_FATAL(pushed);
-    watch(&scene);
     sleep_ms(at_ms > clock_ms() ? at_ms - clock_ms() : 0);
     CU_ASSERT_TRUE(count_reaches(scene.observer, "due", delayed ? "ready" : "dead", MANY));
     check_turns(&scene, MANY / PER_TURN, "%d jobs %s", MANY,

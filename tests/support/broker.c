@@ -5,11 +5,25 @@
 
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* The file of a socket is there before its broker listens. */
+static bool is_listening(const char *path) {
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool listens;
+
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+    listens = fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+    close(fd);
+    return listens;
+}
 
 static void start(TestBroker *broker) {
     const char *program = getenv("FERRY_TEST_BROKER");
     const char *level = getenv("FERRY_TEST_LOG");
-    char path[128];
+    char path[100];
 
     if (!program) {
         fprintf(stderr, "FERRY_TEST_BROKER is not set: run this by meson test\n");
@@ -25,7 +39,7 @@ static void start(TestBroker *broker) {
               (char *)NULL);
         _exit(127);
     }
-    for (int i = 0; i < 12000 && access(path, F_OK) < 0; i++)
+    for (int i = 0; i < 12000 && !is_listening(path); i++)
         usleep(5000);
 }
 
