@@ -126,6 +126,8 @@ static Tally *tally_get(Endpoint *endpoint, Direct *from, Span service, Span met
         return NULL;
     len = key_of(from, service, method, key);
     HASH_FIND(hh, endpoint->tallies, key, len, tally);
+    if (tally) /* a Direct that was closed may have had the same address */
+        tally->from = from;
     if (!tally && HASH_COUNT(endpoint->tallies) < TALLIES_MAX &&
         (tally = calloc(1, sizeof(*tally) + len))) {
         tally->from = from;

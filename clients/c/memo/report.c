@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/container.h"
 #include "cache/api/cache.h"
 #include "clients/c/core/loop.h"
 #include "rpc/wire/writer.h"
@@ -96,7 +97,7 @@ static void report(CacheReports *reports) {
 }
 
 static void on_timer(Timer *timer, void *ctx) {
-    CacheReports *reports = (CacheReports *)timer;
+    CacheReports *reports = container_of(timer, CacheReports, timer);
     Core *core = ctx;
     bool changed = core->is_up && read_counters(reports);
 
