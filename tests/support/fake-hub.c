@@ -246,6 +246,15 @@ const Message *fake_next(Peer *peer) {
     }
 }
 
+Peer *fake_peer_connected(Broker *broker, uint8_t client) {
+    Peer *peer = fake_peer_new(broker);
+
+    fake_hello(broker, peer, client);
+    while (fake_next(peer))
+        continue;
+    return peer;
+}
+
 const Message *fake_next_real(Peer *peer) {
     const Message *message;
 

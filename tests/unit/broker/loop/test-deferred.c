@@ -18,23 +18,13 @@ static bool batches_are_deferred(void) {
     return deferred_last(broker.deferred) != NULL;
 }
 
-static Peer *connected(uint8_t client) {
-    Peer *peer = fake_peer_new(&broker);
-
-    fake_hello(&broker, peer, client);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(peer->session);
-    while (fake_next(peer))
-        continue;
-    return peer;
-}
-
 /* Each publish to "t" means a hundred deliveries. */
 static void begin(void) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
-    crowd = connected('c');
-    sender = connected('s');
-    other = connected('o');
+    crowd = fake_peer_connected(&broker, 'c');
+    sender = fake_peer_connected(&broker, 's');
+    other = fake_peer_connected(&broker, 'o');
     for (uint64_t i = 1; i <= SUBSCRIPTIONS; i++)
         fake_say(&broker, crowd, &(Message){.op = OP_SUBSCRIBE, .id = i, .name = span_text("t")});
 }
@@ -204,7 +194,7 @@ static void sessions_with_deferred_batches_take_turns(void) {
     begin();
     first = sender;
     send_publishes(1, 5000);
-    sender = connected('t');
+    sender = fake_peer_connected(&broker, 't');
     send_publishes(1, 1000);
     while (first->has_more && sender->has_more)
         a_turn();

@@ -14,15 +14,6 @@ enum { AHEAD = 1 }; /* number of calls that a new server with one slot gets at o
 static Broker broker;
 static Peer *server, *caller;
 
-static inline Peer *connected(uint8_t client) {
-    Peer *peer = fake_peer_new(&broker);
-
-    fake_hello(&broker, peer, client);
-    while (fake_next(peer))
-        continue;
-    return peer;
-}
-
 static inline void serve(Peer *peer, const char *instance, uint64_t slots) {
     const Message *ok;
 
@@ -40,8 +31,8 @@ static inline void serve(Peer *peer, const char *instance, uint64_t slots) {
 static inline void begin(void) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
-    server = connected('s');
-    caller = connected('c');
+    server = fake_peer_connected(&broker, 's');
+    caller = fake_peer_connected(&broker, 'c');
     serve(server, "one", 1);
 }
 

@@ -12,15 +12,6 @@ enum { N_CALLS = 5000, SLICE = 1024 };
 static Broker broker;
 static Peer *server, *caller, *bystander;
 
-static Peer *connected(uint8_t client) {
-    Peer *peer = fake_peer_new(&broker);
-
-    fake_hello(&broker, peer, client);
-    while (fake_next(peer))
-        continue;
-    return peer;
-}
-
 static Op serve_slots(Peer *peer, const char *instance, uint32_t slots) {
     const Message *m;
 
@@ -55,9 +46,9 @@ static void call(Peer *peer, uint64_t id, uint64_t flags, const char *instance) 
 static void connect_all(void) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
-    server = connected('s');
-    caller = connected('c');
-    bystander = connected('b');
+    server = fake_peer_connected(&broker, 's');
+    caller = fake_peer_connected(&broker, 'c');
+    bystander = fake_peer_connected(&broker, 'b');
 }
 
 /* The caller makes calls; there is one server. */
@@ -177,7 +168,7 @@ static void idempotent_calls_move_in_slices_and_keep_their_order(void) {
     uint64_t n = 0;
 
     begin(CALL_IDEMPOTENT);
-    other = connected('o');
+    other = fake_peer_connected(&broker, 'o');
     CU_ASSERT_EQUAL(serve(other, "two"), OP_OK);
     lose_in_slices(server, &((Session *)server->session)->requests);
     fake_peer_gone(&broker, server);
@@ -197,7 +188,7 @@ static void the_name_of_an_ending_instance_is_free(void) {
 
     begin(0);
     CU_ASSERT_FALSE(sessions_peer_gone(&broker, server));
-    again = connected('s');
+    again = fake_peer_connected(&broker, 's');
     CU_ASSERT_EQUAL(serve(again, "one"), OP_OK);
     call(bystander, 1, 0, "one");
     m = fake_next_real(again);

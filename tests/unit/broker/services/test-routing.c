@@ -9,7 +9,7 @@ static void an_idempotent_call_is_moved_once(void) {
     begin();
     call(7, CALL_IDEMPOTENT);
     expect(server, OP_CALL);
-    second = connected('t');
+    second = fake_peer_connected(&broker, 't');
     serve(second, "two", 1);
     fake_peer_gone(&broker, server);
     expect(second, OP_CALL);
@@ -57,7 +57,7 @@ static void a_call_back_to_a_session_that_waits_fails_at_once(void) {
     uint64_t id;
 
     begin();
-    middle = connected('m');
+    middle = fake_peer_connected(&broker, 'm');
     serve_deep(server);
     fake_say(&broker, middle,
              &(Message){.op = OP_SERVE, .id = 1, .name = span_text("mid.Mid"), .serve.slots = 1});
@@ -91,7 +91,7 @@ static void only_a_quick_server_gets_calls_ahead(void) {
     broker.now_us += 50000;
     answer(server, first);
     CU_ASSERT_EQUAL(n_calls_at(server), 1);
-    serve(connected('t'), "two", 1);
+    serve(fake_peer_connected(&broker, 't'), "two", 1);
     answer(server, first + 1);
     CU_ASSERT_EQUAL(n_calls_at(server), 1);
     fake_hub_deinit(&broker);
@@ -142,7 +142,7 @@ static void a_server_that_fails_gets_no_calls_while_another_works(void) {
     Peer *bad;
 
     begin();
-    bad = connected('b');
+    bad = fake_peer_connected(&broker, 'b');
     serve(bad, "bad", 1);
     CU_ASSERT_TRUE(share_of(server, bad, "ferry.Internal", 100) <= 6);
     /* The server is on trial: one more failure ejects it for twice as long. */
@@ -161,7 +161,7 @@ static void declared_exceptions_are_answers(void) {
     Peer *bad;
 
     begin();
-    bad = connected('b');
+    bad = fake_peer_connected(&broker, 'b');
     serve(bad, "bad", 1);
     CU_ASSERT_TRUE(share_of(server, bad, "shop.OutOfStock", 100) > 30);
     fake_hub_deinit(&broker);
@@ -173,7 +173,7 @@ static void another_attempt_is_not_moved(void) {
     begin();
     call(7, CALL_IDEMPOTENT | CALL_AGAIN);
     expect(server, OP_CALL);
-    second = connected('t');
+    second = fake_peer_connected(&broker, 't');
     serve(second, "two", 1);
     fake_peer_gone(&broker, server);
     expect_error(caller, 7, "ferry.ServerLost");
@@ -206,9 +206,9 @@ static void calls_go_to_servers_that_have_the_method(void) {
 
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
-    caller = connected('c');
-    old = connected('o');
-    new = connected('n');
+    caller = fake_peer_connected(&broker, 'c');
+    old = fake_peer_connected(&broker, 'o');
+    new = fake_peer_connected(&broker, 'n');
     serve_version(old, "old", names, 1);
     serve_version(new, "new", names, 2);
     for (uint64_t id = 1; id <= 10; id++) {

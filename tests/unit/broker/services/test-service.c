@@ -277,7 +277,7 @@ static void a_cancelled_call_keeps_its_slot_until_the_server_answers(void) {
     uint64_t id;
 
     begin();
-    second = connected('t');
+    second = fake_peer_connected(&broker, 't');
     serve(second, "two", 1);
     call(1, 0);
     call(2, 0);
@@ -298,7 +298,7 @@ static void a_session_cannot_answer_for_another_session(void) {
     uint64_t id;
 
     begin();
-    thief = connected('x');
+    thief = fake_peer_connected(&broker, 'x');
     call(7, 0);
     id = expect(server, OP_CALL);
     answer(thief, id);
@@ -434,7 +434,7 @@ static void serving_has_its_rules(void) {
     Peer *other;
 
     begin();
-    other = connected('o');
+    other = fake_peer_connected(&broker, 'o');
     fake_say(&broker, other,
              &(Message){.op = OP_SERVE, .id = 1, .name = span_text("ferry.Broker")});
     expect_error(other, 1, "ferry.PermissionDenied");
@@ -529,9 +529,9 @@ static void a_server_lost_after_it_unserved_takes_no_slots_of_others(void) {
     int n = 0;
 
     begin();
-    leaving = connected('l');
+    leaving = fake_peer_connected(&broker, 'l');
     serve(leaving, "two", 8);
-    other = connected('o');
+    other = fake_peer_connected(&broker, 'o');
     serve(other, "three", 8);
     m.call.instance = span_text("two");
     fake_say(&broker, caller, &m);
@@ -571,7 +571,7 @@ static void services_that_come_and_go_and_share_names_are_not_confused(void) {
     fake_peer_gone(&broker, server);
     call(20, 0);
     expect_error(caller, 20, "ferry.NoSuchService");
-    second = connected('n');
+    second = fake_peer_connected(&broker, 'n');
     serve(second, "two", 1);
     call(21, 0);
     answer(second, expect(second, OP_CALL));
@@ -585,7 +585,7 @@ static void calls_of_a_request_end_with_the_request(void) {
     uint64_t id;
 
     begin();
-    second = connected('t');
+    second = fake_peer_connected(&broker, 't');
     fake_say(&broker, second,
              &(Message){.op = OP_SERVE, .id = 1, .name = span_text("deep.Deep"), .serve.slots = 1});
     expect(second, OP_OK);

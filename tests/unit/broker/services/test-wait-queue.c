@@ -18,7 +18,7 @@ static void callers_take_turns(void) {
     Peer *other;
 
     begin();
-    other = connected('d');
+    other = fake_peer_connected(&broker, 'd');
     for (uint64_t id = 1; id <= AHEAD + 3; id++)
         call(id, 0);
     call_from(other, 7);
@@ -39,8 +39,8 @@ static void the_caller_with_most_waiting_calls_gives_way(void) {
 
     begin();
     broker.limits.max_waiting_calls = 6;
-    other = connected('d');
-    third = connected('e');
+    other = fake_peer_connected(&broker, 'd');
+    third = fake_peer_connected(&broker, 'e');
     for (uint64_t id = 1; id <= AHEAD + 6; id++)
         call(id, 0);
     /* The newest call fails, but only while its caller has more calls than the other caller. */
@@ -117,7 +117,7 @@ static void returned_calls_go_to_other_servers_in_their_order(void) {
     for (uint64_t i = 1; i < n_ahead; i++)
         give_back(server, ids[i]);
     CU_ASSERT_PTR_NULL(fake_next_real(server));
-    second = connected('t');
+    second = fake_peer_connected(&broker, 't');
     serve(second, "two", 3);
     expect_call_with(second, "c");
     expect_call_with(second, "d");
@@ -175,7 +175,7 @@ static void calls_may_wait_for_a_server(void) {
     call(2, CALL_IDEMPOTENT); /* the service had a server a moment ago */
     call(3, CALL_WAIT);
     CU_ASSERT_PTR_NULL(fake_next_real(caller));
-    server = connected('s');
+    server = fake_peer_connected(&broker, 's');
     serve(server, "one", 2);
     CU_ASSERT_EQUAL(n_calls_at(server), 2);
     fake_hub_deinit(&broker);

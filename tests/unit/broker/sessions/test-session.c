@@ -10,16 +10,6 @@ static void begin(void) {
     fake_hub_init(&broker);
 }
 
-static Peer *connected(uint8_t client) {
-    Peer *peer = fake_peer_new(&broker);
-
-    fake_hello(&broker, peer, client);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(peer->session);
-    while (fake_next(peer))
-        continue;
-    return peer;
-}
-
 static void expect_fault(Peer *peer, const char *type) {
     const Message *fault = fake_next_real(peer);
 
@@ -33,7 +23,7 @@ static void expect_fault(Peer *peer, const char *type) {
 }
 
 static void expect_faulted_by(const char *type, const char *bytes, size_t len) {
-    Peer *peer = connected('a');
+    Peer *peer = fake_peer_connected(&broker, 'a');
 
     fake_receive(&broker, peer, bytes, len);
     expect_fault(peer, type);
@@ -172,7 +162,7 @@ static void a_wrong_hello_is_refused(void) {
     fake_say(&broker, peer, &hello);
     expect_fault(peer, "ferry.Protocol");
 
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     hello = hello_of(client_a);
     fake_say(&broker, peer, &hello);
     expect_fault(peer, "ferry.Protocol");
@@ -226,7 +216,7 @@ static void a_wrong_field_is_an_error_and_the_session_goes_on(void) {
     Peer *peer;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     EXPECT_REFUSED(1, "\x92\x12\x01");                               /* CALL(1) */
     EXPECT_REFUSED(2, "\x94\x20\x02\xa1t\x90");                      /* SUBSCRIBE, options a list */
     EXPECT_REFUSED(3, "\x97\x30\x03\x00\xa1q\xc0\x81\xa1k\x01\xc0"); /* PUSH, a header of 1 */
@@ -250,7 +240,7 @@ static void a_refused_message_uses_up_its_transfer(void) {
     Peer *peer;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     fake_say(&broker, peer,
              &(Message){.op = OP_PART, .part.transfer = 9, .body = span_text("body")});
     EXPECT_REFUSED(1, "\x97\x22\x01\x00\x00\x07\xc0\x09"); /* PUBLISH, its topic a number */
@@ -263,7 +253,7 @@ static void answers_of_a_batch_come_before_its_fault(void) {
     const Message *m;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     /* PULL(1, "q"), then op 99 */
     fake_receive(&broker, peer, "\xf7\x01\x93\x31\x01\xa1q\x92\x63\x01", 10);
     m = fake_next_real(peer);
@@ -278,7 +268,7 @@ static void unknown_ids_and_ops_have_no_effect(void) {
     const Message *pong;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     fake_receive(&broker, peer, "\xf7\x01", 2);
     fake_receive(&broker, peer, "\xf7\x01\x92\xcc\xc8\x01", 6); /* op 200 */
     fake_receive(&broker, peer, "\xf7\x01\x93\x0a\x4d\xc0", 6); /* OK(77, nil): there is no request
@@ -301,7 +291,7 @@ static void skipped_messages_cost_credit_like_any_other(void) {
     int64_t before;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     before = peer->in.granted;
     fake_receive(&broker, peer, bytes, 8 + 256);
     CU_ASSERT_EQUAL(before - peer->in.granted, 8 + 256);
@@ -312,7 +302,7 @@ static void a_peer_that_sends_without_credit_is_cut(void) {
     Peer *peer;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     peer->in.granted = 1;
     fake_say(&broker, peer, &(Message){.op = OP_CANCEL, .id = 1});
     CU_ASSERT_FALSE(peer->closing);
@@ -329,7 +319,7 @@ static void credit_beyond_its_maximum_is_not_used(void) {
     Peer *peer;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     for (int i = 0; i < 3; i++)
         fake_say(&broker, peer, &(Message){.op = OP_CREDIT, .credit.bytes = UINT64_MAX});
     CU_ASSERT_EQUAL(peer->out.credit, WIRE_CREDIT_MAX);
@@ -341,7 +331,7 @@ static void unread_pongs_cost_no_memory(void) {
     Peer *peer;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     for (int i = 0; i < 100000; i++)
         fake_say(&broker, peer, &(Message){.op = OP_PING, .id = 5});
     CU_ASSERT(peer->out.lanes[LANE_CONTROL].bytes < 20 * 1024);
@@ -353,8 +343,8 @@ static void a_client_that_comes_back_replaces_its_old_session(void) {
     const Message *m;
 
     begin();
-    old = connected('a');
-    fresh = connected('a');
+    old = fake_peer_connected(&broker, 'a');
+    fresh = fake_peer_connected(&broker, 'a');
     m = fake_next(old);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_BYE);
@@ -418,7 +408,7 @@ static void a_client_that_says_bye_is_forgotten_at_once(void) {
     Peer *peer;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     fake_say(&broker, peer, &(Message){.op = OP_BYE});
     CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 0);
     CU_ASSERT_EQUAL(broker.n_sessions, 0);
@@ -451,7 +441,7 @@ static void a_body_over_the_limit_is_answered_not_cut(void) {
 
     begin();
     broker.limits.max_body = 100000;
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     for (int i = 0; i < 2; i++)
         fake_say(
             &broker, peer,
@@ -470,7 +460,7 @@ static void more_than_64_transfers_are_a_fault(void) {
     Peer *peer;
 
     begin();
-    peer = connected('a');
+    peer = fake_peer_connected(&broker, 'a');
     for (uint64_t id = 1; id <= 65; id++)
         fake_say(&broker, peer,
                  &(Message){.op = OP_PART, .part.transfer = id, .body = span_text("x")});
