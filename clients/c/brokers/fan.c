@@ -84,14 +84,15 @@ static int no_answer(Core *leader, const Answers *answers, uint32_t timeout_ms,
 }
 
 static int await_brokers(const ferry_client *client, Outcome *outcomes, ferry_error *reterr) {
-    static const bool never;
     Core *leader = client->core;
     unsigned stops = __atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE);
     uint64_t now_ms = clock_ms();
     uint32_t timeout_ms = client_timeout(client, 0, now_ms);
     uint64_t until_ms = now_ms + timeout_ms, connect_ends_ms = now_ms + CONNECT_MS;
 
+    core_poll_members(leader, 0); /* sends the registrations */
     for (;;) {
+        uint64_t look_ms = now_ms + STOP_LOOK_MS;
         Answers answers = count(leader, outcomes);
         bool is_over = now_ms >= until_ms || (!answers.is_up && now_ms >= connect_ends_ms);
 
@@ -108,9 +109,7 @@ static int await_brokers(const ferry_client *client, Outcome *outcomes, ferry_er
             return no_answer(leader, &answers, timeout_ms, reterr);
         if (__atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE) != stops)
             return no_answer(leader, &answers, timeout_ms, reterr);
-        core_wait(leader, &never, now_ms + 1);
-        for (unsigned i = 0; i < leader->n_members; i++)
-            core_poll(leader->members[i]);
+        core_poll_members(leader, is_over || look_ms < until_ms ? look_ms : until_ms);
         now_ms = clock_ms();
     }
 }
@@ -125,14 +124,6 @@ static void forget(const Front *front, Outcome *outcomes) {
 }
 
 /* ---- making and changing ---- */
-
-/* Methods that are added to a service have the front of that service. */
-static Front *find_front(const Core *leader, const Registration *child) {
-    for (Registration *r = leader->registrations; r; r = r->next)
-        if (is_front(r) && ((Front *)r)->n > 0 && ((Front *)r)->children[0] == child)
-            return (Front *)r;
-    return NULL;
-}
 
 static int make_all(const ferry_client *client, FanMakeFn make, const void *args, Front *front,
                     Outcome *outcomes, ferry_error *reterr) {
@@ -169,8 +160,9 @@ int fan_out(ferry_client *client, FanMakeFn make, const void *args, ferry_regist
     front->registration.handle = client;
     front->registration.state = REGISTRATION_ON;
     r = make_all(client, make, args, front, outcomes, reterr);
+    /* Methods that are added to a service have the front of that service. */
     if (front->n > 0)
-        known = find_front(leader, front->children[0]);
+        known = (Front *)front->children[0]->front;
     if (r == 0)
         r = await_brokers(client, outcomes, reterr);
     forget(front, outcomes);
@@ -180,6 +172,8 @@ int fan_out(ferry_client *client, FanMakeFn make, const void *args, ferry_regist
         free(front);
         front = known;
     } else {
+        for (unsigned i = 0; i < front->n; i++)
+            front->children[i]->front = &front->registration;
         DL_PREPEND(leader->registrations, &front->registration);
     }
     if (r == 0 && ret)

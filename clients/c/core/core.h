@@ -47,6 +47,7 @@ enum {
     TIMEOUT_MS = 30000, /* timeout of a call, if handle and method give none */
     TIMEOUT_MAX_MS = 3600000,
     CONNECT_MS = 5000,    /* longest wait of a call for the connection */
+    STOP_LOOK_MS = 100,   /* a wait for the broker ends at most this long after ferry_stop() */
     CLOSE_WAIT_MS = 1000, /* longest wait of a close for the broker */
     DEFERRED_MAX =
         64 * 1024 * 1024, /* bytes of deferred messages; above this, topic messages are dropped */
@@ -222,14 +223,14 @@ struct Core {
     Outcome *outcome; /* if set, a registration does not wait: its outcome goes here */
 
     Registration *registrations;
-    IdMap subscriptions, pulls; /* by the id that messages and jobs carry */
-    Registration *last_service; /* the service that was called last */
-    Request *current;           /* the request whose handler runs */
-    IdMap requests_by_id;       /* deferred requests of this session */
-    Request *deferred_requests; /* deferred requests without an answer */
-    unsigned n_requests;        /* number of deferred requests */
-    unsigned n_due;             /* number of watched requests whose fn is due */
-    ferry_stream *due_streams;  /* watched streams whose fn is due */
+    IdMap subscriptions, pulls;                    /* by the id that messages and jobs carry */
+    struct ServedService *services, *last_service; /* uthash by name; the one called last */
+    Request *current;                              /* the request whose handler runs */
+    IdMap requests_by_id;                          /* deferred requests of this session */
+    Request *deferred_requests;                    /* deferred requests without an answer */
+    unsigned n_requests;                           /* number of deferred requests */
+    unsigned n_due;                                /* number of watched requests whose fn is due */
+    ferry_stream *due_streams;                     /* watched streams whose fn is due */
     Flow *full_flows;     /* streams, of calls and requests, that wait for room in the outbox */
     Delivery *in_flight;  /* jobs that are delivered and not settled */
     unsigned n_jobs;      /* number of deferred jobs */

@@ -253,7 +253,7 @@ static void sleep_until(Core *core, int fd, uint64_t until_ms) {
 
     if (has_input(core))
         return;
-    link_wait(core->link, core->hot, fd, next_ms < until_ms ? next_ms : until_ms);
+    link_wait((Link *[]){core->link, core->hot}, 2, fd, next_ms < until_ms ? next_ms : until_ms);
 }
 
 /* In loop mode: makes the descriptor readable when there is work, and sets the timer for later
@@ -347,6 +347,22 @@ void core_poll(Core *core) {
     flush(core);
     core->waits--;
     settle(core);
+}
+
+void core_poll_members(Core *leader, uint64_t sleep_until_ms) {
+    Link *links[LINK_WAIT_MAX] = {leader->link};
+    uint64_t until_ms = sleep_until_ms;
+
+    for (unsigned i = 0; i < leader->n_members; i++) {
+        uint64_t timer_ms = timers_next(&leader->members[i]->timers);
+
+        links[i + 1] = leader->members[i]->link;
+        until_ms = timer_ms < until_ms ? timer_ms : until_ms;
+    }
+    link_wait(links, leader->n_members + 1, -1, until_ms);
+    core_poll(leader);
+    for (unsigned i = 0; i < leader->n_members; i++)
+        core_poll(leader->members[i]);
 }
 
 void core_look(Core *core) {

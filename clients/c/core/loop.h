@@ -26,6 +26,10 @@ int core_wait(Core *core, const bool *done, uint64_t until_ms);
  * wait, and runs no callback. */
 void core_poll(Core *core);
 
+/* Sleeps until a client of several brokers has input from one of them, at most until
+ * sleep_until_ms (0: it does not sleep). Then calls core_poll() for the client and its members. */
+void core_poll_members(Core *leader, uint64_t sleep_until_ms);
+
 /* Calls core_poll() at most once a millisecond, for functions that callbacks call often. */
 void core_look(Core *core);
 

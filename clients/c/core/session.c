@@ -13,10 +13,7 @@
 #include "clients/c/core/route.h"
 #include "rpc/schema/remote-error.h"
 
-enum {
-    CANCELLED_MAX = 4096,
-    STOP_LOOK_MS = 100, /* a wait for the broker ends at most this long after ferry_stop() */
-};
+enum { CANCELLED_MAX = 4096 };
 
 int await_put(Core *core, Await *await) {
     return id_map_put(&core->awaits, await->id, await);

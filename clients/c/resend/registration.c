@@ -117,6 +117,8 @@ static void link_out(Core *core, Registration *registration) {
     registration->prev = registration->next = NULL;
     await_take(core, &registration->await);
     timer_disarm(&core->timers, &registration->retry);
+    if (registration->kind->dropped)
+        registration->kind->dropped(core, registration);
 }
 
 static int await_answer(Core *core, Registration *registration, Outcome *result,

@@ -21,6 +21,7 @@ typedef struct RegistrationKind {
     int (*announce)(Core *core, Registration *registration, uint64_t id);
     /* Puts UNSERVE, UNSUBSCRIBE or UNPULL with this id into the outbox; id 0 requests no answer. */
     int (*withdraw)(Core *core, Registration *registration, uint64_t id);
+    void (*dropped)(Core *core, Registration *registration); /* no longer in use; may be NULL */
     void (*free)(Core *core, Registration *registration);
     void (*accepted)(Registration *registration); /* the broker's OK has come; may be NULL */
     void (*close)(Registration *registration);    /* of a front, see brokers/brokers.h; else NULL */
@@ -32,6 +33,7 @@ struct ferry_registration {
     const RegistrationKind *kind;
     ferry_client *handle;
     Registration *prev, *next; /* of core->registrations */
+    Registration *front;       /* the program's one, which stands for this one; NULL */
     uint64_t id;               /* of its announcement in this session */
     Outcome *result;           /* of the blocking call, until the broker has answered */
     Timer retry;               /* the next attempt after a refusal in a later session */

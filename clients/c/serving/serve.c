@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "clients/c/brokers/brokers.h"
 #include "clients/c/core/intercept.h"
 #include "clients/c/core/loop.h"
@@ -29,6 +30,7 @@ typedef struct ServedService {
     ferry_interceptor interceptor;
     ferry_bytes description; /* owned */
     const char *endpoint;    /* of direct calls; NULL: they go through the broker */
+    UT_hash_handle hh;       /* in core->services */
     char name[NAME_MAX_LEN + 1];
     char instance[NAME_MAX_LEN + 1];
 } ServedService;
@@ -63,11 +65,18 @@ static int withdraw(Core *core, Registration *registration, uint64_t id) {
         NULL);
 }
 
+static void service_dropped(Core *core, Registration *registration) {
+    ServedService *service = (ServedService *)registration;
+
+    HASH_DEL(core->services, service);
+    if (core->last_service == service)
+        core->last_service = NULL;
+}
+
 static void service_free(Core *core, Registration *registration) {
     ServedService *service = (ServedService *)registration;
 
-    if (core->last_service == registration)
-        core->last_service = NULL;
+    (void)core;
     for (size_t i = 0; i < service->n_methods; i++)
         free(service->methods[i].full);
     free(service->methods);
@@ -75,26 +84,23 @@ static void service_free(Core *core, Registration *registration) {
     free(service);
 }
 
-static const RegistrationKind service_kind = {
-    .announce = announce, .withdraw = withdraw, .free = service_free, .stops = true};
+static const RegistrationKind service_kind = {.announce = announce,
+                                              .withdraw = withdraw,
+                                              .dropped = service_dropped,
+                                              .free = service_free,
+                                              .stops = true};
 
 /* ---- finding ---- */
 
 static ServedService *find_service(Core *core, Span name) {
-    ServedService *last = (ServedService *)core->last_service;
+    ServedService *service = core->last_service;
 
-    if (last && last->name_len == name.len && memcmp(last->name, name.data, name.len) == 0)
-        return last;
-    for (Registration *r = core->registrations; r; r = r->next) {
-        ServedService *service = (ServedService *)r;
-
-        if (r->kind == &service_kind && service->name_len == name.len &&
-            memcmp(service->name, name.data, name.len) == 0) {
-            core->last_service = r;
-            return service;
-        }
-    }
-    return NULL;
+    if (service && service->name_len == name.len && memcmp(service->name, name.data, name.len) == 0)
+        return service;
+    HASH_FIND(hh, core->services, name.data, name.len, service);
+    if (service)
+        core->last_service = service;
+    return service;
 }
 
 static bool is_named(const ServedMethod *method, Span name) {
@@ -373,7 +379,11 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
     r = fill(service, client, spec, options);
     r = r < 0 ? error_set_code(reterr, r, NULL) : listen_on(service, client->core, options, reterr);
     if (r == 0)
-        r = registration_add(client, &service->registration, &service_kind, reterr);
+        HASH_ADD_KEYPTR(hh, client->core->services, service->name, service->name_len, service);
+    if (r == 0)
+        r = hash_added(service)
+                ? registration_add(client, &service->registration, &service_kind, reterr)
+                : error_set_code(reterr, -ENOMEM, NULL);
     if (r < 0)
         service_free(client->core, &service->registration);
     else if (ret)

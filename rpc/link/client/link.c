@@ -17,6 +17,8 @@
 enum {
     GOODBYE_MS = 200,
     WAITING_MAX = 4 * 1024 * 1024,
+    /* The links of a client of several brokers, and the sessions that they leave. */
+    LINKS_MAX = 2 * LINK_WAIT_MAX,
 };
 
 /* The descriptors to poll. False: do not wait. */
@@ -37,24 +39,37 @@ static void note_input(Link *link, const struct pollfd *fds, int n, bool has_pol
         link->found_nothing &= fds[i].revents == 0;
 }
 
-static void wait_for_input(Link *link, Link *other, int fd, uint64_t ms) {
-    Link *links[] = {link, other, link->leaving};
-    enum { N_LINKS = sizeof(links) / sizeof(*links) };
-    struct pollfd fds[N_LINKS * TRANSPORT_FDS + 1];
-    int at[N_LINKS], n[N_LINKS] = {0}, n_all = 0;
+/* Adds the sessions that the links leave. Returns the number of links in ret. */
+static unsigned with_leaving(Link *const *links, unsigned n, Link *ret[LINKS_MAX]) {
+    unsigned n_all = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (!links[i])
+            continue;
+        ret[n_all++] = links[i];
+        if (links[i]->leaving)
+            ret[n_all++] = links[i]->leaving;
+    }
+    return n_all;
+}
+
+static void wait_for_input(Link *const *some, unsigned n_some, int fd, uint64_t ms) {
+    struct pollfd fds[LINKS_MAX * TRANSPORT_FDS + 1];
+    int at[LINKS_MAX], n_of[LINKS_MAX], n_all = 0;
+    Link *links[LINKS_MAX];
+    unsigned n = with_leaving(some, n_some, links);
     bool has_polled;
 
-    for (int i = 0; i < N_LINKS; i++) {
+    for (unsigned i = 0; i < n; i++) {
         at[i] = n_all;
-        if (links[i] && !poll_fds(links[i], fds + n_all, &n[i]))
+        if (!poll_fds(links[i], fds + n_all, &n_of[i]))
             return;
-        n_all += n[i];
+        n_all += n_of[i];
     }
     fds[n_all] = (struct pollfd){fd, POLLIN, 0};
     has_polled = poll(fds, (nfds_t)n_all + 1, ms > 60000 ? 60000 : (int)ms) >= 0;
-    for (int i = 0; i < N_LINKS; i++)
-        if (links[i])
-            note_input(links[i], fds + at[i], n[i], has_polled);
+    for (unsigned i = 0; i < n; i++)
+        note_input(links[i], fds + at[i], n_of[i], has_polled);
 }
 
 static void arrange_brokers(Link *link) {
@@ -136,7 +151,7 @@ static void say_goodbye(Link *link) {
     outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_BYE}, NULL);
     while (link->kind->send(link->transport, &link->out) == -EAGAIN &&
            (now_ms = clock_ms()) < until_ms)
-        wait_for_input(link, NULL, -1, until_ms - now_ms);
+        wait_for_input(&link, 1, -1, until_ms - now_ms);
 }
 
 Link *link_free(Link *link) {
@@ -347,13 +362,15 @@ uint64_t link_next_ms(const Link *link) {
     return leaving_ms < next_ms ? leaving_ms : next_ms;
 }
 
-void link_wait(Link *link, Link *other, int fd, uint64_t until_ms) {
-    uint64_t now_ms = clock_ms(), next_ms = link_next_ms(link);
+void link_wait(Link *const *links, unsigned n, int fd, uint64_t until_ms) {
+    uint64_t now_ms = clock_ms();
 
-    until_ms = until_ms < next_ms ? until_ms : next_ms;
-    next_ms = other ? link_next_ms(other) : UINT64_MAX;
-    until_ms = until_ms < next_ms ? until_ms : next_ms;
-    if (until_ms <= now_ms || link_has_input(link) || (other && link_has_input(other)))
-        return;
-    wait_for_input(link, other, fd, until_ms - now_ms);
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t next_ms = links[i] ? link_next_ms(links[i]) : UINT64_MAX;
+
+        until_ms = next_ms < until_ms ? next_ms : until_ms;
+        if (until_ms <= now_ms || (links[i] && link_has_input(links[i])))
+            return;
+    }
+    wait_for_input(links, n, fd, until_ms - now_ms);
 }

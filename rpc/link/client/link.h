@@ -10,6 +10,7 @@
 #include <ferry/base.h>
 
 #include "rpc/keys/key.h"
+#include "rpc/link/endpoint-list.h"
 #include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 
@@ -114,9 +115,10 @@ const void *link_hold_body(Link *link, Span body);
  * sleeping. */
 bool link_has_input(const Link *link);
 
-/* Sleeps until input of one of two links (other may be NULL) arrives, until_ms (UINT64_MAX: for
- * ever), or fd (-1: no descriptor) is readable. */
-void link_wait(Link *link, Link *other, int fd, uint64_t until_ms);
+/* Sleeps until input of one of n links (some may be NULL) arrives, until_ms (UINT64_MAX: for ever),
+ * or fd (-1: no descriptor) is readable. */
+enum { LINK_WAIT_MAX = BROKERS_MAX + 1 }; /* most links: a client, and one for each broker */
+void link_wait(Link *const *links, unsigned n, int fd, uint64_t until_ms);
 
 /* The latest time for the next link_process(). */
 uint64_t link_next_ms(const Link *link);

@@ -31,7 +31,7 @@ static bool turn_until(MiniClient *client, const unsigned *n, unsigned wanted) {
     while (*n < wanted && client->n_down == n_down && clock_ms() < until_ms) {
         link_process(client->link, 1000, clock_ms());
         link_flush(client->link);
-        link_wait(client->link, NULL, -1, clock_ms() + 20);
+        link_wait(&client->link, 1, -1, clock_ms() + 20);
     }
     return *n >= wanted;
 }
