@@ -33,6 +33,7 @@ static const ErrorType types[] = {
     {"ferry.LeaseLost", ESTALE, 8, "the job was delivered to another worker, or taken back"},
     {"ferry.AlreadyExists", EEXIST, 8, "it already exists"},
     {"ferry.Draining", ESHUTDOWN, 8, "the peer is shutting down"},
+    {"ferry.Moved", EREMCHG, 8, "the queue is at another broker"},
     {"ferry.WouldBlock", EAGAIN, 8, "the operation would block: try again later"},
     {"ferry.Cancelled", ECANCELED, 1, "cancelled"},
     {"ferry.Protocol", EPROTO, 1, "the peer violated the protocol"},

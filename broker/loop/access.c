@@ -56,6 +56,7 @@ static const Access table[] = {
     [OP_SERVER]       = {ACCESS_FROM_BROKER, 0},
     [OP_TICKET]       = {ACCESS_FROM_BROKER, 0},
     [OP_TALLY]        = {ACCESS_RIGHT,       ACTION_SERVE},
+    [OP_MOVED]        = {ACCESS_FROM_BROKER, 0},
 };
 /* clang-format on */
 

@@ -112,8 +112,8 @@ static const OpInfo ops[] = {
 
     [OP_PUSH]         = {"PUSH",        PART(push),         6, 6, 4, 6,
         {ID, U(push, flags), NAME("queue"), OPTIONS(push), HEADERS, BODY}},
-    [OP_PULL]         = {"PULL",        PART(pull),         4, 2, 0, 0,
-        {ID, NAME("queue"), U(pull, slots), U(pull, bytes)}},
+    [OP_PULL]         = {"PULL",        PART(pull),         5, 2, 0, 0,
+        {ID, NAME("queue"), U(pull, slots), U(pull, bytes), U(pull, wait)}},
     [OP_UNPULL]       = {"UNPULL",      PART(unpull),       2, 2, 0, 0, {ID, U(unpull, pull)}},
     [OP_JOB]          = {"JOB",         PART(job),          5, 5, 3, 5,
         {U(job, pull), U(job, job), U(job, attempt), HEADERS, BODY}},
@@ -142,6 +142,8 @@ static const OpInfo ops[] = {
     [OP_TALLY]        = {"TALLY",       PART(tally),        7, 6, 0, 0,
         {U(tally, calls), U(tally, errors), U(tally, total_us), NAME("service"), S(tally, method),
          V(tally, latencies), S(tally, text)}},
+    [OP_MOVED]        = {"MOVED",       PART(moved),        3, 1, 0, 0,
+        {NAME("queue"), B(moved, broker), S(moved, url)}},
 };
 /* clang-format on */
 

@@ -52,6 +52,7 @@ typedef enum Op {
     OP_SERVER,
     OP_TICKET,
     OP_TALLY,
+    OP_MOVED,
 } Op;
 
 /* Bits of flags. */
@@ -94,6 +95,7 @@ enum {
     LOST_TIME_LIMIT = 0,
     LOST_CANCELLED = 1,
     LOST_MOVED = 2, /* moved to another queue */
+    LOST_AWAY = 3,  /* its queue went to another broker */
 };
 
 #define GAP_UNKNOWN UINT64_MAX
@@ -209,6 +211,7 @@ typedef struct Message {
         } push;
         struct {
             uint64_t slots, bytes;
+            uint64_t wait; /* 1: a queue at another broker is waited for */
         } pull;
         struct {
             uint64_t pull;
@@ -237,6 +240,10 @@ typedef struct Message {
             Span latencies; /* MessagePack: a list of bucket, count, …: see latency.h */
             Span text;      /* the type of the last error; empty: no call failed */
         } tally;
+        struct {
+            Span broker; /* the queue's broker, as in WELCOME; empty: it is not known */
+            Span url;
+        } moved;
         struct {
             const char *problem; /* why message_read() refused the message: a static text */
         } refused;
@@ -307,7 +314,7 @@ const char *op_name(unsigned op);
 static inline bool op_asks(unsigned op) {
     return op >= OP_SERVE && op != OP_ITEM && op != OP_END && op != OP_MORE && op != OP_CANCEL &&
            op != OP_RETURN && op != OP_ANSWER && op != OP_SERVER && op != OP_TICKET &&
-           op != OP_TALLY;
+           op != OP_TALLY && op != OP_MOVED;
 }
 
 /* Prints the fields as docs/PROTOCOL.md lists them, "id timeout_ms …"; a test compares the two. */

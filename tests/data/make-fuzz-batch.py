@@ -45,11 +45,13 @@ GOOD = {
     "message": [35, 4, 1, 2, "prices.eu", None, b"1"], "answer": [36, 2, b"yes"],
     "gap": [37, 4], "gap-count": [37, 4, 12], "gap-nil": [37, 4, None],
     "push": [48, 7, 1, "mail", {"key": "k", "delay": 5}, {"a": "b"}, b"job"],
-    "pull": [49, 8, "mail", 10], "unpull": [50, 9, 8], "job": [51, 8, 1, 1, None, b"job"],
+    "pull": [49, 8, "mail", 10], "pull-wait": [49, 8, "mail", 10, 0, 1], "unpull": [50, 9, 8], "job": [51, 8, 1, 1, None, b"job"],
     "ack": [52, 10, 1, 1], "retry": [53, 11, 1, 1, 500, "later"],
     "reject": [54, 12, 1, 1, "bad"], "release": [55, 13, 1, 1], "extend": [56, 14, 1, 1, 9],
     "forward": [57, 15, 1, 1, "next", {"priority": 3}, None, b"job"],
-    "unknown-skipped": [128, {"x": [1, 2, {"y": None}]}], "unknown-fault": [99, 1],
+    "lost": [58, 1, 1, 3], "moved": [133, "mail", T, "tcp://b:5877"],
+    "error-moved": [11, 7, {"type": "ferry.Moved", "broker": T, "url": "tcp://b:5877"}],
+    "unknown-skipped": [250, {"x": [1, 2, {"y": None}]}], "unknown-fault": [99, 1],
     "trailing": [52, 10, 1, 1, "later", {"v": 2}], "too-few": [52, 10],
 }
 BAD = {

@@ -92,7 +92,7 @@ static Message any_message(Garbage *garbage) {
         OP_ANSWER, OP_GAP,     OP_PUSH,    OP_PULL,      OP_UNPULL,  OP_JOB,     OP_ACK,
         OP_RETRY,  OP_REJECT,  OP_RELEASE, OP_EXTEND,    OP_FORWARD, OP_LOST,    OP_SUBSCRIBE,
         OP_CALL,   OP_PUSH,    OP_PUBLISH, OP_SERVE,     OP_PART,    OP_WATCH,   OP_SERVER,
-        OP_TICKET, OP_TALLY};
+        OP_TICKET, OP_TALLY,   OP_MOVED};
     Message message = {.op = ops[dice_below(&garbage->dice, sizeof(ops))]};
     uint64_t small = dice_below(&garbage->dice, 4), any = dice_any(&garbage->dice);
 
@@ -123,6 +123,7 @@ static Message any_message(Garbage *garbage) {
         break;
     case OP_PULL:
         message.pull.slots = one_in(garbage, 4) ? any : small;
+        message.pull.wait = small & 1;
         break;
     case OP_UNPULL:
         message.unpull.pull = small;

@@ -116,7 +116,7 @@ typedef struct Part {
     } * receivers;
 } Part;
 
-enum { PARTS_MAX = 12, RECEIVED_OPS = OP_TICKET + 1 };
+enum { PARTS_MAX = 12, RECEIVED_OPS = OP_MOVED + 1 };
 
 /* The outcome of a blocking call, push or registration. */
 struct Outcome {

@@ -9,11 +9,11 @@ unsigned problem_status(const ferry_error *error) {
         int code;
         unsigned status;
     } rows[] = {
-        {EINVAL, 400}, {EACCES, 403},     {EPERM, 403},     {EHOSTUNREACH, 404}, {ENOSYS, 404},
-        {ENOENT, 404}, {ESTALE, 409},     {EEXIST, 409},    {EMSGSIZE, 413},     {EREMOTEIO, 422},
-        {EIO, 500},    {EOPNOTSUPP, 501}, {EPROTO, 502},    {ECONNRESET, 502},   {ENOTCONN, 503},
-        {EBUSY, 503},  {ENOBUFS, 503},    {EAGAIN, 503},    {ESHUTDOWN, 503},    {ECANCELED, 503},
-        {ENOMEM, 503}, {EMFILE, 503},     {ETIMEDOUT, 504},
+        {EINVAL, 400}, {EACCES, 403},     {EPERM, 403},   {EHOSTUNREACH, 404}, {ENOSYS, 404},
+        {ENOENT, 404}, {ESTALE, 409},     {EEXIST, 409},  {EMSGSIZE, 413},     {EREMOTEIO, 422},
+        {EIO, 500},    {EOPNOTSUPP, 501}, {EPROTO, 502},  {ECONNRESET, 502},   {ENOTCONN, 503},
+        {EBUSY, 503},  {ENOBUFS, 503},    {EAGAIN, 503},  {ESHUTDOWN, 503},    {ECANCELED, 503},
+        {ENOMEM, 503}, {EMFILE, 503},     {EREMCHG, 503}, {ETIMEDOUT, 504},
     };
     int code = error->code < 0 ? -error->code : error->code;
 

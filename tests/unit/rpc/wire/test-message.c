@@ -13,7 +13,7 @@ static const uint8_t ops[] = {
     OP_END,     OP_MORE,    OP_CANCEL, OP_RETURN,  OP_SUBSCRIBE, OP_UNSUBSCRIBE, OP_PUBLISH,
     OP_MESSAGE, OP_ANSWER,  OP_GAP,    OP_PUSH,    OP_PULL,      OP_UNPULL,      OP_JOB,
     OP_ACK,     OP_RETRY,   OP_REJECT, OP_RELEASE, OP_EXTEND,    OP_FORWARD,     OP_LOST,
-    OP_LEAVE,   OP_WATCH,   OP_SERVER, OP_TICKET,  OP_TALLY};
+    OP_LEAVE,   OP_WATCH,   OP_SERVER, OP_TICKET,  OP_TALLY,     OP_MOVED};
 
 enum { N_OPS = sizeof(ops) };
 
@@ -140,6 +140,7 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         break;
     case OP_PULL:
         m->pull.slots = some_number(dice);
+        m->pull.wait = some_number(dice);
         break;
     case OP_UNPULL:
         m->unpull.pull = some_number(dice);
@@ -167,6 +168,10 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         m->tally.method = some_span(dice);
         m->tally.latencies = some_map(dice, buffer, false);
         m->tally.text = some_span(dice);
+        break;
+    case OP_MOVED:
+        m->moved.broker = some_span(dice);
+        m->moved.url = some_span(dice);
         break;
     case OP_TICKET:
         m->ticket.flags = some_number(dice);
