@@ -131,6 +131,14 @@ def headers():
                                      {"Idempotency-Key": "k1", "Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}))
                    and a.status == 200 and a)
     check("k1" in answer.raw.decode(), "the key", answer)
+    trace = {"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    equal(call("add", [2, 3], 200, trace), 5, "a call")
+    equal(call("note", ["x"], 202, trace), {}, "a oneway call")
+    equal(lines("sum", [], 1, headers=trace).json, 1, "a call that takes items")
+    equal(ask(port, "POST", "/v1/call/calc.Calc/count", [1, 2], trace).status, 200, "a call that yields items")
+    equal(lines("shift", [1], {"low": 1, "high": 2}, headers=trace).status, 200, "a call that does both")
+    for method in ("add", "note", "sum", "count", "shift"):
+        check(until(lambda: f"calc.Calc.{method} {trace['Traceparent']}" in traces.read_text()), "the trace of", method)
 
 
 def items():
@@ -306,6 +314,8 @@ def broker_lost():
 
 try:
     broker = start_broker()
+    traces = scratch / "traces"
+    environment["CALC_TRACES"] = str(traces)
     calc = start(calc_server)
     web, port = start_web()
     until(lambda: ask(port, "POST", "/v1/call/calc.Calc/add", [1, 2]).status == 200)

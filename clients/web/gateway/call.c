@@ -148,6 +148,24 @@ static int open_handle(JsonCall *call, ferry_error *reterr) {
                       &call->handle, reterr);
 }
 
+static ferry_client *handle_of(const JsonCall *call) {
+    return call->handle ? call->handle : call->web->client;
+}
+
+/* The stream's own time limits are those of item-streams.c and uploads.c. */
+static int start_stream(JsonCall *call, ferry_bytes args, ferry_error *reterr) {
+    const ferry_options options = {.n_headers = call->options.n_headers,
+                                   .headers = call->options.headers};
+    ferry_client *handle = NULL;
+    int r = ferry_with(call->web->client, &options, &handle, reterr);
+
+    if (r < 0)
+        return r;
+    call->options.stream_fn(call->description, call->method, call->name, args, handle, call->ctx);
+    finish(call, 0, NULL, NULL);
+    return 0;
+}
+
 /* A oneway method has no answer: the HTTP answer only says that the call was sent. */
 static int call_oneway(JsonCall *call, ferry_bytes args, ferry_error *reterr) {
     void *values = NULL;
@@ -156,7 +174,9 @@ static int call_oneway(JsonCall *call, ferry_bytes args, ferry_error *reterr) {
 
     snprintf(service, sizeof(service), "%.*s", (int)call->service_len, call->name);
     if (r == 0)
-        r = ferry_method_call(call->web->client, service, call->method, values, NULL, reterr);
+        r = open_handle(call, reterr);
+    if (r == 0)
+        r = ferry_method_call(handle_of(call), service, call->method, values, NULL, reterr);
     ferry_free(values);
     return r;
 }
@@ -176,9 +196,7 @@ static void send_call(JsonCall *call, ferry_bytes args) {
         r = error_set(&error, "ferry.InvalidArgument",
                       "'%s' takes no items: the body has one line, with the arguments", call->name);
     } else if (flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT)) {
-        call->options.stream_fn(call->description, call->method, call->name, args, call->ctx);
-        finish(call, 0, NULL, NULL);
-        return;
+        r = start_stream(call, args, &error);
     } else if (flags & FERRY_ONEWAY) {
         r = call_oneway(call, args, &error);
         if (r == 0) {
@@ -188,8 +206,7 @@ static void send_call(JsonCall *call, ferry_bytes args) {
     } else {
         r = open_handle(call, &error);
         if (r == 0)
-            r = ferry_call_async(call->handle ? call->handle : call->web->client, call->name, args,
-                                 on_reply, call, &error);
+            r = ferry_call_async(handle_of(call), call->name, args, on_reply, call, &error);
     }
     if (r < 0)
         fail(call, &error);

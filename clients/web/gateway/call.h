@@ -9,9 +9,10 @@
 #include "clients/web/core/core.h"
 
 /* Called instead of CallFn for a method that takes or yields items: answers with the stream. args
- * are lent. */
+ * are lent. handle: for the stream, with the headers of the call; the callee closes it after the
+ * stream. */
 typedef void (*CallStreamFn)(const ferry_description *description, const ferry_method *method,
-                             const char *name, ferry_bytes args, void *ctx);
+                             const char *name, ferry_bytes args, ferry_client *handle, void *ctx);
 
 typedef struct CallOptions {
     uint32_t timeout_ms;    /* 0: the method's own, else 30 s */

@@ -56,20 +56,21 @@ static bool read_items(const HttpCall *call, const ferry_method *method, ItemQue
 }
 
 static void on_stream(const ferry_description *description, const ferry_method *method,
-                      const char *name, ferry_bytes args, void *ctx) {
+                      const char *name, ferry_bytes args, ferry_client *handle, void *ctx) {
     HttpCall call = *(HttpCall *)ctx;
     ItemQueue items = {0};
     ItemCallOptions options = {.description = description,
                                .method = method,
                                .name = name,
                                .args = args,
+                               .handle = handle,
                                .timeout_ms = call.timeout_ms ? call.timeout_ms : method->timeout_ms,
                                .text_integers = call.text_integers};
 
     free(ctx);
     if (!read_items(&call, method, &items))
-        return;
-    if (method->flags & FERRY_STREAM_OUT)
+        ferry_close(handle);
+    else if (method->flags & FERRY_STREAM_OUT)
         item_stream_start(call.request, &options, &items);
     else
         upload_start(call.request, &options, &items);

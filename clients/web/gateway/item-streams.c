@@ -19,6 +19,7 @@ typedef struct ItemStream {
     struct ItemStream *prev, *next; /* in web->item_streams */
     Web *web;
     HttpStream *http; /* NULL: the reader has disconnected */
+    ferry_client *handle;
     ferry_stream *stream;
     const ferry_description *description; /* kept */
     const ferry_method *method;
@@ -34,6 +35,7 @@ static void free_items(void *ctx) {
 
     DL_DELETE(items->web->item_streams, items);
     ferry_stream_close(items->stream);
+    ferry_close(items->handle);
     items_deinit(&items->in);
     ferry_free(items->description);
     free(items);
@@ -116,17 +118,19 @@ void item_stream_start(HttpRequest *request, const ItemCallOptions *options, Ite
     ItemStream *items = calloc(1, sizeof(*items));
     unsigned directions =
         FERRY_RECEIVE | (options->method->flags & FERRY_STREAM_IN ? FERRY_SEND : 0);
-    int r = items ? ferry_stream_open(web->client, options->name, options->args, directions,
+    int r = items ? ferry_stream_open(options->handle, options->name, options->args, directions,
                                       &items->stream, &error)
                   : error_set_code(&error, -ENOMEM, NULL);
 
     if (r < 0) {
         free(items);
+        ferry_close(options->handle);
         items_deinit(in);
         problem_reply(request, &error);
         return;
     }
     items->web = web;
+    items->handle = options->handle;
     items->description = ferry_keep(options->description);
     items->method = options->method;
     items->in = *in;

@@ -34,9 +34,10 @@ void items_deinit(ItemQueue *items);
 typedef struct ItemCallOptions {
     const ferry_description *description;
     const ferry_method *method;
-    const char *name;    /* "calc.Calc.sum" */
-    ferry_bytes args;    /* lent */
-    uint32_t timeout_ms; /* without a sign of the server, up to a second longer; 0: not given */
+    const char *name;     /* "calc.Calc.sum" */
+    ferry_bytes args;     /* lent */
+    ferry_client *handle; /* for the stream; the callee closes it */
+    uint32_t timeout_ms;  /* without a sign of the server, up to a second longer; 0: not given */
     bool text_integers;
 } ItemCallOptions;
 

@@ -19,6 +19,7 @@ typedef struct Upload {
     struct Upload *prev, *next; /* in web->uploads */
     Web *web;
     HttpRequest *request;
+    ferry_client *handle;
     ferry_stream *stream;
     const ferry_description *description; /* kept */
     const ferry_method *method;
@@ -35,6 +36,7 @@ static void upload_free(Upload *upload) {
     web->upload_bytes -= upload->items.packed.len;
     items_deinit(&upload->items);
     ferry_stream_close(upload->stream);
+    ferry_close(upload->handle);
     ferry_free(upload->description);
     free(upload);
 }
@@ -97,15 +99,17 @@ void upload_start(HttpRequest *request, const ItemCallOptions *options, ItemQueu
     if (r == 0 && web->upload_bytes + items->packed.len > UPLOADS_BYTES_MAX)
         r = error_set(&error, "ferry.Overloaded", "too many items wait to be sent: try again");
     if (r == 0)
-        r = ferry_stream_open(web->client, options->name, options->args, FERRY_SEND,
+        r = ferry_stream_open(options->handle, options->name, options->args, FERRY_SEND,
                               &upload->stream, &error);
     if (r < 0) {
         free(upload);
+        ferry_close(options->handle);
         items_deinit(items);
         problem_reply(request, &error);
         return;
     }
     upload->web = web;
+    upload->handle = options->handle;
     upload->request = request;
     upload->description = ferry_keep(options->description);
     upload->method = options->method;

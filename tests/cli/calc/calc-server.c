@@ -2,6 +2,7 @@
 
 /* Serves calc.Calc of calc.thrift at $FERRY_URL, as $FERRY_INSTANCE, until it is killed. */
 
+#include <errno.h>
 #include <ferry/cache.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +137,20 @@ static int open_cache(ferry_cache **ret, ferry_error *reterr) {
     return 0;
 }
 
+/* Writes the method and the trace of each request to the file that $CALC_TRACES names. */
+static int note_trace(ferry_interception *call, void *ctx) {
+    const char *trace = ferry_request_header(call->request, "traceparent");
+    FILE *file = fopen(ctx, "a");
+
+    if (!file)
+        return -errno;
+    fprintf(file, "%s %s\n", call->method, trace ? trace : "-");
+    fclose(file);
+    return 0;
+}
+
 int main(void) {
+    const ferry_interceptor traces = {.before = note_trace, .ctx = getenv("CALC_TRACES")};
     ferry_cache *cache = NULL; /* it stays until the process ends */
     calc_handlers handlers = {
         .add = add,
@@ -164,7 +178,10 @@ int main(void) {
     if (getenv("FERRY_INSTANCE"))
         instance = getenv("FERRY_INSTANCE");
     if (r == 0)
-        r = calc_serve(client, &handlers, &(ferry_serve_options){.slots = 8, .instance = instance},
+        r = calc_serve(client, &handlers,
+                       &(ferry_serve_options){.slots = 8,
+                                              .instance = instance,
+                                              .interceptor = traces.ctx ? &traces : NULL},
                        NULL, NULL, &error);
     if (r == 0)
         r = ferry_run(client, &error);
