@@ -132,7 +132,8 @@ ferry_request *ferry_request_defer(ferry_request *request);
 
 /**
  * Returns a handle for calls on behalf of the request. The calls inherit its deadline, its trace
- * headers and its cancellation.
+ * headers and its cancellation. Their timeout is the rest of the deadline, or the method's own
+ * timeout if that is shorter.
  *
  * @return the handle, lent until the request is answered; NULL: out of memory, or the request is
  * already answered.

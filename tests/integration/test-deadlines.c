@@ -317,6 +317,28 @@ static int take_turns(ferry_request *request, void *ctx) {
     return ferry_request_return(request, one);
 }
 
+/* Without a timeout of its own the nested call has the rest of the deadline, not 30 s. */
+static void a_nested_call_inherits_a_long_deadline(void) {
+    ferry_client *client = connect_client(&broker), *slow = NULL, *last = connect_client(&broker);
+    Server server = {.n = 0};
+    Runner runner;
+    Ends ends = {0};
+
+    runner_start(&runner, &broker, set_up_nested, &left_ms);
+    CU_ASSERT_EQUAL(ferry_serve_method(last, "test.Never.call", NULL, defer, &server, NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 3600000}, &slow, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(slow, "test.Nested.call", one, end, &ends, NULL), 0);
+    CU_ASSERT_TRUE(process_both_until(last, client, &server.n, 1));
+    CU_ASSERT_TRUE(ferry_request_left_ms(server.requests[0]) > 1800000);
+    answer_all(&server);
+    CU_ASSERT_TRUE(process_both_until(client, last, &ends.n, 1));
+    runner_stop(&runner);
+    ferry_close(slow);
+    ferry_close(last);
+    ferry_close(client);
+}
+
 static void a_request_that_waits_behind_a_handler_uses_up_its_deadline(void) {
     ferry_client *client = connect_client(&broker), *served = connect_client(&broker), *with = NULL;
     Waited waited = {0};
@@ -389,6 +411,7 @@ int main(void) {
         TEST(with_the_option_a_program_may_start_before_its_broker),
         TEST(ferry_stop_ends_the_wait_for_a_broker),
         TEST(a_nested_call_inherits_the_deadline),
+        TEST(a_nested_call_inherits_a_long_deadline),
         TEST(a_request_that_waits_behind_a_handler_uses_up_its_deadline),
         TEST(timeouts_count_from_the_call_in_a_long_callback),
         TESTS_END,

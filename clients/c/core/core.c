@@ -26,16 +26,13 @@ int client_check(const ferry_client *client, ferry_error *reterr) {
 }
 
 uint32_t client_timeout(const ferry_client *client, uint32_t method_ms, uint64_t now_ms) {
-    uint32_t timeout_ms = client->timeout_ms ? client->timeout_ms
-                          : method_ms        ? method_ms
-                                             : TIMEOUT_MS;
+    uint32_t timeout_ms = client->timeout_ms ? client->timeout_ms : method_ms;
+    uint64_t left_ms;
 
     if (client->deadline_ms == UINT64_MAX)
-        return timeout_ms;
-    if (client->deadline_ms <= now_ms)
-        return 0;
-    return client->deadline_ms - now_ms < timeout_ms ? (uint32_t)(client->deadline_ms - now_ms)
-                                                     : timeout_ms;
+        return timeout_ms ? timeout_ms : TIMEOUT_MS;
+    left_ms = client->deadline_ms > now_ms ? client->deadline_ms - now_ms : 0;
+    return timeout_ms && timeout_ms < left_ms ? timeout_ms : (uint32_t)left_ms;
 }
 
 /* ---- owners ---- */

@@ -44,7 +44,7 @@ typedef struct DirectOps DirectOps;
 typedef struct Outcome Outcome;
 
 enum {
-    TIMEOUT_MS = 30000, /* timeout of a call, if handle and method give none */
+    TIMEOUT_MS = 30000, /* timeout of a call without any other limit */
     TIMEOUT_MAX_MS = 3600000,
     CONNECT_MS = 5000,    /* longest wait of a call for the connection */
     STOP_LOOK_MS = 100,   /* a wait for the broker ends at most this long after ferry_stop() */
@@ -284,8 +284,8 @@ bool core_run_due(Core *core);
 /* True: a part is waiting for confirmations. See Part. */
 bool core_is_unconfirmed(const Core *core);
 
-/* Returns the timeout of a call: the handle's, else the method's, else 30 s; at most the rest of an
- * inherited deadline. 0: the deadline has passed. */
+/* Returns the timeout of a call: the handle's, else the method's, at most the rest of an inherited
+ * deadline. Without these three: 30 s. 0: the deadline has passed. */
 uint32_t client_timeout(const ferry_client *client, uint32_t method_ms, uint64_t now_ms);
 
 /* ---- events.c ---- */
