@@ -4,7 +4,6 @@
 
 #include "broker/loop/dispatch.h"
 
-#include "base/log.h"
 #include "broker/admin/admin.h"
 #include "broker/admin/binds.h"
 #include "broker/loop/access.h"
@@ -322,11 +321,8 @@ static void handle_batch(Session *session, Reader *reader, size_t len) {
     /* Session control overtakes deferred batches. */
     if ((of_control || !session->deferred) && handle(session, reader, of_control))
         return;
-    if (!session->ending && deferred_add(session, reader) < 0) {
-        log_error("out of memory, cutting a session: session=%u", session->number);
-        session->end_reason = "memory";
-        session_end(session, NULL);
-    }
+    if (!session->ending && deferred_add(session, reader) < 0)
+        session_out_of_memory(session);
 }
 
 void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len) {

@@ -20,6 +20,14 @@ const char *shown(Span name) {
     return text_escape(texts[turn++ % 4], name.data, name.len);
 }
 
+void session_out_of_memory(Session *session) {
+    if (session->ending)
+        return;
+    log_error("out of memory, cutting a session: session=%u", session->number);
+    session->end_reason = "memory";
+    session_end(session, NULL);
+}
+
 void session_send(Session *session, Lane lane, const Message *message, const void *block) {
     Broker *broker = session->broker;
     char address[CONNECTION_ADDRESS_MAX];
@@ -27,9 +35,7 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
     if (session->ending)
         return;
     if (peer_put(session->peer, lane, message, block) < 0) {
-        log_error("out of memory, cutting a session: session=%u", session->number);
-        session->end_reason = "memory";
-        session_end(session, NULL);
+        session_out_of_memory(session);
         return;
     }
     session->n_out++;
@@ -97,11 +103,13 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
         return;
     }
     write_error(&error, type, text);
-    if (error.failed)
-        return;
-    session_send(session, LANE_CALLS,
-                 &(Message){.op = OP_ERROR, .id = id, .error.map = span_of(error.data, error.len)},
-                 NULL);
+    if (!error.failed)
+        session_send(
+            session, LANE_CALLS,
+            &(Message){.op = OP_ERROR, .id = id, .error.map = span_of(error.data, error.len)},
+            NULL);
+    else
+        session_out_of_memory(session); /* without an answer the peer would wait for ever */
 }
 
 void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text) {

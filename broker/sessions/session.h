@@ -89,6 +89,10 @@ struct Session {
  * NULL: no BYE is sent. */
 void session_end(Session *session, const char *text);
 
+/* Memory for a message to the session is missing: writes a line to the log, and ends the session.
+ */
+void session_out_of_memory(Session *session);
+
 /* Appends a message to the session's outbox, which is sent at the end of this turn. Never waits.
  * message->passed may be set (see message.h); block is the block around message->body, or NULL. If
  * the session is over max_session_bytes, it is cut. If it is ending, the message is dropped. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "support/fake-hub.h"
+#include "support/oom.h"
 #include "support/suite.h"
 
 static Broker broker;
@@ -456,6 +457,32 @@ static void a_body_over_the_limit_is_answered_not_cut(void) {
     fake_hub_deinit(&broker);
 }
 
+/* A caller without an answer would wait for ever. */
+static void an_error_that_memory_is_missing_for_ends_the_session(void) {
+    unsigned n_cut = 0;
+
+    OOM_EACH(n) {
+        Peer *peer;
+        Session *session;
+
+        OOM_STOP;
+        begin();
+        peer = fake_peer_connected(&broker, 'a');
+        session = peer->session;
+        oom_plan(n);
+        session_error(session, 9, "ferry.Full", "the queue '%s' is full", "mail");
+        OOM_STOP;
+        CU_ASSERT_EQUAL(session->ending, oom_happened());
+        CU_ASSERT_EQUAL(peer->closing, oom_happened());
+        if (session->ending)
+            n_cut++;
+        else
+            expect_error(peer, 9, "ferry.Full");
+        fake_hub_deinit(&broker);
+    }
+    CU_ASSERT_TRUE(n_cut > 0);
+}
+
 static void more_than_64_transfers_are_a_fault(void) {
     Peer *peer;
 
@@ -489,6 +516,7 @@ int main(void) {
         TEST(a_client_that_says_bye_is_forgotten_at_once),
         TEST(a_name_is_escaped_and_cut_at_a_whole_character),
         TEST(a_body_over_the_limit_is_answered_not_cut),
+        TEST(an_error_that_memory_is_missing_for_ends_the_session),
         TEST(more_than_64_transfers_are_a_fault),
         TESTS_END,
     };
