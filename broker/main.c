@@ -150,16 +150,16 @@ static int add_redis(BrokerProgram *program, ferry_error *reterr) {
 #endif
 }
 
-/* A broker gives out less than one id in each microsecond, and the next broker on this machine
- * starts at a later microsecond. So the ids of one never repeat those of the other. */
-static uint64_t first_id(void) {
-    enum { START_OF_2026 = 1767225600 };
+/* The next broker on this machine starts at a later microsecond, so its epoch is another. A broker
+ * gives out less than one id in each microsecond, so the ids of one never repeat those of the
+ * other. */
+static void begin_epoch(Broker *broker) {
+    const uint64_t start_of_2026 = UINT64_C(1767225600) * 1000000;
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec <= START_OF_2026)
-        return 0;
-    return (uint64_t)(now.tv_sec - START_OF_2026) * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    broker->epoch = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    broker->first_id = broker->epoch > start_of_2026 ? broker->epoch - start_of_2026 : 0;
 }
 
 static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
@@ -187,8 +187,7 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
     broker->now_us = clock_us();
     broker->now_ms = broker->now_us / 1000;
     broker->started_ms = broker->now_ms;
-    broker->epoch = (uint64_t)time(NULL);
-    broker->first_id = first_id();
+    begin_epoch(broker);
     random_bytes(broker->id, sizeof(broker->id));
     timers_init(&broker->timers, broker->now_ms);
     if (events_new(&broker->events, broker) < 0 || deferred_new(&broker->deferred, broker) < 0 ||

@@ -255,6 +255,7 @@ struct CacheStatus {
 /** Numbers for the time since the start of the broker, and its present state. */
 struct Counters {
   1: i64 uptime_ms
+  /** The broker's start, in microseconds since 1970: another start of the broker has another epoch. */
   2: i64 epoch
   3: i64 sessions
   4: i64 connections

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "support/broker.h"
+#include "support/faults.h"
 #include "support/suite.h"
 
 static TestBroker broker;
@@ -60,9 +61,34 @@ static void a_job_of_an_earlier_life_does_not_settle_one_of_this_life(void) {
     ferry_close(worker);
 }
 
+static uint64_t epoch(void) {
+    ferry_client *client = connect_client(&broker);
+    uint64_t n = broker_stat(client, "epoch");
+
+    ferry_close(client);
+    return n;
+}
+
+/* Several starts fall into one second. */
+static void each_life_has_a_higher_epoch(void) {
+    uint64_t last = epoch();
+
+    for (int i = 0; i < 5; i++) {
+        uint64_t now;
+
+        broker_kill(&broker);
+        broker_respawn(&broker);
+        now = epoch();
+        CU_ASSERT_NOT_EQUAL(now, UINT64_MAX);
+        CU_ASSERT_TRUE(now > last);
+        last = now;
+    }
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_job_of_an_earlier_life_does_not_settle_one_of_this_life),
+        TEST(each_life_has_a_higher_epoch),
         TESTS_END,
     };
     int status;
