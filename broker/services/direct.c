@@ -18,6 +18,11 @@
 struct Watched {
     UT_hash_handle hh;
     Watcher *watchers; /* utlist by prev, next */
+    unsigned n_watchers;
+    Watched *prev, *next; /* in services->reviews, if n_to_review > 0 */
+    unsigned n_to_review; /* watchers whose offers must be reviewed, from at_review on; after the
+                           * last watcher the first one follows */
+    Watcher *at_review;   /* NULL: the first watcher */
     size_t name_len;
     char name[];
 };
@@ -93,6 +98,12 @@ static void offer_free(Offer *offer) {
     free(offer);
 }
 
+static void withdraw(Offer *offer) {
+    tell_caller(offer, false);
+    tell_server(offer, TICKET_UNUSED);
+    offer_free(offer);
+}
+
 static bool has_offer(const Watcher *watcher, const Server *server) {
     const Offer *offer;
 
@@ -103,18 +114,19 @@ static bool has_offer(const Watcher *watcher, const Server *server) {
     return false;
 }
 
-/* If memory is short or a limit is reached, the caller's calls go through the broker. */
-static void offer_to(Watcher *watcher, Server *server) {
+/* If memory is short or a limit is reached, the caller's calls go through the broker. True: it has
+ * a new offer. */
+static bool offer_to(Watcher *watcher, Server *server) {
     Session *caller = watcher->session;
     Offer *offer;
 
     if (watcher->n_offers >= OFFERS_OF_WATCHER_MAX || server->n_offers >= OFFERS_OF_SERVER_MAX ||
         caller == server->session || caller->ending || has_offer(watcher, server) ||
         !account_allows(&caller->peer->account, sizeof(*offer)))
-        return;
+        return false;
     offer = calloc(1, sizeof(*offer));
     if (!offer)
-        return;
+        return false;
     offer->watcher = watcher;
     offer->server = server;
     random_bytes(offer->ticket, WIRE_TOKEN);
@@ -125,6 +137,7 @@ static void offer_to(Watcher *watcher, Server *server) {
     account_charge(&caller->peer->account, BUDGET_SERVICES, sizeof(*offer));
     tell_server(offer, 0);
     tell_caller(offer, true);
+    return true;
 }
 
 /* Only the broker checks the methods that only some users may call (`may`), and counts the calls of
@@ -141,10 +154,76 @@ static bool takes_direct_calls(const Server *server) {
 }
 
 void direct_withdraw(Server *server) {
-    while (server->offers) {
-        tell_caller(server->offers, false);
-        tell_server(server->offers, TICKET_UNUSED);
-        offer_free(server->offers);
+    while (server->offers)
+        withdraw(server->offers);
+}
+
+/* ---- reviews ---- */
+
+/* Withdraws offers of servers that take no direct calls any more, and makes the missing ones.
+ * Returns the work: an offer means two messages, and costs as much as about 32 servers that get
+ * none. */
+static unsigned review(Watcher *watcher, Service *service) {
+    enum { OFFER_WORK = 32 };
+    unsigned work = 1 + watcher->n_offers;
+    Offer *offer, *next;
+    Server *server;
+
+    DL_FOREACH_SAFE2(watcher->offers, offer, next, watcher_next) {
+        if (!takes_direct_calls(offer->server)) {
+            withdraw(offer);
+            work += OFFER_WORK;
+        }
+    }
+    if (!service || !may_be_direct(watcher))
+        return work;
+    DL_FOREACH(service->servers, server) {
+        if (watcher->n_offers >= OFFERS_OF_WATCHER_MAX)
+            break;
+        work++;
+        if (takes_direct_calls(server) && offer_to(watcher, server))
+            work += OFFER_WORK;
+    }
+    return work;
+}
+
+static void review_later(Services *services, Watched *watched) {
+    if (watched->n_to_review == 0 && watched->n_watchers > 0)
+        DL_APPEND(services->reviews, watched);
+    watched->n_to_review = watched->n_watchers;
+}
+
+static void review_is_over(Services *services, Watched *watched) {
+    if (watched->n_to_review > 0)
+        DL_DELETE(services->reviews, watched);
+    watched->n_to_review = 0;
+}
+
+/* Reviews watchers of one service, until the work of the turn is done. */
+static void review_some(Services *services, Watched *watched, unsigned *work) {
+    Service *service = service_find(services, name_of(watched));
+
+    while (watched->n_to_review > 0 && *work < REVIEW_WORK) {
+        Watcher *watcher = watched->at_review ? watched->at_review : watched->watchers;
+
+        *work += review(watcher, service);
+        watched->at_review = watcher->next;
+        if (--watched->n_to_review == 0)
+            DL_DELETE(services->reviews, watched);
+    }
+}
+
+void direct_turn_end(Services *services) {
+    unsigned work = 0;
+    Watched *watched;
+
+    while ((watched = services->reviews) && work < REVIEW_WORK) {
+        review_some(services, watched, &work);
+        if (watched->n_to_review > 0) {
+            /* The other services come first in the next turn. */
+            DL_DELETE(services->reviews, watched);
+            DL_APPEND(services->reviews, watched);
+        }
     }
 }
 
@@ -157,19 +236,9 @@ static Watched *watched_find(const Services *services, Span name) {
 
 void direct_review(Service *service) {
     Watched *watched = watched_find(service->services, span_of(service->name, service->name_len));
-    Server *server;
-    Watcher *watcher;
 
-    DL_FOREACH(service->servers, server) {
-        if (!takes_direct_calls(server)) {
-            direct_withdraw(server);
-            continue;
-        }
-        DL_FOREACH(watched ? watched->watchers : NULL, watcher) {
-            if (may_be_direct(watcher))
-                offer_to(watcher, server);
-        }
-    }
+    if (watched)
+        review_later(service->services, watched);
 }
 
 /* ---- SERVE ---- */
@@ -252,6 +321,7 @@ static Watched *watched_get(Services *services, Span name) {
 static void watched_release(Services *services, Watched *watched) {
     if (watched->watchers)
         return;
+    review_is_over(services, watched);
     HASH_DEL(services->watched, watched);
     free(watched);
 }
@@ -265,10 +335,16 @@ static void watcher_free(Services *services, Watcher *watcher) {
                                           strcmp(session->end_reason, "kicked") == 0);
 
     while (watcher->offers) {
+        /* Callers that the server had no room for can have this place. */
+        if (watcher->offers->server->n_offers == OFFERS_OF_SERVER_MAX)
+            review_later(services, watched);
         tell_server(watcher->offers, is_cut ? TICKET_CUT : TICKET_UNUSED);
         offer_free(watcher->offers);
     }
+    if (watched->at_review == watcher)
+        watched->at_review = watcher->next;
     DL_DELETE(watched->watchers, watcher);
+    watched->n_watchers--;
     DL_DELETE2(session->watchers, watcher, session_prev, session_next);
     session->n_watchers--;
     account_refund(&session->peer->account, BUDGET_SERVICES, sizeof(*watcher) + memory_of(watched));
@@ -293,33 +369,35 @@ static Watcher *watcher_new(Services *services, Session *session, Span name) {
     watcher->watched = watched;
     watcher->session = session;
     DL_APPEND(watched->watchers, watcher);
+    watched->n_watchers++;
     DL_APPEND2(session->watchers, watcher, session_prev, session_next);
     session->n_watchers++;
     account_charge(&session->peer->account, BUDGET_SERVICES, sizeof(*watcher) + memory_of(watched));
     return watcher;
 }
 
-static bool is_watching(const Session *session, Span name) {
-    const Watcher *watcher;
+static Watcher *watcher_find(const Session *session, Span name) {
+    Watcher *watcher;
 
     DL_FOREACH2(session->watchers, watcher, session_next) {
         if (span_is(name, watcher->watched->name))
-            return true;
+            return watcher;
     }
-    return false;
+    return NULL;
 }
 
 void services_watch(Services *services, Session *session, const Message *message) {
     const Limits *limits = &services->broker->limits;
     const char *problem = name_problem(message->name.data, message->name.len);
-    Service *service;
+    Watcher *watcher;
 
     if (problem) {
         session_error(session, message->id, "ferry.InvalidArgument",
                       "'%s' cannot be the name of a service: %s", shown(message->name), problem);
         return;
     }
-    if (!is_watching(session, message->name)) {
+    watcher = watcher_find(session, message->name);
+    if (!watcher) {
         if (session->n_watchers >= limits->max_serves ||
             !account_allows(&session->peer->account, sizeof(Watcher) + sizeof(Watched) + 256)) {
             session_error(session, message->id, "ferry.Full",
@@ -328,13 +406,13 @@ void services_watch(Services *services, Session *session, const Message *message
                           session->n_watchers, limits->max_serves);
             return;
         }
-        if (!watcher_new(services, session, message->name)) {
+        watcher = watcher_new(services, session, message->name);
+        if (!watcher) {
             session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
             return;
         }
     }
-    service = service_find(services, message->name);
-    if (service)
-        direct_review(service);
+    /* The caller gets its servers before OK. A unit of a turn's work is ten of a review's. */
+    services->broker->work += review(watcher, service_find(services, message->name)) / 10;
     session_ok(session, LANE_CALLS, message->id, 0);
 }

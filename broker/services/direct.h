@@ -13,14 +13,17 @@
 enum {
     OFFERS_OF_WATCHER_MAX = 32,  /* servers that one caller is told of, for one service */
     OFFERS_OF_SERVER_MAX = 4096, /* callers that are told of one server */
+    REVIEW_WORK = 4096,          /* reviewed servers in each turn: about 50 us */
 };
 
 /* Takes the endpoint of a SERVE in place of the server's earlier one. If it cannot be announced,
  * the log has the reason, and the server gets its calls through the broker. -ENOMEM. */
 int direct_announce(Server *server, const Message *serve);
 
-/* The servers of the service, or what they offer, have changed. */
+/* The servers of the service, or what they offer, have changed: the offers of its watchers are
+ * reviewed at the end of this turn and of the next ones, each time some of them. */
 void direct_review(Service *service);
+void direct_turn_end(Services *services);
 
 /* The server takes no new calls. */
 void direct_withdraw(Server *server);

@@ -176,6 +176,8 @@ void services_serve(Services *services, Session *session, const Message *message
                                                    .instance = server->instance,
                                                    .session = session->number,
                                                    .servers = service->n_servers});
+    if (server->not_ready)
+        direct_withdraw(server);
     direct_review(service);
     calls_serve_waiting(service);
 }
@@ -190,6 +192,7 @@ void services_unserve(Services *services, Session *session, const Message *messa
         return;
     }
     server_leave(server);
+    direct_withdraw(server);
     direct_review(service);
     session_ok(session, LANE_CALLS, message->id, 0);
     calls_fail_waiting(service, span_text(server->instance));

@@ -191,6 +191,7 @@ struct Services {
     size_t n_calls;
     uint64_t last_instance, last_request, last_direct;
     Watched *watched; /* uthash by name: services whose servers callers want to know */
+    Watched *reviews; /* utlist: services whose watchers must be reviewed, see direct.c */
     SeenService seen[SERVICES_SEEN];     /* by the hash of the name; see services_saw() */
     Methods own;                         /* methods of ferry.Broker */
     uint64_t latencies[LATENCY_BUCKETS]; /* latencies of all calls except those of ferry.Broker */

@@ -93,6 +93,7 @@ static void session_gone(Services *services, Session *session) {
     DL_FOREACH2(session->servers, server, session_next) {
         server_leave(server);
         direct_withdraw(server);
+        direct_review(server->service);
     }
     /* If the session has few calls, it ends at once. */
     end_calls(session, &n);
@@ -137,6 +138,7 @@ static void turn_end(Services *services) {
     }
     services->crowded = again;
     fail_more(services);
+    direct_turn_end(services);
 }
 
 /* ---- the room ---- */
@@ -150,7 +152,9 @@ static void on_turn_end(Room *room) {
 }
 
 static uint64_t on_next_ms(const Room *room) {
-    return self(room)->ends || self(room)->failing ? 0 : UINT64_MAX;
+    const Services *services = self(room);
+
+    return services->ends || services->failing || services->reviews ? 0 : UINT64_MAX;
 }
 
 static size_t on_n_unfinished(const Room *room) {

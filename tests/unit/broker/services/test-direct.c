@@ -250,6 +250,125 @@ static void a_session_watches_a_bounded_number_of_services(void) {
     end();
 }
 
+/* ---- many callers ---- */
+
+enum { CALLERS = OFFERS_OF_SERVER_MAX + 1 };
+
+static Peer *callers[CALLERS];
+static unsigned n_told[CALLERS]; /* SERVERs with an endpoint */
+
+static void begin_with_callers(void) {
+    begin();
+    memset(n_told, 0, sizeof(n_told));
+    for (unsigned i = 0; i < CALLERS; i++) {
+        uint8_t client[WIRE_TOKEN] = {1, (uint8_t)(i >> 8), (uint8_t)i};
+
+        callers[i] = fake_peer_new(&broker);
+        fake_say(&broker, callers[i],
+                 &(Message){.op = OP_HELLO,
+                            .hello.version_min = 1,
+                            .hello.version_max = 1,
+                            .hello.client = span_of(client, WIRE_TOKEN),
+                            .hello.bytes = 1 << 30});
+        watch(callers[i]);
+    }
+}
+
+/* Reads the output of all callers. Returns the number of SERVERs with an endpoint. */
+static unsigned count_told(void) {
+    unsigned n = 0;
+    const Message *m;
+
+    for (unsigned i = 0; i < CALLERS; i++) {
+        unsigned before = n_told[i];
+
+        while (callers[i] && (m = fake_next_real(callers[i])))
+            n_told[i] += m->op == OP_SERVER && m->server.endpoint.len > 0;
+        n += n_told[i] - before;
+    }
+    return n;
+}
+
+/* Runs turns until no room needs one at once. Returns their number; *ret_n: what count_told() has
+ * counted, at most `most` in one turn. */
+static unsigned finish_reviews(unsigned most, unsigned *ret_n) {
+    unsigned n_turns = 0;
+
+    *ret_n = 0;
+    while (rooms_next_ms(&broker) == 0) {
+        unsigned n;
+
+        fake_wait(&broker, 0);
+        n = count_told();
+        CU_ASSERT_TRUE(n <= most);
+        *ret_n += n;
+        n_turns++;
+    }
+    return n_turns;
+}
+
+static void many_callers_learn_of_a_server_over_several_turns(void) {
+    enum { MOST = 200 };
+    unsigned first, rest, last = CALLERS - 1;
+
+    begin_with_callers();
+    CU_ASSERT_EQUAL(count_told(), 0);
+    serve(server, "ipc:///run/calc", 0);
+    first = count_told();
+    CU_ASSERT_TRUE(first > 0 && first <= MOST);
+    CU_ASSERT_TRUE(finish_reviews(MOST, &rest) >= OFFERS_OF_SERVER_MAX / MOST);
+    CU_ASSERT_EQUAL(first + rest, OFFERS_OF_SERVER_MAX);
+    CU_ASSERT_EQUAL(n_told[last], 0);
+
+    /* A caller goes, and the last one gets its place. */
+    fake_peer_gone(&broker, callers[7]);
+    callers[7] = NULL;
+    count_told();
+    finish_reviews(MOST, &rest);
+    CU_ASSERT_EQUAL(n_told[last], 1);
+    end();
+}
+
+/* A review stands at a caller that goes, and at the service whose last caller goes. */
+static void callers_go_while_they_are_told_of_a_server(void) {
+    begin_with_callers();
+    serve(server, "ipc:///run/calc", 0);
+    CU_ASSERT_EQUAL(rooms_next_ms(&broker), 0);
+    for (unsigned i = 0; i < CALLERS; i++)
+        fake_peer_gone(&broker, callers[i]);
+    CU_ASSERT_NOT_EQUAL(rooms_next_ms(&broker), 0);
+    end();
+}
+
+/* A caller that knows as many servers as it may learns of another one when one of them goes. */
+static void a_caller_gets_another_server_for_one_that_has_gone(void) {
+    Peer *servers[OFFERS_OF_WATCHER_MAX + 1];
+    const Message *m;
+    unsigned n = 0, n_gone = 0;
+
+    begin();
+    for (unsigned i = 0; i <= OFFERS_OF_WATCHER_MAX; i++) {
+        char endpoint[40];
+
+        snprintf(endpoint, sizeof(endpoint), "ipc:///run/calc%u", i);
+        servers[i] = connected((uint8_t)(128 + i));
+        serve(servers[i], endpoint, 0);
+    }
+    watch(caller);
+    while ((m = fake_next_real(caller)))
+        n += m->op == OP_SERVER;
+    CU_ASSERT_EQUAL(n, OFFERS_OF_WATCHER_MAX);
+    fake_peer_gone(&broker, servers[3]);
+    fake_wait(&broker, 0);
+    while ((m = fake_next_real(caller))) {
+        n += m->op == OP_SERVER && m->server.endpoint.len > 0;
+        n_gone += m->op == OP_SERVER && m->server.endpoint.len == 0;
+    }
+    CU_ASSERT_EQUAL(n_gone, 1);
+    CU_ASSERT_EQUAL(n, OFFERS_OF_WATCHER_MAX + 1);
+    end();
+}
+
 /* ---- counts ---- */
 
 static Message tally(uint64_t calls, const char *service, const char *method, Span latencies) {
@@ -355,6 +474,9 @@ int main(void) {
         TEST(a_ticket_ends_with_the_callers_session),
         TEST(a_client_that_is_kicked_is_cut_off_from_its_servers),
         TEST(a_caller_knows_a_bounded_number_of_servers),
+        TEST(many_callers_learn_of_a_server_over_several_turns),
+        TEST(callers_go_while_they_are_told_of_a_server),
+        TEST(a_caller_gets_another_server_for_one_that_has_gone),
         TEST(a_session_watches_a_bounded_number_of_services),
         TEST(counts_of_direct_calls_are_added),
         TEST(counts_out_of_range_end_the_session),
