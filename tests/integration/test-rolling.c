@@ -53,7 +53,7 @@ static void start_all(void) {
             exit(77);
         strcpy(brokers[i].folder, folder);
         snprintf(brokers[i].url, sizeof(brokers[i].url), "ipc://%s/broker", folder);
-        sprintf(all.url + strlen(all.url), "%s%s", i > 0 ? "," : "", brokers[i].url);
+        broker_list(&all, &brokers[i]);
         start(&brokers[i]);
     }
 }

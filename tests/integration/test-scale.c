@@ -184,7 +184,7 @@ static void many_names_over_three_brokers(void) {
 
     for (int i = 0; i < N; i++) {
         broker_spawn(&brokers[i]);
-        sprintf(all.url + strlen(all.url), "%s%s", i > 0 ? "," : "", brokers[i].url);
+        broker_list(&all, &brokers[i]);
         before_kib[i] = process_rss_kib(brokers[i].pid);
     }
     start_clients(runners, shares);

@@ -109,6 +109,15 @@ const ferry_serve_options *test_serve_options(const ferry_serve_options *options
     return &direct;
 }
 
+void broker_list(TestBroker *all, const TestBroker *broker) {
+    size_t used = strlen(all->url), len = strlen(broker->url);
+
+    CU_ASSERT_FATAL(used + 1 + len < sizeof(all->url));
+    if (used > 0)
+        all->url[used++] = ',';
+    memcpy(all->url + used, broker->url, len + 1);
+}
+
 ferry_client *connect_client(const TestBroker *broker) {
     ferry_client *client = NULL;
     ferry_error error = FERRY_ERROR_INIT;

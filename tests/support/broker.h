@@ -33,6 +33,9 @@ void broker_kill(TestBroker *broker);  /* like kill -9 */
 void broker_drain(TestBroker *broker); /* like SIGTERM, sent twice */
 void broker_terminate(TestBroker *broker);
 
+/* Adds a broker to the list in all->url. */
+void broker_list(TestBroker *all, const TestBroker *broker);
+
 /* Returns a connected client of this broker. */
 ferry_client *connect_client(const TestBroker *broker);
 
