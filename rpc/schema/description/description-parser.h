@@ -67,6 +67,12 @@ bool parser_declare_types(DescriptionParser *p, Span list);
 bool parser_complete_types(DescriptionParser *p);
 void parser_forget_types(DescriptionParser *p); /* frees their names; the tables stay */
 
+/* A name that occurs twice; NULL: all names differ, or memory is missing, which is an error. The
+ * first of n names is at `first`, the next one stride bytes later. Sorting limits the time, which
+ * matters because the broker calls this in its loop. */
+const char *parser_repeated_name(DescriptionParser *p, const char *const *first, uint32_t n,
+                                 size_t stride);
+
 /* These need complete types. */
 const ferry_type *parser_type(DescriptionParser *p, Reader *reader);
 ferry_field *parser_fields(DescriptionParser *p, Reader *reader, uint32_t *ret_n);

@@ -167,24 +167,22 @@ static int compare_names(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Refuses equal names. The first of n names is at `first`, the next one stride bytes later. Sorting
- * limits the time, which matters because the broker calls this in its loop. */
-static bool names_differ(DescriptionParser *p, const char *const *first, uint32_t n, size_t stride,
-                         const char *problem) {
-    const char **names = n > 1 ? calloc(n, sizeof(*names)) : NULL;
+const char *parser_repeated_name(DescriptionParser *p, const char *const *first, uint32_t n,
+                                 size_t stride) {
+    const char **names = n > 1 ? calloc(n, sizeof(*names)) : NULL, *repeated = NULL;
 
     if (n > 1 && !names)
-        return parser_no_memory(p);
+        parser_no_memory(p);
     assert(first || n == 0);
     for (uint32_t i = 0; names && i < n; i++)
         names[i] = *(const char *const *)((const char *)first + i * stride);
     if (names)
         qsort(names, n, sizeof(*names), compare_names);
-    for (uint32_t i = 1; names && i < n && !p->error.type; i++)
+    for (uint32_t i = 1; names && i < n && !repeated; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
-            parser_refuse(p, problem);
+            repeated = names[i];
     free(names);
-    return !p->error.type;
+    return repeated;
 }
 
 ferry_field *parser_fields(DescriptionParser *p, Reader *reader, uint32_t *ret_n) {
@@ -212,8 +210,9 @@ ferry_field *parser_fields(DescriptionParser *p, Reader *reader, uint32_t *ret_n
         if (p->error.type)
             value_error_in_item(&p->error, i);
     }
-    if (p->error.type ||
-        (n > 0 && !names_differ(p, &fields->name, n, sizeof(*fields), "two fields have one name")))
+    if (!p->error.type && n > 0 && parser_repeated_name(p, &fields->name, n, sizeof(*fields)))
+        parser_refuse(p, "two fields have one name");
+    if (p->error.type)
         return NULL;
     *ret_n = n;
     return fields;
@@ -278,8 +277,8 @@ static bool read_values(DescriptionParser *p, Span list, ferry_type *type) {
         if (!p->error.type)
             read_enum_value(p, map, &values[i]);
     }
-    if (!p->error.type && n > 0)
-        names_differ(p, &values->name, n, sizeof(*values), "two values have one name");
+    if (!p->error.type && n > 0 && parser_repeated_name(p, &values->name, n, sizeof(*values)))
+        parser_refuse(p, "two values have one name");
     type->n = n;
     type->values = values;
     return !p->error.type;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a description from an untrusted peer into tables. See description.h. */
 
-#include <assert.h>
-
 #include "base/error.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/codec/values.h"
@@ -94,6 +92,7 @@ static bool read_method(DescriptionParser *p, Span map, ferry_method *method) {
 static bool read_methods(DescriptionParser *p, Span list) {
     Reader reader = reader_of(list.data, list.len);
     uint32_t n = reader_array(&reader);
+    const char *repeated;
     ferry_method *methods;
 
     if (!parser_good(p, &reader))
@@ -106,15 +105,17 @@ static bool read_methods(DescriptionParser *p, Span list) {
 
         if (!p->error.type)
             read_method(p, map, &methods[i]);
-        for (uint32_t k = 0; k < i && !p->error.type; k++) {
-            assert(methods[i].name && methods[k].name);
-            if (strcmp(methods[i].name, methods[k].name) == 0)
-                parser_refuse(p, "two methods have one name");
-        }
         if (p->error.type && methods[i].name)
             value_error_in_field(&p->error, methods[i].name);
         else if (p->error.type)
             value_error_in_item(&p->error, i);
+    }
+    repeated = !p->error.type && n > 0
+                   ? parser_repeated_name(p, &methods->name, n, sizeof(*methods))
+                   : NULL;
+    if (repeated) {
+        parser_refuse(p, "two methods have one name");
+        value_error_in_field(&p->error, repeated);
     }
     p->service->n_methods = n;
     p->service->methods = methods;

@@ -166,6 +166,9 @@ static void broken_descriptions_are_refused_with_a_place(void) {
     REFUSED("\x83" HEAD "\xa7methods\x91\x80", "description[0]: a method has no name");
     REFUSED("\x83" HEAD "\xa7methods\x92\x81\xa4name\xa1m\x81\xa4name\xa1m",
             "description.m: two methods have one name");
+    REFUSED("\x83" HEAD "\xa7methods\x94\x81\xa4name\xa1m\x81\xa4name\xa1z\x81\xa4name\xa1"
+            "a\x81\xa4name\xa1m",
+            "description.m: two methods have one name");
     REFUSED("\x83" HEAD "\xa7methods\x91\x81\xa4name\xa3"
             "a b",
             "description[0]: a name is invalid");
