@@ -2,6 +2,7 @@
 #include "rpc/link/socket.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,48 @@ static void a_star_takes_connections_of_both_families(void) {
     close(listener);
 }
 
+static void expect_congestion_control(int fd, const char *name) {
+    char found[16] = "";
+    socklen_t len = sizeof(found);
+
+    CU_ASSERT_EQUAL(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, found, &len), 0);
+    CU_ASSERT_STRING_EQUAL(found, name);
+}
+
+static void connections_on_the_loopback_interface_are_not_paced(void) {
+    const char *endpoints[] = {"tcp://127.0.0.1:*", "tcp://[::1]:*"};
+
+    for (int i = 0; i < 2; i++) {
+        int listener = -1, fd = -1, accepted;
+        struct pollfd wait;
+
+        if (i == 1 && access("/proc/net/if_inet6", R_OK) != 0)
+            break;
+        CU_ASSERT_EQUAL_FATAL(socket_listen(endpoints[i], 0, &listener, bound), 0);
+        CU_ASSERT_EQUAL_FATAL(socket_connect(bound, &fd), 0);
+        wait = (struct pollfd){listener, POLLIN, 0};
+        CU_ASSERT_EQUAL(poll(&wait, 1, 60000), 1);
+        accepted = accept(listener, NULL, NULL);
+        expect_congestion_control(fd, "reno");
+        expect_congestion_control(accepted, "reno");
+        close(accepted);
+        close(fd);
+        close(listener);
+    }
+}
+
+static void a_listener_of_all_addresses_keeps_the_congestion_control_of_the_system(void) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0), listener = -1;
+    char name[16] = "";
+    socklen_t len = sizeof(name);
+
+    CU_ASSERT_EQUAL(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+    CU_ASSERT_EQUAL_FATAL(socket_listen("tcp://*:*", 0, &listener, bound), 0);
+    expect_congestion_control(listener, name);
+    close(listener);
+    close(fd);
+}
+
 static void a_socket_file_has_its_permissions_before_anybody_connects(void) {
     char folder[] = "/tmp/ferry-socket-XXXXXX", endpoint[64];
     struct stat status;
@@ -121,6 +164,8 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(ipv4_and_ipv6_listen_and_connect),
         TEST(a_star_takes_connections_of_both_families),
+        TEST(connections_on_the_loopback_interface_are_not_paced),
+        TEST(a_listener_of_all_addresses_keeps_the_congestion_control_of_the_system),
         TEST(a_socket_file_has_its_permissions_before_anybody_connects),
         TEST(connecting_without_a_listener_fails),
         TEST(a_socket_file_without_a_listener_is_replaced),
