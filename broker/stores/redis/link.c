@@ -20,8 +20,9 @@ enum {
 };
 
 int redis_link_open(RedisLink *link, RedisStoreOptions *options, ferry_error *reterr) {
-    static const char *const suffixes[REDIS_KEYS] = {"",      ":jobs",   ":notes", ":pushes",
-                                                     ":keys", ":paused", ":facts"};
+    static const char *const suffixes[REDIS_KEYS] = {"",        ":segments", ":order",  ":ended",
+                                                     ":passed", ":notes",    ":pushes", ":keys",
+                                                     ":paused", ":facts"};
 
     for (int i = 0; i < REDIS_KEYS; i++)
         snprintf(link->keys[i], sizeof(link->keys[i]), "ferry:{%s}%s", options->name, suffixes[i]);
@@ -68,6 +69,8 @@ static LinkOutcome outcome_of(const RedisCommand *command, const char *why) {
 
 /* ---- scripts ---- */
 
+_Static_assert(3 + REDIS_KEYS + REDIS_CALL_ARGS <= COMMAND_ARGS, "a call has too many words");
+
 static void begin_script(const RedisLink *link, const LinkCall *call, bool by_text,
                          RedisCommand *command) {
     *command = (RedisCommand){.route = span_text(link->key), .repeatable = true};
@@ -75,7 +78,7 @@ static void begin_script(const RedisLink *link, const LinkCall *call, bool by_te
     command_add_text(command, by_text ? call->script->text : call->script->sha);
     /* A Cluster that moves the slot to another node must know all keys: it refuses the script until
      * all of them are on one node. */
-    command_add_text(command, "7");
+    command_add_text(command, "10");
     for (int i = 0; i < REDIS_KEYS; i++)
         command_add_text(command, link->keys[i]);
     for (unsigned i = 0; i < call->n_args; i++)

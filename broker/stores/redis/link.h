@@ -7,7 +7,7 @@
 #include "broker/stores/store.h"
 #include "cache/redis/redis.h"
 
-enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 7, REDIS_CALL_ARGS = 6 };
+enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 10, REDIS_CALL_ARGS = 7 };
 
 /* The calls that fail with a text of the server. */
 typedef enum LinkOutcome {
@@ -25,7 +25,7 @@ typedef struct LinkScript {
 
 typedef struct RedisLink {
     Redis *redis;
-    char keys[REDIS_KEYS][REDIS_KEY_MAX]; /* "ferry:{NAME}", "ferry:{NAME}:jobs" and so on */
+    char keys[REDIS_KEYS][REDIS_KEY_MAX]; /* "ferry:{NAME}", "ferry:{NAME}:segments" and so on */
     const char *key;                      /* the first of them */
     uint32_t n_wait;
     char why[REDIS_WHY]; /* the reason of the last failure */

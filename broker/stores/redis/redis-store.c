@@ -21,14 +21,50 @@
 /* ---- the batch in the making ---- */
 
 static size_t bytes_of(const WriterBatch *batch) {
-    return batch->parts[PART_PUSHES].changes.len + batch->parts[PART_RELEASES].changes.len;
+    return batch->parts[PART_PUSHES].changes.len + batch->parts[PART_RELEASES].changes.len +
+           batch->records.len;
+}
+
+static WriterBatch *open_batch(RedisQueues *redis) {
+    if (!redis->open) {
+        redis->open = redis->spare ? redis->spare : calloc(1, sizeof(WriterBatch));
+        redis->spare = NULL;
+    }
+    return redis->open;
+}
+
+/* Ends of jobs and notes wait in the segments until the batch leaves: most jobs end before the note
+ * of their delivery is written. False: out of memory; the batch cannot leave yet. */
+static bool put_changes_of_segments(RedisQueues *redis) {
+    return !redis->segments.changed ||
+           (open_batch(redis) &&
+            segments_put_changes(&redis->segments, redis->wall,
+                                 &redis->open->parts[PART_RELEASES].changes, REDIS_BATCH_BYTES));
+}
+
+/* Without memory, the next start takes the highest number of the jobs. */
+static void put_last(RedisQueues *redis, WriterBatch *batch) {
+    Buffer *changes = &batch->parts[PART_PUSHES].changes;
+    size_t before = changes->len;
+
+    change_put_last(changes, redis->last_job);
+    if (changes->failed)
+        changes->len = before;
+    changes->failed = false;
 }
 
 static void submit(RedisQueues *redis) {
-    WriterBatch *batch = redis->open;
+    WriterBatch *batch;
 
+    if (!put_changes_of_segments(redis)) {
+        waker_call(redis->waker); /* process() tries again */
+        return;
+    }
+    batch = redis->open;
     if (!batch || bytes_of(batch) == 0)
         return;
+    if (batch->segment)
+        put_last(redis, batch);
     redis->open = NULL;
     redis->backlog += bytes_of(batch);
     redis->n_submitted++;
@@ -40,19 +76,15 @@ static bool is_over(const WriterBatch *batch) {
         if (batch->parts[kind].n == REDIS_BATCH_TICKETS ||
             batch->parts[kind].changes.len > REDIS_BATCH_BYTES)
             return true;
-    return false;
+    return batch->records.len > REDIS_BATCH_BYTES ||
+           (batch->segment && batch->segment->n == SEGMENT_JOBS);
 }
 
 /* NULL: out of memory. */
 static WriterPart *part_of(RedisQueues *redis, WriterPartKind kind) {
     if (redis->open && is_over(redis->open))
         submit(redis);
-    if (!redis->open) {
-        redis->open = redis->spare ? redis->spare : calloc(1, sizeof(WriterBatch));
-        redis->spare = NULL;
-        redis->n_batches++;
-    }
-    return redis->open ? &redis->open->parts[kind] : NULL;
+    return open_batch(redis) && !is_over(redis->open) ? &redis->open->parts[kind] : NULL;
 }
 
 /* Takes back a change that is not whole. */
@@ -74,6 +106,11 @@ static void batch_free_or_keep(RedisQueues *redis, WriterBatch *batch) {
         buffer_reset(&batch->parts[kind].changes);
         batch->parts[kind].n = 0;
     }
+    if (batch->records.cap > (size_t)2 * REDIS_BATCH_BYTES)
+        buffer_deinit(&batch->records);
+    buffer_reset(&batch->records);
+    batch->segment = NULL;
+    batch->n_passed = batch->n_runs = 0;
     if (redis->spare)
         writer_batch_free(batch);
     else
@@ -91,84 +128,101 @@ static int admit(const RedisQueues *redis) {
     return 0;
 }
 
-/* ---- records ---- */
+/* ---- appending ---- */
 
-/* The bytes of the record, lent until the next call; empty: out of memory. */
-static Span encode(RedisQueues *redis, const DiskRecord *record) {
-    uint32_t len;
+/* The newest run of the client. A new one replaces the oldest run. */
+static WriterRun *find_run(WriterBatch *batch, const uint8_t *client) {
+    size_t n = batch->n_runs < WRITER_RUNS ? batch->n_runs : WRITER_RUNS;
+    WriterRun *run;
 
-    buffer_reset(&redis->record);
-    len = record_append(&redis->record, record);
-    if (len == 0)
-        return (Span){NULL, 0};
-    record_seal(redis->record.data, REDIS_RECORD_SEED, record->id, 0);
-    return span_of(redis->record.data, len);
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(batch->runs[i].pushes.client, client, WIRE_TOKEN) == 0)
+            return &batch->runs[i];
+    run = &batch->runs[batch->n_runs++ % WRITER_RUNS];
+    memcpy(run->pushes.client, client, WIRE_TOKEN);
+    run->pushes.n = 0;
+    return run;
 }
 
-/* ---- notes ---- */
+/* Consecutive pushes of a client are one change. */
+static void put_push(WriterBatch *batch, const StoredPush *by) {
+    Buffer *changes = &batch->parts[PART_PUSHES].changes;
+    WriterRun *run = find_run(batch, by->client);
 
-/* A note that is still in the batch in the making is dropped when the job is settled or gets
- * another note: most jobs are settled before the note of their delivery is written. A note in an
- * earlier batch is in Redis, or will be. */
-static void drop_note(RedisQueues *redis, StoredJob *job) {
-    uint64_t place = redis_place(job), at = place >> 2 & (PLACE_NOTE_MAX + 1);
-
-    if (at == 0)
+    if (run->pushes.n > 0 && run->pushes.last + 1 == by->id) {
+        run->pushes.last++;
+        run->pushes.n++;
+        change_add_push(changes, run->at, &run->pushes);
         return;
-    if (place >> 32 != redis->n_batches || !redis->open ||
-        !change_drop_note(&redis->open->parts[PART_RELEASES].changes, at - 1, job->id))
-        place |= PLACE_HAS_NOTE;
-    redis_set_place(job, place & PLACE_FLAGS);
+    }
+    run->pushes.last = by->id;
+    run->pushes.n = 1;
+    run->at = changes->len;
+    change_put_push(changes, &run->pushes);
+    if (changes->failed)
+        run->pushes.n = 0; /* no push follows it */
 }
 
-static void put_note_place(const RedisQueues *redis, StoredJob *job, size_t at) {
-    uint64_t place = redis_place(job);
+static void put_key(Buffer *changes, const StoredQueue *queue, Span text, uint64_t until_ms) {
+    uint8_t key[2 * UINT8_MAX];
+    size_t n = 1 + queue->name_len + text.len;
 
-    if (sizeof(uintptr_t) < sizeof(uint64_t) || at >= PLACE_NOTE_MAX)
-        place |= PLACE_HAS_NOTE;
-    else
-        place |= (uint64_t)redis->n_batches << 32 | (uint64_t)(at + 1) << 2;
-    redis_set_place(job, place);
+    if (text.len == 0 || n > sizeof(key))
+        return;
+    key[0] = (uint8_t)queue->name_len;
+    memcpy(key + 1, queue->name, queue->name_len);
+    memcpy(key + 1 + queue->name_len, text.data, text.len);
+    change_put_key(changes, span_of(key, n), until_ms);
 }
 
-/* ---- changes ---- */
+/* The changes of an append, besides the record. The push comes last: it may change one that is
+ * there. */
+static int put_append(RedisQueues *redis, WriterPart *part, uint64_t ticket, StoredJob *old,
+                      const StoredJob *job, const StoredPush *by) {
+    WriterBatch *batch = redis->open;
+    size_t before = part->changes.len;
+    int r;
+
+    put_key(&part->changes, job->queue, by->key, wall_clock_to(redis->wall, by->key_until_ms));
+    if (old && segment_job(old))
+        change_put_passed(&part->changes, old->id);
+    if (by->client && by->id && !part->changes.failed)
+        put_push(batch, by);
+    r = end_change(part, before, ticket);
+    if (r < 0 || !old || !segment_job(old))
+        return r;
+    segment_job(old)->note_due = false;
+    batch->passed[batch->n_passed++] = old;
+    return r;
+}
 
 static int add(RedisQueues *redis, uint64_t ticket, StoredJob *old, StoredJob *job,
                const StoredPush *by) {
-    uint8_t push[REDIS_PUSH_SIZE], key[2 * UINT8_MAX];
     WriterPart *part = part_of(redis, PART_PUSHES);
-    bool is_known = by->client && by->id;
-    DiskRecord record;
-    size_t before, n_key = 0;
-    Span bytes;
+    WriterBatch *batch = redis->open;
+    size_t before, bytes;
     int r;
 
-    /* Redis keeps jobs in the order of their numbers. */
+    /* The jobs of a queue are read in the order of their numbers. */
     if (job->id <= redis->last_job)
         return -EINVAL;
-    job_record_of(job, redis->wall, &record);
-    bytes = encode(redis, &record);
-    if (!part || bytes.len == 0)
+    if (!part)
         return -ENOMEM;
-    if (is_known)
-        redis_push_member(push, by->client, by->id);
-    if (by->key.len > 0 && 1 + job->queue->name_len + by->key.len <= sizeof(key)) {
-        key[0] = (uint8_t)job->queue->name_len;
-        memcpy(key + 1, job->queue->name, job->queue->name_len);
-        memcpy(key + 1 + job->queue->name_len, by->key.data, by->key.len);
-        n_key = 1 + job->queue->name_len + by->key.len;
+    before = batch->records.len;
+    bytes = segment_put_record(&batch->records, job, redis->wall);
+    r = batch->records.failed ? -ENOMEM
+                              : segment_add(&redis->segments, &batch->segment, job, bytes);
+    if (r == 0) {
+        r = put_append(redis, part, ticket, old, job, by);
+        if (r < 0)
+            segment_take_back(batch->segment);
     }
-    before = part->changes.len;
-    change_put_job(&part->changes, job->id, old && redis_place(old) ? old->id : 0, bytes,
-                   span_of(push, is_known ? sizeof(push) : 0), span_of(key, n_key),
-                   wall_clock_to(redis->wall, by->key_until_ms));
-    r = end_change(part, before, ticket);
-    if (r < 0)
+    if (r < 0) {
+        batch->records.len = before;
+        batch->records.failed = false;
         return r;
-    if (old)
-        drop_note(redis, old); /* it would stay in Redis without its job */
+    }
     redis->last_job = job->id;
-    redis_set_place(job, PLACE_STORED);
     return r;
 }
 
@@ -197,18 +251,22 @@ static int redis_settle(Store *store, uint64_t ticket, StoredJob *job) {
     RedisQueues *redis = redis_of(store);
     WriterPart *part;
     size_t before;
+    int r;
 
     if (store->broken)
         return STORE_LATER;
-    if (!redis_place(job))
+    if (!segment_job(job))
         return 0;
     part = part_of(redis, PART_RELEASES);
     if (!part)
         return -ENOMEM;
-    drop_note(redis, job);
     before = part->changes.len;
-    change_put_settled(&part->changes, job->id, redis_place(job) & PLACE_HAS_NOTE);
-    return end_change(part, before, ticket);
+    if (segment_job(job)->has_note)
+        change_drop_note(&part->changes, job->id);
+    r = end_change(part, before, ticket);
+    if (r >= 0)
+        segments_job_ended(&redis->segments, job);
+    return r;
 }
 
 static int redis_keep(Store *store, uint64_t ticket, Span name, Span value) {
@@ -234,22 +292,9 @@ static WriterPart *part_for_note(RedisQueues *redis) {
 
 static void redis_note(Store *store, StoredJob *job) {
     RedisQueues *redis = redis_of(store);
-    WriterPart *part = redis_place(job) ? part_for_note(redis) : NULL;
-    DiskRecord record;
-    size_t before;
-    Span bytes;
 
-    if (!part)
-        return;
-    job_record_note(job, redis->wall, &record);
-    bytes = encode(redis, &record);
-    if (bytes.len == 0)
-        return; /* out of memory: an old note is as good */
-    drop_note(redis, job);
-    before = part->changes.len;
-    change_put_note(&part->changes, job->id, bytes);
-    if (end_change(part, before, 0) == 0)
-        put_note_place(redis, job, before);
+    if (segment_job(job) && !store->broken && redis->backlog <= REDIS_BACKLOG)
+        segments_job_noted(&redis->segments, job);
 }
 
 static void redis_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {
@@ -283,6 +328,22 @@ static void redis_flush(Store *store) {
 
 /* ---- the ends of changes ---- */
 
+void redis_job_passed(RedisQueues *redis, uint64_t id) {
+    WriterPart *part = part_of(redis, PART_RELEASES);
+    size_t before = part ? part->changes.len : 0;
+
+    /* Without memory its number stays in Redis, which the next start mends. */
+    if (!part)
+        return;
+    change_drop_passed(&part->changes, id);
+    end_change(part, before, 0);
+}
+
+static void job_has_passed(RedisQueues *redis, StoredJob *job) {
+    redis_job_passed(redis, job->id);
+    segments_job_ended(&redis->segments, job);
+}
+
 static void take_report(RedisQueues *redis, const WriterReport *report) {
     Store *store = &redis->store;
 
@@ -296,7 +357,22 @@ static void take_report(RedisQueues *redis, const WriterReport *report) {
     store->lost = report->state == WRITER_LOST;
 }
 
-static void finish_batch(RedisQueues *redis, const WriterBatch *batch) {
+/* Redis has the new jobs, and the ends of forwarded jobs; or it has refused all of them. */
+static void finish_pushes(RedisQueues *redis, WriterBatch *batch) {
+    const WriterPart *part = &batch->parts[PART_PUSHES];
+
+    if (!part->ended)
+        return;
+    if (batch->segment && (part->result < 0 || batch->segment->n == 0))
+        segment_refused(&redis->segments, batch->segment);
+    else if (batch->segment)
+        segment_stored(&redis->segments, batch->segment);
+    for (size_t i = 0; i < batch->n_passed && part->result == 0; i++)
+        job_has_passed(redis, batch->passed[i]);
+}
+
+static void finish_batch(RedisQueues *redis, WriterBatch *batch) {
+    finish_pushes(redis, batch);
     for (int kind = 0; kind < N_PARTS; kind++) {
         const WriterPart *part = &batch->parts[kind];
 
@@ -398,7 +474,7 @@ Store *store_redis_free(Store *store) {
         return NULL;
     writer_batch_free(redis->open);
     writer_batch_free(redis->spare);
-    buffer_deinit(&redis->record);
+    segments_deinit(&redis->segments);
     redis_options_deinit(&redis->options);
     free(redis);
     return NULL;

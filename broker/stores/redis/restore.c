@@ -192,85 +192,146 @@ static int restore_lease(RedisQueues *redis, ferry_error *reterr) {
 
 /* ---- jobs ---- */
 
-static int damaged(RedisQueues *redis, uint64_t id, ferry_error *reterr) {
+static int damaged(RedisQueues *redis, Span number, ferry_error *reterr) {
+    char shown[TEXT_ESCAPED_MAX];
+
     return error_set_code(reterr, -EBADMSG,
-                          "entry %" PRIu64 "-0 of %s:jobs in Redis is damaged: ferry did not write "
-                          "it so; the broker changes nothing until the entry is removed",
-                          id, redis->link.key);
+                          "segment %s of %s:segments in Redis is damaged: ferry did not write it "
+                          "so; the broker changes nothing until the segment is removed",
+                          text_escape(shown, (const char *)number.data, number.len),
+                          redis->link.key);
 }
 
-/* Reads a record, which lies in bytes that are not aligned. */
-static int read_record(Span bytes, uint64_t id, DiskRecord *ret) {
-    if (!record_check(bytes.data, bytes.len, REDIS_RECORD_SEED) ||
-        record_read(bytes.data, ret) < 0 || ret->id != id)
-        return -EBADMSG;
-    return 0;
+/* A segment, while its jobs are restored. Its records lie in bytes that are not aligned. */
+typedef struct ReadSegment {
+    Span number, ended, records;
+    const Reply *notes, *passed; /* of each job, or empty */
+    RedisSegment *segment;
+    uint32_t n; /* jobs that were restored */
+    bool has_passed;
+} ReadSegment;
+
+static bool has_bit(Span bits, uint32_t i) {
+    return i / 8 < bits.len && bits.data[i / 8] >> i % 8 & 1;
 }
 
-static int restore_job(RedisQueues *redis, const Reply *reply, size_t i, ferry_error *reterr) {
+static int read_note(Span bytes, uint64_t id, DiskRecord *ret) {
+    return record_check(bytes.data, bytes.len, REDIS_RECORD_SEED) &&
+                   record_read(bytes.data, ret) == 0 && ret->id == id && ret->type == RECORD_NOTE
+               ? 0
+               : -EBADMSG;
+}
+
+static int restore_live_job(RedisQueues *redis, const DiskRecord *record, const DiskRecord *note,
+                            StoredJob **ret, ferry_error *reterr) {
+    Message content = {.headers = record->headers, .body = record->body, .passed = record->passed};
     struct Queues *queues = redis->store.ctx;
-    uint64_t id = number_of(word_of(reply, i));
-    Span note_bytes = word_of(reply, i + 2);
-    DiskRecord record, note;
-    Message content = {0};
-    StoredJob as, *job;
-    int r = read_record(word_of(reply, i + 1), id, &record);
+    StoredJob as = {.id = record->id,
+                    .pushed_ms = wall_clock_from(redis->wall, record->pushed_ms),
+                    .due_ms = wall_clock_from(redis->wall, note->due_ms),
+                    .expires_ms = wall_clock_from(redis->wall, record->expires_ms),
+                    .worker = note->worker,
+                    .attempt = note->attempt,
+                    .priority = record->priority,
+                    .held = note->held};
+    int r =
+        queues_restore_job(queues, &redis->store, record->queue, &as, note->reason, &content, ret);
 
-    if (r < 0 || !record_is_job(&record))
-        return damaged(redis, id, reterr);
-    note = record;
-    if (note_bytes.len > 0 && (read_record(note_bytes, id, &note) < 0 || note.type != RECORD_NOTE))
-        return damaged(redis, id, reterr);
-    content.headers = record.headers;
-    content.body = record.body;
-    content.passed = record.passed;
-    as = (StoredJob){.id = id,
-                     .pushed_ms = wall_clock_from(redis->wall, record.pushed_ms),
-                     .due_ms = wall_clock_from(redis->wall, note.due_ms),
-                     .expires_ms = wall_clock_from(redis->wall, record.expires_ms),
-                     .worker = note.worker,
-                     .attempt = note.attempt,
-                     .priority = record.priority,
-                     .held = note.held};
-    r = queues_restore_job(queues, &redis->store, record.queue, &as, note.reason, &content, &job);
     if (r == 0)
-        r = queues_restore_ties(queues, job, record.order, record.unique);
+        r = queues_restore_ties(queues, *ret, record->order, record->unique);
     if (r < 0)
-        return error_set_code(reterr, r, "cannot restore job %" PRIu64 " of queue '%.*s': %s", id,
-                              (int)record.queue.len, (const char *)record.queue.data, strerror(-r));
-    redis_set_place(job, note_bytes.len > 0 ? PLACE_STORED | PLACE_HAS_NOTE : PLACE_STORED);
-    if (redis->last_job < id)
-        redis->last_job = id;
-    redis->restoring.cursor = id;
+        return error_set_code(reterr, r, "cannot restore job %" PRIu64 " of queue '%.*s': %s",
+                              record->id, (int)record->queue.len, (const char *)record->queue.data,
+                              strerror(-r));
     redis->restoring.n_jobs++;
     return 0;
 }
 
-static int restore_jobs(RedisQueues *redis, size_t max, ferry_error *reterr) {
-    char lease[12], from[24], most[24], bytes[12];
-    LinkCall call = {.script = &redis->restoring.read, .n_args = 5};
-    size_t n;
+static int restore_job(RedisQueues *redis, ReadSegment *from, const DiskRecord *record,
+                       size_t bytes, ferry_error *reterr) {
+    Span note_bytes = word_of(from->notes, from->n);
+    bool has_passed = word_of(from->passed, from->n).len > 0;
+    DiskRecord note = *record;
+    StoredJob *job = NULL;
+    int r = 0;
+
+    if (!has_bit(from->ended, from->n) && !has_passed) {
+        if (note_bytes.len > 0 && read_note(note_bytes, record->id, &note) < 0)
+            return damaged(redis, from->number, reterr);
+        r = restore_live_job(redis, record, &note, &job, reterr);
+    }
+    if (r == 0 &&
+        segment_restore(&redis->segments, &from->segment, number_of(from->number), job, bytes) < 0)
+        r = error_set_code(reterr, -ENOMEM, NULL);
+    if (r < 0)
+        return r;
+    if (job)
+        segment_job(job)->has_note = note_bytes.len > 0;
+    if (has_passed)
+        redis_job_passed(redis, record->id);
+    from->has_passed |= has_passed;
+    if (redis->last_job < record->id)
+        redis->last_job = record->id;
+    from->n++;
+    return 0;
+}
+
+static int restore_segment(RedisQueues *redis, ReadSegment *from, ferry_error *reterr) {
+    Span left = from->records;
+    int r = left.len > 0 ? 0 : damaged(redis, from->number, reterr);
+
+    while (r == 0 && left.len > 0) {
+        DiskRecord record;
+        size_t bytes;
+
+        if (from->n == SEGMENT_JOBS || !record_check(left.data, left.len, REDIS_RECORD_SEED) ||
+            record_read(left.data, &record) < 0 || !record_is_job(&record))
+            return damaged(redis, from->number, reterr);
+        bytes = record_padded(record_len(left.data));
+        if (bytes > left.len)
+            return damaged(redis, from->number, reterr);
+        r = restore_job(redis, from, &record, bytes, reterr);
+        left.data += bytes;
+        left.len -= bytes;
+    }
+    /* The broker ended before it wrote that these jobs had ended. */
+    if (r == 0 && (from->has_passed || from->segment->n_live == 0))
+        segment_stored(&redis->segments, from->segment);
+    return r;
+}
+
+static int restore_segments(RedisQueues *redis, ferry_error *reterr) {
+    char lease[12], rank[24], bytes[12];
+    LinkCall call = {.script = &redis->restoring.read, .n_args = 4};
+    const Reply *reply;
     int r = 0;
 
     snprintf(lease, sizeof(lease), "%u", redis->options.lease_ms);
-    snprintf(from, sizeof(from), "%" PRIu64, redis->restoring.cursor);
-    snprintf(most, sizeof(most), "%zu", max);
+    snprintf(rank, sizeof(rank), "%" PRIu64, redis->restoring.cursor);
     snprintf(bytes, sizeof(bytes), "%d", SLICE_BYTES);
     call.args[0] = span_text(redis->token);
     call.args[1] = span_text(lease);
-    call.args[2] = span_text(from);
-    call.args[3] = span_text(most);
-    call.args[4] = span_text(bytes);
+    call.args[2] = span_text(rank);
+    call.args[3] = span_text(bytes);
     redis_link_call(&redis->link, &call, 1, false, deadline());
     if (call.outcome != LINK_DONE)
         return failed(redis, call.outcome, reterr);
-    if (call.reply->type != REPLY_ARRAY)
-        r = lost(redis, reply_span(call.reply), reterr);
-    n = call.reply->type == REPLY_ARRAY ? call.reply->n : 0;
-    for (size_t i = 0; i + 2 < n && r == 0; i += 3)
-        r = restore_job(redis, call.reply, i, reterr);
-    if (r == 0 && n == 0)
+    reply = call.reply;
+    if (reply->type != REPLY_ARRAY)
+        r = lost(redis, reply_span(reply), reterr);
+    for (size_t i = 0; r == 0 && i + 4 < reply->n; i += 5, redis->restoring.cursor++) {
+        ReadSegment segment = {.number = word_of(reply, i),
+                               .ended = word_of(reply, i + 1),
+                               .records = word_of(reply, i + 2),
+                               .notes = reply->elements[i + 3],
+                               .passed = reply->elements[i + 4]};
+
+        r = restore_segment(redis, &segment, reterr);
+    }
+    if (r == 0 && reply->n == 0) {
         redis->restoring.step = RESTORE_KEYS;
+        redis->restoring.cursor = 0;
+    }
     reply_free(call.reply);
     return r < 0 ? r : STORE_HAS_MORE;
 }
@@ -290,14 +351,12 @@ static int take_key(RedisQueues *redis, const Reply *reply, size_t i) {
 }
 
 static int take_push(RedisQueues *redis, const Reply *reply, size_t i) {
-    Span member = word_of(reply, i);
-    uint64_t id = 0;
+    RedisPushes pushes;
+    int r = redis_pushes_read(word_of(reply, i), &pushes);
 
-    if (member.len != REDIS_PUSH_SIZE)
-        return -EBADMSG;
-    for (size_t at = WIRE_TOKEN; at < REDIS_PUSH_SIZE; at++)
-        id = id << 8 | member.data[at];
-    return queues_restore_push(redis->store.ctx, member.data, id);
+    for (uint32_t n = pushes.n; r == 0 && n > 0; n--)
+        r = queues_restore_push(redis->store.ctx, pushes.client, pushes.last - n + 1);
+    return r;
 }
 
 static int take_paused(RedisQueues *redis, const Reply *reply, size_t i) {
@@ -316,7 +375,7 @@ static const struct {
     RestoreStep next;
     bool in_slices;
 } lists[] = {
-    [RESTORE_PAUSED] = {":paused", 1, take_paused, RESTORE_JOBS, false},
+    [RESTORE_PAUSED] = {":paused", 1, take_paused, RESTORE_SEGMENTS, false},
     [RESTORE_KEYS] = {":keys", 2, take_key, RESTORE_PUSHES, true},
     [RESTORE_PUSHES] = {":pushes", 1, take_push, RESTORE_FACTS, true},
     [RESTORE_FACTS] = {":facts", 2, take_fact, RESTORE_DONE, false},
@@ -388,13 +447,8 @@ int redis_restore(Store *store, size_t max, ferry_error *reterr) {
     switch (redis->restoring.step) {
     case RESTORE_LEASE:
         return restore_lease(redis, reterr);
-    case RESTORE_JOBS: {
-        int r = restore_jobs(redis, max, reterr);
-
-        if (redis->restoring.step != RESTORE_JOBS)
-            redis->restoring.cursor = 0;
-        return r;
-    }
+    case RESTORE_SEGMENTS:
+        return restore_segments(redis, reterr);
     case RESTORE_DONE:
         return finish(redis, reterr);
     default:

@@ -4,6 +4,7 @@
 #include "broker/stores/redis/script.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,16 +21,17 @@ const char script_take[] =
     "local own = redis.call('HMGET', at, 'format', 'id', 'token', 'holder', 'until', 'last',\n"
     "                       'lease')\n"
     "if not own[1] then\n"
-    "  local rest = {'jobs', 'notes', 'pushes', 'keys', 'paused', 'facts'}\n"
+    "  local rest = {'segments', 'order', 'ended', 'passed', 'notes', 'pushes', 'keys', 'paused',\n"
+    "                'facts'}\n"
     "  for _, name in ipairs(rest) do\n"
     "    if redis.call('EXISTS', at .. ':' .. name) == 1 then return {'PARTIAL'} end\n"
     "  end\n"
     "  if ARGV[4] ~= '' then return {'EMPTY'} end\n"
-    "  redis.call('HSET', at, 'format', '1', 'id', ARGV[3], 'token', '0', 'holder', '',\n"
+    "  redis.call('HSET', at, 'format', '2', 'id', ARGV[3], 'token', '0', 'holder', '',\n"
     "             'until', '0', 'last', '0')\n"
-    "  own = {'1', ARGV[3], '0', '', '0', '0'}\n"
+    "  own = {'2', ARGV[3], '0', '', '0', '0'}\n"
     "end\n"
-    "if own[1] ~= '1' then return {'FORMAT', own[1]} end\n"
+    "if own[1] ~= '2' then return {'FORMAT', own[1]} end\n"
     "if ARGV[4] ~= '' and ARGV[4] ~= own[2] then return {'OTHER', own[2]} end\n"
     "if tonumber(own[5]) > now and own[4] ~= ARGV[1] and own[5] ~= ARGV[6] then\n"
     "  return {'HELD', own[4], own[5], own[7] or ARGV[2]}\n"
@@ -60,46 +62,45 @@ const char script_write[] =
     "redis.call('HSET', at, part, ARGV[3], 'until', string.format('%.0f', now + ARGV[4]))\n"
     "local changes, p = ARGV[5], 1\n"
     "local call, from = redis.call, struct.unpack\n"
-    "local jobs, notes = at .. ':jobs', at .. ':notes'\n"
-    "local last, gone, noted, unnoted, pushed = nil, {}, {}, {}, {}\n"
+    "local segments, order, ended = at .. ':segments', at .. ':order', at .. ':ended'\n"
+    "local notes, passed = at .. ':notes', at .. ':passed'\n"
+    "local noted, unnoted, pushed, keyed, bits, gone = {}, {}, {}, {}, {}, {}\n"
     "local function put(list, one) list[#list + 1] = one end\n"
+    "if ARGV[6] ~= '' then\n"
+    "  call('HSET', segments, ARGV[6], ARGV[7])\n"
+    "  call('ZADD', order, ARGV[6], ARGV[6])\n"
+    "end\n"
     "while p <= #changes do\n"
     "  local kind, one, two = string.sub(changes, p, p)\n"
-    "  if kind == 'J' then\n"
-    "    local record, push, key, ends, old\n"
-    "    one, record, push, key, ends, old, p =\n"
-    "      from('<I4c0I4c0I4c0I4c0I4c0I4c0', changes, p + 1)\n"
-    "    call('XADD', jobs, one, 'r', record)\n"
-    "    last = string.sub(one, 1, -3)\n"
-    "    if push ~= '' then put(pushed, '0') put(pushed, push) end\n"
-    "    if key ~= '' then call('ZADD', at .. ':keys', ends, key) end\n"
-    "    if old ~= '' then put(gone, old .. '-0') put(unnoted, old) end\n"
-    "  elseif kind == 'S' then\n"
-    "    one, p = from('<I4c0', changes, p + 1)\n"
-    "    put(gone, one)\n"
-    "  elseif kind == 'D' then\n"
-    "    one, p = from('<I4c0', changes, p + 1)\n"
-    "    put(unnoted, one)\n"
-    "  elseif kind == 'N' or kind == '-' then\n"
+    "  if kind == 'N' or kind == 'E' or kind == 'R' or kind == 'F' or kind == 'Y' or kind == 'C'\n"
+    "  then\n"
     "    one, two, p = from('<I4c0I4c0', changes, p + 1)\n"
-    "    if kind == 'N' then put(noted, one) put(noted, two) end\n"
+    "  else\n"
+    "    one, p = from('<I4c0', changes, p + 1)\n"
+    "  end\n"
+    "  if kind == 'Q' then put(pushed, '0') put(pushed, one)\n"
+    "  elseif kind == 'Y' then put(keyed, one) put(keyed, two)\n"
+    "  elseif kind == 'O' then call('HSET', passed, one, '1')\n"
+    "  elseif kind == 'V' then call('HDEL', passed, one) put(unnoted, one)\n"
+    "  elseif kind == 'D' then put(unnoted, one)\n"
+    "  elseif kind == 'N' then put(noted, one) put(noted, two)\n"
+    "  elseif kind == 'E' then put(bits, one) put(bits, two)\n"
+    "  elseif kind == 'R' then\n"
+    "    call('HDEL', ended, one)\n"
+    "    call('HSET', segments, one, two)\n"
+    "  elseif kind == 'X' then put(gone, one)\n"
     "  elseif kind == 'F' then\n"
-    "    one, two, p = from('<I4c0I4c0', changes, p + 1)\n"
     "    if two == '' then call('HDEL', at .. ':facts', one)\n"
     "    else call('HSET', at .. ':facts', one, two) end\n"
     "  elseif kind == 'P' or kind == 'U' then\n"
-    "    one, p = from('<I4c0', changes, p + 1)\n"
     "    call(kind == 'P' and 'SADD' or 'SREM', at .. ':paused', one)\n"
     "  elseif kind == 'C' then\n"
-    "    one, two, p = from('<I4c0I4c0', changes, p + 1)\n"
     "    call('ZREMRANGEBYLEX', at .. ':pushes', '[' .. one, '(' .. two)\n"
     "  elseif kind == 'K' then\n"
-    "    p = p + 1\n"
     /* An hour: the clocks of the broker and of Redis may differ. */
     "    call('ZREMRANGEBYSCORE', at .. ':keys', '-inf', string.format('%.0f', now - 3600000))\n"
-    "  elseif kind == 'E' then\n"
-    "    one, p = from('<I4c0', changes, p + 1)\n"
-    "    call('HSET', at, 'until', '0', 'holder', '', 'last', one)\n"
+    "  elseif kind == 'L' then call('HSET', at, 'last', one)\n"
+    "  elseif kind == 'Z' then call('HSET', at, 'until', '0', 'holder', '', 'last', one)\n"
     "  end\n"
     "end\n"
     /* One command for many values: a call costs more than a value. Notes come before the ends of
@@ -110,10 +111,13 @@ const char script_write[] =
     "  end\n"
     "end\n"
     "all('ZADD', at .. ':pushes', pushed)\n"
+    "all('ZADD', at .. ':keys', keyed)\n"
     "all('HSET', notes, noted)\n"
-    "all('XDEL', jobs, gone)\n"
+    "all('HSET', ended, bits)\n"
+    "all('HDEL', segments, gone)\n"
+    "all('ZREM', order, gone)\n"
+    "all('HDEL', ended, gone)\n"
     "all('HDEL', notes, unnoted)\n"
-    "if last then call('HSET', at, 'last', last) end\n"
     "return done\n";
 
 /* A master that was stopped may have an older state, and another broker may have taken over. HDEL:
@@ -138,20 +142,30 @@ const char script_list[] = PROLONG "local from, to = tonumber(ARGV[4]), tonumber
                                    "end\n"
                                    "return redis.call('ZRANGE', key, from, to)\n";
 
-/* Jobs are read one by one: a body may have many megabytes, and a reply has a limit. */
+/* Segments are read one by one: a body may have many megabytes, and a reply has a limit. The number
+ * of a job is in its record, at a fixed place (record.c). */
 const char script_read[] =
-    PROLONG "local from, max, bytes = ARGV[3] .. '-1', 3 * ARGV[4], tonumber(ARGV[5])\n"
+    PROLONG "local rank, bytes = tonumber(ARGV[3]), tonumber(ARGV[4])\n"
             "local found, size = {}, 0\n"
-            "local notes = redis.call('EXISTS', at .. ':notes') == 1\n"
-            "while #found < max and size < bytes do\n"
-            "  local entry = redis.call('XRANGE', at .. ':jobs', from, '+', 'COUNT', 1)[1]\n"
-            "  if not entry then break end\n"
-            "  local id = string.match(entry[1], '^%d+')\n"
-            "  from = id .. '-1'\n"
-            "  found[#found + 1] = id\n"
-            "  found[#found + 1] = entry[2][2]\n"
-            "  found[#found + 1] = notes and redis.call('HGET', at .. ':notes', id) or ''\n"
-            "  size = size + #entry[2][2]\n"
+            "local notes, passed = at .. ':notes', at .. ':passed'\n"
+            "local some = redis.call('EXISTS', notes) + redis.call('EXISTS', passed) > 0\n"
+            "while #found < 500 and size < bytes do\n"
+            "  local number = redis.call('ZRANGE', at .. ':order', rank, rank)[1]\n"
+            "  if not number then break end\n"
+            "  local value = redis.call('HGET', at .. ':segments', number) or ''\n"
+            "  local ids, p = {}, 1\n"
+            "  while some and p + 47 <= #value do\n"
+            "    local length = struct.unpack('<I4', value, p + 4)\n"
+            "    ids[#ids + 1] = string.format('%.0f', struct.unpack('<I8', value, p + 40))\n"
+            "    if length < 48 then break end\n"
+            "    p = p + 8 * math.ceil(length / 8)\n"
+            "  end\n"
+            "  found[#found + 1] = number\n"
+            "  found[#found + 1] = redis.call('HGET', at .. ':ended', number) or ''\n"
+            "  found[#found + 1] = value\n"
+            "  found[#found + 1] = #ids > 0 and redis.call('HMGET', notes, unpack(ids)) or {}\n"
+            "  found[#found + 1] = #ids > 0 and redis.call('HMGET', passed, unpack(ids)) or {}\n"
+            "  rank, size = rank + 1, size + #value\n"
             "end\n"
             "return found\n";
 
@@ -175,33 +189,58 @@ static void put_number(Buffer *to, uint64_t number) {
     put_text(to, span_text(text));
 }
 
-/* The entry of a job in the stream. */
-static void put_entry(Buffer *to, uint64_t id) {
-    char text[26];
+void change_put_push(Buffer *to, const RedisPushes *pushes) {
+    uint8_t member[REDIS_PUSHES_SIZE];
 
-    snprintf(text, sizeof(text), "%" PRIu64 "-0", id);
-    put_text(to, span_text(text));
+    redis_pushes_member(pushes, member);
+    put_kind(to, 'Q');
+    put_text(to, span_of(member, sizeof(member)));
 }
 
-void change_put_job(Buffer *to, uint64_t id, uint64_t old, Span record, Span push, Span key,
-                    uint64_t key_until_ms) {
-    put_kind(to, 'J');
-    put_entry(to, id);
-    put_text(to, record);
-    put_text(to, push);
+void change_add_push(Buffer *in, size_t at, const RedisPushes *pushes) {
+    redis_pushes_member(pushes, in->data + at + 1 + sizeof(uint32_t));
+}
+
+void change_put_key(Buffer *to, Span key, uint64_t until_ms) {
+    put_kind(to, 'Y');
+    put_number(to, until_ms);
     put_text(to, key);
-    put_number(to, key_until_ms);
-    if (old)
-        put_number(to, old);
-    else
-        put_text(to, (Span){NULL, 0});
 }
 
-void change_put_settled(Buffer *to, uint64_t id, bool has_note) {
-    put_kind(to, 'S');
-    put_entry(to, id);
-    if (!has_note)
-        return;
+void change_put_passed(Buffer *to, uint64_t id) {
+    put_kind(to, 'O');
+    put_number(to, id);
+}
+
+/* The job's note goes, too. */
+void change_drop_passed(Buffer *to, uint64_t id) {
+    put_kind(to, 'V');
+    put_number(to, id);
+}
+
+void change_put_ended(Buffer *to, uint64_t segment, Span bits) {
+    put_kind(to, 'E');
+    put_number(to, segment);
+    put_text(to, bits);
+}
+
+void change_put_rewritten(Buffer *to, uint64_t segment, Span records) {
+    put_kind(to, 'R');
+    put_number(to, segment);
+    put_text(to, records);
+}
+
+void change_put_deleted(Buffer *to, uint64_t segment) {
+    put_kind(to, 'X');
+    put_number(to, segment);
+}
+
+void change_put_last(Buffer *to, uint64_t last) {
+    put_kind(to, 'L');
+    put_number(to, last);
+}
+
+void change_drop_note(Buffer *to, uint64_t id) {
     put_kind(to, 'D');
     put_number(to, id);
 }
@@ -210,19 +249,6 @@ void change_put_note(Buffer *to, uint64_t id, Span note) {
     put_kind(to, 'N');
     put_number(to, id);
     put_text(to, note);
-}
-
-bool change_drop_note(Buffer *in, size_t at, uint64_t id) {
-    char text[24];
-    uint32_t len = htole32((uint32_t)snprintf(text, sizeof(text), "%" PRIu64, id));
-    uint8_t *note = in->data + at;
-
-    if (at >= in->len || in->len - at < 1 + sizeof(len) + le32toh(len) || note[0] != 'N' ||
-        memcmp(note + 1, &len, sizeof(len)) != 0 ||
-        memcmp(note + 1 + sizeof(len), text, le32toh(len)) != 0)
-        return false;
-    note[0] = '-';
-    return true;
 }
 
 void change_put_fact(Buffer *to, Span name, Span value) {
@@ -236,27 +262,50 @@ void change_put_paused(Buffer *to, Span queue, bool paused) {
     put_text(to, queue);
 }
 
-void redis_push_member(uint8_t to[REDIS_PUSH_SIZE], const uint8_t *client, uint64_t id) {
-    id = htobe64(id);
-    memcpy(to, client, WIRE_TOKEN);
-    memcpy(to + WIRE_TOKEN, &id, sizeof(id));
+/* All numbers are big-endian, so that the members of a client are in the order of their last ids.
+ */
+void redis_pushes_member(const RedisPushes *pushes, uint8_t to[REDIS_PUSHES_SIZE]) {
+    uint64_t last = htobe64(pushes->last);
+    uint32_t n = htobe32(pushes->n);
+
+    memcpy(to, pushes->client, WIRE_TOKEN);
+    memcpy(to + WIRE_TOKEN, &last, sizeof(last));
+    memcpy(to + WIRE_TOKEN + sizeof(last), &n, sizeof(n));
 }
 
-void change_put_forget(Buffer *to, const uint8_t *client, uint64_t floor) {
-    uint8_t from[REDIS_PUSH_SIZE], until[REDIS_PUSH_SIZE];
+int redis_pushes_read(Span member, RedisPushes *ret) {
+    uint64_t last;
+    uint32_t n;
 
-    redis_push_member(from, client, 0);
-    redis_push_member(until, client, floor);
+    if (member.len != REDIS_PUSHES_SIZE)
+        return -EBADMSG;
+    memcpy(ret->client, member.data, WIRE_TOKEN);
+    memcpy(&last, member.data + WIRE_TOKEN, sizeof(last));
+    memcpy(&n, member.data + WIRE_TOKEN + sizeof(last), sizeof(n));
+    ret->last = be64toh(last);
+    ret->n = be32toh(n);
+    return ret->n > 0 && ret->n <= ret->last ? 0 : -EBADMSG;
+}
+
+/* A member with a lower last id is below the bound; a member with this last id has more bytes than
+ * the bound. */
+void change_put_forget(Buffer *to, const uint8_t *client, uint64_t floor) {
+    uint8_t bound[WIRE_TOKEN + sizeof(floor)];
+    uint64_t id = htobe64(floor);
+
+    memcpy(bound, client, WIRE_TOKEN);
+    memcpy(bound + WIRE_TOKEN, &id, sizeof(id));
     put_kind(to, 'C');
-    put_text(to, span_of(from, sizeof(from)));
-    put_text(to, span_of(until, sizeof(until)));
+    put_text(to, span_of(bound, WIRE_TOKEN));
+    put_text(to, span_of(bound, sizeof(bound)));
 }
 
 void change_put_renewal(Buffer *to) {
     put_kind(to, 'K');
+    put_text(to, (Span){NULL, 0});
 }
 
 void change_put_end(Buffer *to, uint64_t last) {
-    put_kind(to, 'E');
+    put_kind(to, 'Z');
     put_number(to, last);
 }

@@ -8,9 +8,14 @@
  *     ferry:{NAME}          hash: format, id of the data; token, holder, time ("lease") and end of
  *                           the lease; last number of a job, and for each part the number of its
  *                           last call
- *     ferry:{NAME}:jobs     stream: entry ID-0 has the record of job ID (record.h)
+ *     ferry:{NAME}:segments hash: the records (record.h) of the jobs of one call, by the number of
+ *                           the segment (segments.h)
+ *     ferry:{NAME}:order    sorted set: the numbers of the segments
+ *     ferry:{NAME}:ended    hash: for each segment, a bit for each of its jobs that has ended
+ *     ferry:{NAME}:passed   hash: numbers of jobs that were forwarded, until their bits are set
  *     ferry:{NAME}:notes    hash: the note of a job, by its number
- *     ferry:{NAME}:pushes   sorted set: client and push id, 16 and 8 bytes, in the order of bytes
+ *     ferry:{NAME}:pushes   sorted set: client, last id and number of consecutive pushes, 16, 8 and
+ *                           4 bytes, in the order of bytes
  *     ferry:{NAME}:keys     sorted set: queue and deduplication key, by the time of their end
  *     ferry:{NAME}:paused   set: the names of paused queues
  *     ferry:{NAME}:facts    hash: facts, by name
@@ -25,9 +30,9 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "rpc/wire/reader.h"
+#include "rpc/wire/message.h"
 
-enum { REDIS_FORMAT = 1, REDIS_TOKEN_SIZE = 40 };
+enum { REDIS_FORMAT = 2, REDIS_TOKEN_SIZE = 40 };
 
 /* Takes the lease. Arguments: holder, lease in ms, id for new data, the id that the data must have,
  * the random part of the token, and the end of a lease that is over because nobody has prolonged it
@@ -35,25 +40,47 @@ enum { REDIS_FORMAT = 1, REDIS_TOKEN_SIZE = 40 };
  * EMPTY, PARTIAL, FORMAT version, OTHER id. */
 extern const char script_take[];
 /* Applies changes. Arguments: token, part ("pushes" or "releases"), number of the call, lease in
- * ms, changes. Replies with "OK now", or with EMPTY, LOST, OLD: nothing was changed. */
+ * ms, changes; number and records of a new segment, or "" and "". Replies with "OK now", or with
+ * EMPTY, LOST, OLD: nothing was changed. */
 extern const char script_write[];
-/* Reads the next jobs, and prolongs the lease. Arguments: token, lease in ms, the last job that was
- * read, jobs at most, bytes at most. Replies with EMPTY or LOST; or with three values for each job:
- * number, record, note or "". */
+/* Reads the next segments, and prolongs the lease. Arguments: token, lease in ms, the number of
+ * segments that were read before, bytes at most. Replies with EMPTY or LOST; or with five values
+ * for each segment: number, bits, records, the notes of its jobs (a list, or empty), and the same
+ * for its jobs in "passed". */
 extern const char script_read[];
 
 /* Reads a key beside the jobs, and prolongs the lease. Arguments: token, lease in ms, ":paused",
  * ":keys", ":pushes" or ":facts", and the first and the last value of a sorted set. */
 extern const char script_list[];
 
+enum { REDIS_PUSHES_SIZE = WIRE_TOKEN + 12 };
+
+/* Pushes of one client with consecutive ids. */
+typedef struct RedisPushes {
+    uint8_t client[WIRE_TOKEN];
+    uint64_t last;
+    uint32_t n;
+} RedisPushes;
+
+/* The member of ":pushes". */
+void redis_pushes_member(const RedisPushes *pushes, uint8_t to[REDIS_PUSHES_SIZE]);
+int redis_pushes_read(Span member, RedisPushes *ret); /* 0 or -EBADMSG */
+
 /* Changes, appended to those of a call. */
-void change_put_job(Buffer *to, uint64_t id, uint64_t old, Span record, Span push, Span key,
-                    uint64_t key_until_ms);
-void change_put_settled(Buffer *to, uint64_t id, bool has_note);
+void change_put_push(Buffer *to, const RedisPushes *pushes);
+/* Replaces the pushes of the change that begins at this place. */
+void change_add_push(Buffer *in, size_t at, const RedisPushes *pushes);
+void change_put_key(Buffer *to, Span key, uint64_t until_ms);
+/* The job ends, or its bit is set. */
+void change_put_passed(Buffer *to, uint64_t id);
+void change_drop_passed(Buffer *to, uint64_t id);
+void change_put_ended(Buffer *to, uint64_t segment, Span bits);
+void change_put_rewritten(Buffer *to, uint64_t segment, Span records);
+void change_put_deleted(Buffer *to, uint64_t segment);
+/* Job numbers up to this one are used up. */
+void change_put_last(Buffer *to, uint64_t last);
 void change_put_note(Buffer *to, uint64_t id, Span note);
-/* Takes back the note of this job that begins at this place. False: the place has another change.
- */
-bool change_drop_note(Buffer *in, size_t at, uint64_t id);
+void change_drop_note(Buffer *to, uint64_t id);
 void change_put_fact(Buffer *to, Span name, Span value);
 void change_put_paused(Buffer *to, Span queue, bool paused);
 /* Forgets the pushes of a client (WIRE_TOKEN bytes) below floor. */
@@ -62,8 +89,3 @@ void change_put_forget(Buffer *to, const uint8_t *client, uint64_t floor);
 void change_put_renewal(Buffer *to);
 /* Gives the lease back. Job numbers up to last are used up. */
 void change_put_end(Buffer *to, uint64_t last);
-
-enum { REDIS_PUSH_SIZE = 24 };
-
-/* The member of ":pushes" for a push. */
-void redis_push_member(uint8_t to[REDIS_PUSH_SIZE], const uint8_t *client, uint64_t id);

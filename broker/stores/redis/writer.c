@@ -19,6 +19,7 @@ void writer_batch_free(WriterBatch *batch) {
         return;
     for (int i = 0; i < N_PARTS; i++)
         buffer_deinit(&batch->parts[i].changes);
+    buffer_deinit(&batch->records);
     free(batch);
 }
 
@@ -102,17 +103,24 @@ static void take_result(RedisWriter *writer, WriterPart *part, WriterPartKind ki
     call->reply = reply_free(call->reply);
 }
 
+static Span batch_records(const WriterBatch *batch) {
+    return span_of(batch->records.data, batch->records.len);
+}
+
 /* One round trip for the parts of the batch that have not ended. */
 static void attempt(RedisWriter *writer, WriterBatch *batch, uint64_t deadline_ns) {
-    char numbers[N_PARTS][24], lease[12];
+    char numbers[N_PARTS][24], segment[24] = "", lease[12];
     WriterPartKind kinds[N_PARTS];
     uint64_t began_ms = clock_ms();
     LinkCall calls[N_PARTS];
     unsigned n = 0;
 
     snprintf(lease, sizeof(lease), "%u", writer->lease_ms);
+    if (batch->segment)
+        snprintf(segment, sizeof(segment), "%" PRIu64, batch->segment->number);
     for (int kind = 0; kind < N_PARTS; kind++) {
         WriterPart *part = &batch->parts[kind];
+        bool has_segment = kind == PART_PUSHES && batch->segment;
 
         if (part->ended)
             continue;
@@ -122,8 +130,10 @@ static void attempt(RedisWriter *writer, WriterBatch *batch, uint64_t deadline_n
         calls[n] = (LinkCall){.script = &writer->write,
                               .args = {span_text(writer->token), span_text(part_names[kind]),
                                        span_text(numbers[n]), span_text(lease),
-                                       span_of(part->changes.data, part->changes.len)},
-                              .n_args = 5};
+                                       span_of(part->changes.data, part->changes.len),
+                                       span_text(has_segment ? segment : ""),
+                                       has_segment ? batch_records(batch) : span_text("")},
+                              .n_args = 7};
         kinds[n++] = (WriterPartKind)kind;
     }
     redis_link_call(writer->link, calls, n, true, deadline_ns);
@@ -178,7 +188,8 @@ static void write_batch(RedisWriter *writer, WriterBatch *batch) {
     uint64_t attempt_ms = REDIS_ATTEMPT_MS;
 
     for (int kind = 0; kind < N_PARTS; kind++) {
-        batch->parts[kind].ended = batch->parts[kind].changes.len == 0;
+        batch->parts[kind].ended =
+            batch->parts[kind].changes.len == 0 && !(kind == PART_PUSHES && batch->segment);
         batch->parts[kind].attempts = 0;
         batch->parts[kind].result = 0;
     }

@@ -16,6 +16,7 @@
 #include "broker/stores/job-record.h"
 #include "broker/stores/redis/link.h"
 #include "broker/stores/redis/script.h"
+#include "broker/stores/redis/segments.h"
 #include "broker/stores/store.h"
 
 enum {
@@ -43,9 +44,25 @@ typedef struct WriterPart {
     bool ended;
 } WriterPart;
 
+enum { WRITER_RUNS = 8 };
+
+/* Pushes of a client in the batch, and the place of their change. */
+typedef struct WriterRun {
+    RedisPushes pushes;
+    size_t at;
+} WriterRun;
+
 typedef struct WriterBatch {
     struct WriterBatch *next;
     WriterPart parts[N_PARTS];
+    /* Of the part `pushes`: */
+    RedisSegment *segment; /* of the jobs; NULL: there are no jobs */
+    Buffer records;        /* theirs */
+    StoredJob
+        *passed[REDIS_BATCH_TICKETS]; /* jobs that end with the new ones: they are forwarded */
+    size_t n_passed;
+    WriterRun runs[WRITER_RUNS]; /* of the clients that came last */
+    size_t n_runs;               /* clients so far */
 } WriterBatch;
 
 void writer_batch_free(WriterBatch *batch);

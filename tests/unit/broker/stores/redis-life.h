@@ -16,7 +16,7 @@ static int n_places;
 /* One command to Redis; "@" is the first key of this place. */
 static inline const char *ask(const char *format) {
     static char line[200];
-    char words[300], key[40], *at = words;
+    char words[900], key[40], *at = words;
 
     snprintf(key, sizeof(key), "ferry:{place%d}", n_places);
     for (const char *from = format; *from && at < words + sizeof(words) - sizeof(key); from++) {
@@ -29,6 +29,22 @@ static inline const char *ask(const char *format) {
     snprintf(line, sizeof(line), "%s", redis_ask(&server, words));
     line[strcspn(line, "\r\n")] = '\0';
     return line;
+}
+
+/* The jobs in Redis that have not ended. */
+static inline int jobs_in_redis(void) {
+    return atoi(ask("EVAL \"local n = 0 for _, at in ipairs(redis.call('ZRANGE', "
+                    "KEYS[1]..':order', 0, -1)) do"
+                    " local v, bits, p, i = redis.call('HGET', KEYS[1]..':segments', at),"
+                    " redis.call('HGET', KEYS[1]..':ended', at) or '', 1, 0"
+                    " while p < #v do"
+                    " local byte = string.byte(bits, math.floor(i / 8) + 1) or 0"
+                    " local id = string.format('%.0f', struct.unpack('<I8', v, p + 40))"
+                    " if math.floor(byte / 2 ^ (i % 8)) % 2 == 0 and"
+                    " redis.call('HEXISTS', KEYS[1]..':passed', id) == 0 then n = n + 1 end"
+                    " p, i = p + 8 * math.ceil(struct.unpack('<I4', v, p + 4) / 8), i + 1"
+                    " end end return n\" 1 @") +
+                1);
 }
 
 static inline void new_place(void) {

@@ -35,8 +35,9 @@ static void redis_has_what_is_left_and_no_more(void) {
     Session *s;
 
     store_two();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
-    CU_ASSERT_STRING_EQUAL(ask("ZCARD @:pushes"), ":2");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 2);
+    /* One member for consecutive pushes of one call. */
+    CU_ASSERT(atoi(ask("ZCARD @:pushes") + 1) <= 2);
     begin();
     s = fake_connect(&broker, 's');
     pull(s, 1, "q", 2);
@@ -51,7 +52,7 @@ static void redis_has_what_is_left_and_no_more(void) {
     until_sent(s, 1);
     expect_ok(s, 3);
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":1");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 1);
     /* The note of the finished job was deleted with the job. The other job was delivered, so it has
      * a note. */
     CU_ASSERT_STRING_EQUAL(ask("HLEN @:notes"), ":1");
@@ -76,7 +77,7 @@ static void no_note_outlives_its_job(void) {
     retry(s, 7, expect_job(s, 4, "three", 1), 1, 3600000, "later");
     until_sent(s, 3);
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 2);
     CU_ASSERT_STRING_EQUAL(ask("HLEN @:notes"), ":1");
     begin();
     CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
@@ -88,13 +89,13 @@ static void data_of_another_id_is_refused(void) {
     strcpy(url_more, "&id=00000000000000000000000000000000");
     refuses("belongs to other data");
     *url_more = '\0';
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 2);
 }
 
 static void an_emptied_redis_is_refused_if_the_url_has_an_id(void) {
     store_two();
     CU_ASSERT_STRING_EQUAL(ask("HSTRLEN @ id"), ":32");
-    ask("DEL @ @:jobs @:pushes @:notes");
+    ask("DEL @ @:segments @:order @:pushes @:notes");
     strcpy(url_more, "&id=00000000000000000000000000000000");
     refuses("it was emptied, or is another Redis");
     *url_more = '\0';
@@ -105,13 +106,13 @@ static void half_of_the_data_is_refused(void) {
     store_two();
     ask("DEL @");
     refuses("a part of the data was deleted or restored");
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 2);
 }
 
 static void a_format_of_a_newer_ferry_is_refused(void) {
     store_two();
-    ask("HSET @ format 2");
-    refuses("has format 2");
+    ask("HSET @ format 3");
+    refuses("has format 3");
 }
 
 static void a_key_of_another_program_is_refused(void) {
@@ -122,7 +123,8 @@ static void a_key_of_another_program_is_refused(void) {
 
 static void a_damaged_record_is_refused(void) {
     store_two();
-    ask("XADD @:jobs 18000000000000000000-0 r nonsense");
+    ask("HSET @:segments 9 nonsense");
+    ask("ZADD @:order 9 9");
     refuses("is damaged");
 }
 
@@ -204,7 +206,7 @@ static void a_forwarded_job_waits_for_redis_like_an_acknowledgement(void) {
     expect_ok(s, 4);
     CU_ASSERT_EQUAL(count_of("r", "ready"), 1);
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 2);
 }
 
 static void a_replica_confirms_when_it_is_master_again(void) {
@@ -233,14 +235,14 @@ static void a_full_redis_refuses_pushes_and_takes_acknowledgements(void) {
     expect_ok(s, 4);
     push(s, 5, "q", "three", NULL);
     expect_error(s, 5, "ferry.Full");
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":0");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 0);
     ask("CONFIG SET maxmemory 0");
     until_degraded(false); /* by itself */
     push(s, 6, "q", "four", NULL);
     until_sent(s, 1);
     expect_ok(s, 6);
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":1");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 1);
 }
 
 static void a_script_that_redis_forgot_is_sent_again(void) {
@@ -251,7 +253,7 @@ static void a_script_that_redis_forgot_is_sent_again(void) {
     until_sent(s, 1);
     expect_ok(s, 2);
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":2");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 2);
 }
 
 static void nothing_is_confirmed_without_the_replicas_of_wait(void) {
@@ -285,10 +287,10 @@ static void expect_broken(Session *s, const char *reason) {
 static void a_redis_that_is_emptied_meanwhile_gets_nothing(void) {
     Session *s = begin_with_one_job();
 
-    ask("DEL @ @:jobs @:pushes");
+    ask("DEL @ @:segments @:order @:pushes");
     expect_broken(s, "the data of the queues is gone");
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("EXISTS @ @:jobs"), ":0");
+    CU_ASSERT_STRING_EQUAL(ask("EXISTS @ @:segments"), ":0");
 }
 
 static void a_redis_that_lost_confirmed_changes_gets_nothing(void) {
@@ -297,7 +299,7 @@ static void a_redis_that_lost_confirmed_changes_gets_nothing(void) {
     ask("HSET @ pushes 0");
     expect_broken(s, "Redis has lost changes");
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":1");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 1);
 }
 
 static void a_broker_that_lost_its_lease_writes_nothing(void) {
@@ -308,10 +310,10 @@ static void a_broker_that_lost_its_lease_writes_nothing(void) {
     expect_broken(s, "another broker");
     CU_ASSERT_TRUE(queues_lost(queues));
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":1");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 1);
 }
 
-static const char *const kept[] = {"", ":jobs", ":pushes", ":notes"};
+static const char *const kept[] = {"", ":segments", ":order", ":ended", ":pushes", ":notes"};
 
 /* Copies the keys of the space: "from" and "to" are their beginnings. */
 static void copy_all(const char *from, const char *to) {
@@ -336,7 +338,7 @@ static void a_redis_restored_from_an_old_dump_gets_nothing(void) {
     copy_all("dump", "@");
     expect_broken(s, "Redis has lost changes");
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":1");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 1);
     /* The next start has what the dump has, and no number is used again. */
     begin();
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
@@ -377,7 +379,7 @@ static void a_lease_that_redis_has_lost_is_not_valid_again(void) {
     expect_broken(s, "another broker");
     CU_ASSERT_TRUE(queues_lost(queues));
     stop();
-    CU_ASSERT_STRING_EQUAL(ask("XLEN @:jobs"), ":0");
+    CU_ASSERT_EQUAL(jobs_in_redis(), 0);
 }
 
 static void a_lease_ends_also_when_the_clock_of_redis_was_set_back(void) {
