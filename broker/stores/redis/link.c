@@ -19,13 +19,17 @@ enum {
     ATTEMPT_MS = 5000, /* that a connection without an own deadline may take */
 };
 
-int redis_link_open(RedisLink *link, RedisStoreOptions *options, ferry_error *reterr) {
-    static const char *const suffixes[REDIS_KEYS] = {"",        ":segments", ":order",  ":ended",
-                                                     ":passed", ":notes",    ":pushes", ":keys",
-                                                     ":paused", ":facts"};
+int redis_link_open(RedisLink *link, RedisStoreOptions *options, LinkKeys keys,
+                    ferry_error *reterr) {
+    static const char *const suffixes[][REDIS_KEYS] = {
+        [LINK_SPACE] = {"", ":segments", ":order", ":ended", ":passed", ":notes", ":pushes",
+                        ":keys", ":paused", ":facts"},
+        [LINK_CLUSTER] = {":cluster", ":members", ""},
+    };
 
-    for (int i = 0; i < REDIS_KEYS; i++)
-        snprintf(link->keys[i], sizeof(link->keys[i]), "ferry:{%s}%s", options->name, suffixes[i]);
+    for (; link->n_keys < REDIS_KEYS && suffixes[keys][link->n_keys]; link->n_keys++)
+        snprintf(link->keys[link->n_keys], sizeof(link->keys[0]), "ferry:{%s}%s", options->name,
+                 suffixes[keys][link->n_keys]);
     link->key = link->keys[0];
     link->n_wait = options->n_wait;
     return redis_new(&link->redis, &options->url, ATTEMPT_MS, NULL, reterr);
@@ -73,13 +77,15 @@ _Static_assert(3 + REDIS_KEYS + REDIS_CALL_ARGS <= COMMAND_ARGS, "a call has too
 
 static void begin_script(const RedisLink *link, const LinkCall *call, bool by_text,
                          RedisCommand *command) {
+    static const char *const numbers[] = {[3] = "3", [REDIS_KEYS] = "10"};
+
     *command = (RedisCommand){.route = span_text(link->key), .repeatable = true};
     command_add_text(command, by_text ? "EVAL" : "EVALSHA");
     command_add_text(command, by_text ? call->script->text : call->script->sha);
     /* A Cluster that moves the slot to another node must know all keys: it refuses the script until
      * all of them are on one node. */
-    command_add_text(command, "10");
-    for (int i = 0; i < REDIS_KEYS; i++)
+    command_add_text(command, numbers[link->n_keys]);
+    for (unsigned i = 0; i < link->n_keys; i++)
         command_add_text(command, link->keys[i]);
     for (unsigned i = 0; i < call->n_args; i++)
         command_add(command, call->args[i].data, call->args[i].len);

@@ -9,6 +9,11 @@
 
 enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 10, REDIS_CALL_ARGS = 7 };
 
+typedef enum LinkKeys {
+    LINK_SPACE,   /* the keys of a space: script.h */
+    LINK_CLUSTER, /* ":cluster", ":members" and the first key of a space */
+} LinkKeys;
+
 /* The calls that fail with a text of the server. */
 typedef enum LinkOutcome {
     LINK_DONE = 0,
@@ -26,7 +31,8 @@ typedef struct LinkScript {
 typedef struct RedisLink {
     Redis *redis;
     char keys[REDIS_KEYS][REDIS_KEY_MAX]; /* "ferry:{NAME}", "ferry:{NAME}:segments" and so on */
-    const char *key;                      /* the first of them */
+    unsigned n_keys;
+    const char *key; /* the first of them */
     uint32_t n_wait;
     char why[REDIS_WHY]; /* the reason of the last failure */
 } RedisLink;
@@ -41,7 +47,8 @@ typedef struct LinkCall {
 } LinkCall;
 
 /* Takes the URL out of options. 0, or a negative errno with its cause in reterr. */
-int redis_link_open(RedisLink *link, RedisStoreOptions *options, ferry_error *reterr);
+int redis_link_open(RedisLink *link, RedisStoreOptions *options, LinkKeys keys,
+                    ferry_error *reterr);
 void redis_link_close(RedisLink *link);
 
 /* Runs the scripts, at most 2, in one round trip. confirm: LINK_DONE only after n_wait replicas

@@ -4,37 +4,25 @@
 /*
  * The records that the files of the store in Redis share:
  *
- *   restore.c      takes the lease, and reads the contents of the space
+ *   restore.c      restores what the thread has read
  *   redis-store.c  the ops of the store: changes, and their ends
  *
  * Under them are options (the URL), link (calls), script (what Redis runs), segments (which values
- * have the records of the jobs) and writer (the thread).
+ * have the records of the jobs), reader (the lease, and the contents) and writer (the thread).
  */
 
 #include "broker/stores/redis/redis-store.h"
 #include "broker/stores/redis/segments.h"
 #include "broker/stores/redis/writer.h"
 
-typedef enum RestoreStep {
-    RESTORE_LEASE, /* may wait for another broker, or for Redis */
-    RESTORE_PAUSED,
-    RESTORE_SEGMENTS,
-    RESTORE_KEYS,
-    RESTORE_PUSHES,
-    RESTORE_FACTS,
-    RESTORE_DONE,
-} RestoreStep;
-
 typedef struct Restoring {
-    RestoreStep step;
+    bool has_lease;
     uint64_t began_ms;
     uint64_t told_ms; /* when the log last had the reason for waiting; 0: never */
-    uint64_t cursor;  /* values that were read */
     uint64_t n_jobs;
-    LinkScript take, read, list;
-    char seen_until[24]; /* the end of another broker's lease */
-    uint64_t seen_ms;    /* since when it is the same */
-    uint64_t seen_lease_ms;
+    uint64_t n_values; /* of all kinds, with the jobs that have ended */
+    ReadSlice *slice;  /* NULL: the thread has not read the next one yet */
+    size_t at;         /* elements of it that are restored */
 } Restoring;
 
 typedef struct RedisQueues {
@@ -42,9 +30,7 @@ typedef struct RedisQueues {
     RedisStoreOptions options;
     RedisLink link;
     RedisWriter writer;
-    Waker *waker;
-    char holder[128]; /* names this process: host, process, a random number */
-    char token[REDIS_TOKEN_SIZE];
+    bool writes;       /* the space was restored, and the thread takes batches */
     uint64_t last_job; /* the last one that was appended or restored */
     WallClock wall;    /* the clock of Redis */
     Restoring restoring;
@@ -62,5 +48,18 @@ static inline RedisQueues *redis_of(Store *store) {
 /* The job was forwarded, and has ended: its number is forgotten. */
 void redis_job_passed(RedisQueues *redis, uint64_t id);
 
-/* As StoreOps.restore. */
+extern const StoreOps redis_ops;
+
+/* Fills in the settings of the thread that belong to the store. */
+void redis_set_reader(RedisQueues *redis, RedisReader *reader);
+/* Takes over what the thread has done. */
+void redis_take_done(RedisQueues *redis);
+/* The last change: the end of the lease. */
+void redis_give_lease_back(RedisQueues *redis);
+
+/* As StoreOps.restore, of a store without shards: waits for the thread. */
 int redis_restore(Store *store, size_t max, ferry_error *reterr);
+/* Restores about max values of restoring->slice. As StoreOps.restore. */
+int redis_restore_some(RedisQueues *redis, size_t max, ferry_error *reterr);
+/* Nothing to restore yet: logs from time to time why. */
+void redis_restore_tell(RedisQueues *redis);

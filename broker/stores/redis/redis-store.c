@@ -57,7 +57,7 @@ static void submit(RedisQueues *redis) {
     WriterBatch *batch;
 
     if (!put_changes_of_segments(redis)) {
-        waker_call(redis->waker); /* process() tries again */
+        waker_call(redis->writer.waker); /* process() tries again */
         return;
     }
     batch = redis->open;
@@ -119,7 +119,7 @@ static void batch_free_or_keep(RedisQueues *redis, WriterBatch *batch) {
 
 /* Checks that the store has room for one more push. */
 static int admit(const RedisQueues *redis) {
-    if (redis->store.broken)
+    if (redis->store.broken || !redis->writes)
         return -EIO;
     if (redis->state == WRITER_FULL)
         return -ENOBUFS;
@@ -286,14 +286,15 @@ static int redis_keep(Store *store, uint64_t ticket, Span name, Span value) {
 
 /* The part for a change without a ticket. NULL: the change is dropped. */
 static WriterPart *part_for_note(RedisQueues *redis) {
-    return redis->store.broken || redis->backlog > REDIS_BACKLOG ? NULL
-                                                                 : part_of(redis, PART_RELEASES);
+    return redis->store.broken || !redis->writes || redis->backlog > REDIS_BACKLOG
+               ? NULL
+               : part_of(redis, PART_RELEASES);
 }
 
 static void redis_note(Store *store, StoredJob *job) {
     RedisQueues *redis = redis_of(store);
 
-    if (segment_job(job) && !store->broken && redis->backlog <= REDIS_BACKLOG)
+    if (segment_job(job) && !store->broken && redis->writes && redis->backlog <= REDIS_BACKLOG)
         segments_job_noted(&redis->segments, job);
 }
 
@@ -309,7 +310,7 @@ static void redis_forget_pushes(Store *store, const uint8_t *client, uint64_t fl
 
 static void redis_pause(Store *store, StoredQueue *queue, bool paused) {
     RedisQueues *redis = redis_of(store);
-    WriterPart *part = store->broken ? NULL : part_of(redis, PART_RELEASES);
+    WriterPart *part = store->broken || !redis->writes ? NULL : part_of(redis, PART_RELEASES);
     size_t before = part ? part->changes.len : 0;
 
     if (!part)
@@ -352,6 +353,8 @@ static void take_report(RedisQueues *redis, const WriterReport *report) {
     memcpy(store->setting, report->setting, sizeof(store->setting));
     redis->wall = report->wall;
     redis->state = report->state;
+    if (redis->writer.is_strict && report->state >= WRITER_BROKEN)
+        return; /* the broker continues without this shard */
     store_set_degraded(store, report->state == WRITER_WORKS ? NULL : report->reason);
     store->broken = report->state >= WRITER_BROKEN;
     store->lost = report->state == WRITER_LOST;
@@ -381,13 +384,10 @@ static void finish_batch(RedisQueues *redis, WriterBatch *batch) {
     }
 }
 
-static void redis_process(Store *store) {
-    RedisQueues *redis = redis_of(store);
+void redis_take_done(RedisQueues *redis) {
     WriterBatch *batch, *next;
     WriterReport report;
 
-    if (!redis->writer.running)
-        return;
     batch = redis_writer_take(&redis->writer, &report);
     take_report(redis, &report);
     for (; batch; batch = next) {
@@ -401,36 +401,63 @@ static void redis_process(Store *store) {
         submit(redis);
 }
 
+static void redis_process(Store *store) {
+    RedisQueues *redis = redis_of(store);
+
+    if (redis->writes)
+        redis_take_done(redis);
+}
+
 /* ---- the store ---- */
 
-static int redis_open(Store *store, Waker *waker, ferry_error *reterr) {
-    RedisQueues *redis = redis_of(store);
+void redis_set_reader(RedisQueues *redis, RedisReader *reader) {
     char host[64] = "";
 
     gethostname(host, sizeof(host) - 1);
-    snprintf(redis->holder, sizeof(redis->holder), "%s, process %ld, %016llx", host, (long)getpid(),
-             (unsigned long long)random_u64());
-    redis->waker = waker;
+    snprintf(reader->holder, sizeof(reader->holder), "%s, process %ld, %016llx", host,
+             (long)getpid(), (unsigned long long)random_u64());
+    reader->link = &redis->link;
+    reader->lease_ms = redis->options.lease_ms;
+}
+
+static int redis_open(Store *store, Waker *waker, ferry_error *reterr) {
+    RedisQueues *redis = redis_of(store);
+    RedisReader reader = {.id_rule = *redis->options.id ? ID_MUST : ID_ANY};
+    int r = redis_link_open(&redis->link, &redis->options, LINK_SPACE, reterr);
+
+    if (r < 0)
+        return r;
+    redis_set_reader(redis, &reader);
+    if (*redis->options.id)
+        memcpy(reader.id, redis->options.id, sizeof(reader.id));
+    else
+        redis_new_id(reader.id);
     redis->restoring.began_ms = clock_ms();
-    return redis_link_open(&redis->link, &redis->options, reterr);
+    r = redis_writer_start(&redis->writer, &reader, false, waker);
+    return r == 0 ? 0
+                  : error_set_code(reterr, r, "cannot start the thread of the queues in Redis: %s",
+                                   strerror(-r));
+}
+
+void redis_give_lease_back(RedisQueues *redis) {
+    WriterPart *part = redis->store.broken || !redis->writes ? NULL : part_of(redis, PART_RELEASES);
+
+    if (!part)
+        return;
+    change_put_end(&part->changes, queues_last_job(redis->store.ctx));
+    submit(redis);
+    redis->writes = false;
 }
 
 static void redis_close(Store *store) {
     RedisQueues *redis = redis_of(store);
-    WriterPart *part;
 
-    if (redis->writer.running) {
-        part = store->broken ? NULL : part_of(redis, PART_RELEASES);
-        if (part) {
-            change_put_end(&part->changes, queues_last_job(store->ctx));
-            submit(redis);
-        }
-        redis_writer_stop(&redis->writer);
-    }
+    redis_give_lease_back(redis);
+    redis_writer_stop(&redis->writer);
     redis_link_close(&redis->link);
 }
 
-static const StoreOps ops = {
+const StoreOps redis_ops = {
     .durability = "redis",
     .confirms = DURABILITY_REDIS,
     .later = true,
@@ -457,12 +484,9 @@ int store_redis_new(const char *url, Store **ret, ferry_error *reterr) {
         return r;
     if (!redis)
         return error_set_code(reterr, -ENOMEM, NULL);
-    redis->store.ops = &ops;
+    redis->store.ops = &redis_ops;
     redis->options = options;
     options.url = (CacheUrl){0};
-    redis->restoring.take.text = script_take;
-    redis->restoring.read.text = script_read;
-    redis->restoring.list.text = script_list;
     *ret = &redis->store;
     return 0;
 }
@@ -472,6 +496,7 @@ Store *store_redis_free(Store *store) {
 
     if (!redis)
         return NULL;
+    read_slice_free(redis->restoring.slice);
     writer_batch_free(redis->open);
     writer_batch_free(redis->spare);
     segments_deinit(&redis->segments);

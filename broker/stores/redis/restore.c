@@ -1,96 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The start of a store in Redis: the lease is taken, after another broker's has ended, and the
- * contents of the space are read in slices. Until Redis answers, the broker waits. See
- * redis-private.h.
+ * Restores what the thread of a space has read, in pieces, on the broker's thread. At the start of
+ * a store without shards, the broker waits for the thread. See redis-private.h.
  */
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "base/text.h"
 #include "broker/stores/redis/redis-private.h"
 
 enum {
-    CALL_MS = 2000,
-    SLICE_BYTES = 4 << 20, /* of one reply, and one job more */
-    WAIT_MS = 100,         /* between two looks at a lease, or at Redis */
+    WAIT_MS = 100,         /* for the thread, until signals are looked at */
     TELL_MS = 30000,       /* between two lines in the log about waiting */
     DIFFERENCE_MS = 30000, /* of two clocks, that the log tells */
 };
 
-static uint64_t deadline(void) {
-    return clock_ns() + CALL_MS * UINT64_C(1000000);
-}
-
-static Span word_of(const Reply *reply, size_t i) {
-    return i < reply->n && reply->elements[i]->bytes.data ? reply_span(reply->elements[i])
-                                                          : (Span){NULL, 0};
-}
-
-/* A copy of a word from Redis that is safe to show. Returns to. */
-static const char *shown_word(const Reply *reply, size_t i, char to[TEXT_ESCAPED_MAX]) {
-    Span word = word_of(reply, i);
-
-    return text_escape(to, word.data ? (const void *)word.data : "", word.len);
-}
-
-static uint64_t number_of(Span text) {
-    char digits[24];
-
-    if (!text.data || text.len >= sizeof(digits))
-        return 0;
-    memcpy(digits, text.data, text.len);
-    digits[text.len] = '\0';
-    return strtoull(digits, NULL, 10);
-}
-
-/* ---- waiting ---- */
-
-/* The log says each TELL_MS what the broker waits for. */
-static int wait_for(RedisQueues *redis, const char *what) {
-    Restoring *restoring = &redis->restoring;
-
-    if (restoring->told_ms == 0 || clock_ms() >= restoring->told_ms + TELL_MS) {
-        restoring->told_ms = clock_ms();
-        log_warning("the queues in Redis cannot be read yet, waiting: key=%s reason='%s'",
-                    redis->link.key, what);
-    }
-    nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000L}, NULL);
-    return STORE_HAS_MORE;
-}
-
-/* A call that failed: STORE_HAS_MORE, or a negative errno. */
-static int failed(RedisQueues *redis, LinkOutcome outcome, ferry_error *reterr) {
-    if (outcome == LINK_WRONG)
-        return error_set_code(reterr, -EIO, "cannot read the queues in Redis: %s", redis->link.why);
-    return wait_for(redis, outcome == LINK_FULL ? "the memory of Redis is full (maxmemory)"
-                                                : redis->link.why);
-}
-
-static int lost(RedisQueues *redis, Span word, ferry_error *reterr) {
-    return error_set_code(reterr, -EIO, "%s: %s",
-                          span_begins(word, "LOST")
-                              ? "another broker has taken over the queues while they were read"
-                              : "the queues have gone from Redis while they were read",
-                          redis->link.key);
-}
-
 /* ---- the lease ---- */
 
-static void take_clock(RedisQueues *redis, uint64_t redis_ms) {
+static void take_clock(RedisQueues *redis) {
     WallClock here = {0};
     int64_t difference_ms;
 
-    redis->wall.offset_ms = (int64_t)redis_ms - (int64_t)clock_ms();
+    redis->wall = redis->writer.reader.wall;
     wall_clock_look(&here);
     difference_ms = redis->wall.offset_ms - here.offset_ms;
     if (difference_ms > DIFFERENCE_MS || difference_ms < -DIFFERENCE_MS)
@@ -99,95 +36,15 @@ static void take_clock(RedisQueues *redis, uint64_t redis_ms) {
                     (long long)(difference_ms / 1000));
 }
 
-static int taken(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
-    char id[TEXT_ESCAPED_MAX];
-    Span token = word_of(reply, 1);
+static void take_lease(RedisQueues *redis) {
+    const RedisReader *reader = &redis->writer.reader;
 
-    if (token.len == 0 || token.len >= sizeof(redis->token))
-        return error_set_code(reterr, -EPROTO, "%s: Redis named no token of the lease",
-                              redis->link.key);
-    memcpy(redis->token, token.data, token.len);
-    redis->token[token.len] = '\0';
-    redis->last_job = number_of(word_of(reply, 3));
-    take_clock(redis, number_of(word_of(reply, 4)));
-    redis_link_setting(&redis->link, redis->store.setting);
+    redis->restoring.has_lease = true;
+    redis->last_job = reader->last_job;
+    memcpy(redis->store.setting, reader->setting, sizeof(redis->store.setting));
+    take_clock(redis);
     log_info("the queues in Redis belong to this broker: key=%s id=%s token=%s %s", redis->link.key,
-             shown_word(reply, 2, id), redis->token, redis->store.setting);
-    redis->restoring.step = RESTORE_PAUSED;
-    return STORE_HAS_MORE;
-}
-
-/* Another broker has the lease. Its end, by the clock of Redis, is far away if that clock was set
- * back, or if the new master's clock is behind. So the lease is also over when nobody has prolonged
- * it for its whole time, by the clock of this process. */
-static void look_at_lease(Restoring *restoring, Span until) {
-    uint64_t now_ms = clock_ms();
-
-    if (span_is(until, restoring->seen_until) || until.len >= sizeof(restoring->seen_until))
-        return;
-    memcpy(restoring->seen_until, until.data, until.len);
-    restoring->seen_until[until.len] = '\0';
-    restoring->seen_ms = now_ms;
-}
-
-static bool is_lease_over(const Restoring *restoring) {
-    return *restoring->seen_until && clock_ms() > restoring->seen_ms + restoring->seen_lease_ms;
-}
-
-static int take_word(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
-    char text[TEXT_ESCAPED_MAX], what[400];
-    const char *key = redis->link.key;
-    Span word = word_of(reply, 0);
-
-    if (span_begins(word, "TAKEN"))
-        return taken(redis, reply, reterr);
-    if (span_begins(word, "HELD")) {
-        look_at_lease(&redis->restoring, word_of(reply, 2));
-        redis->restoring.seen_lease_ms = number_of(word_of(reply, 3));
-        snprintf(what, sizeof(what), "another broker has them: %.100s", shown_word(reply, 1, text));
-        return wait_for(redis, what);
-    }
-    if (span_begins(word, "EMPTY"))
-        return error_set_code(reterr, -ENOENT,
-                              "there is no %s in Redis: it was emptied, or is another Redis than "
-                              "that of id=%s; without id= in the URL the broker begins anew",
-                              key, redis->options.id);
-    if (span_begins(word, "OTHER"))
-        return error_set_code(reterr, -EINVAL,
-                              "%s in Redis belongs to other data: its id is %s, and the URL of the "
-                              "store says id=%s",
-                              key, shown_word(reply, 1, text), redis->options.id);
-    if (span_begins(word, "FORMAT"))
-        return error_set_code(reterr, -EINVAL,
-                              "%s in Redis has format %s, and this ferry reads format %d", key,
-                              shown_word(reply, 1, text), REDIS_FORMAT);
-    return error_set_code(reterr, -EIO,
-                          "%s is missing in Redis, but keys beside it are there (%s:*): a part of "
-                          "the data was deleted or restored; nothing was changed",
-                          key, key);
-}
-
-static int restore_lease(RedisQueues *redis, ferry_error *reterr) {
-    char lease[12], id[REDIS_ID_SIZE + 1], nonce[20];
-    const Restoring *restoring = &redis->restoring;
-    LinkCall call = {.script = &redis->restoring.take, .n_args = 6};
-    int r;
-
-    snprintf(lease, sizeof(lease), "%u", redis->options.lease_ms);
-    snprintf(nonce, sizeof(nonce), "%016" PRIx64, random_u64());
-    snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, random_u64(), random_u64());
-    call.args[0] = span_text(redis->holder);
-    call.args[1] = span_text(lease);
-    call.args[2] = span_text(id);
-    call.args[3] = span_text(redis->options.id);
-    call.args[4] = span_text(nonce);
-    call.args[5] = span_text(is_lease_over(restoring) ? restoring->seen_until : "");
-    redis_link_call(&redis->link, &call, 1, true, deadline());
-    if (call.outcome != LINK_DONE)
-        return failed(redis, call.outcome, reterr);
-    r = take_word(redis, call.reply, reterr);
-    reply_free(call.reply);
-    return r;
+             reader->found_id, reader->token, redis->store.setting);
 }
 
 /* ---- jobs ---- */
@@ -204,6 +61,7 @@ static int damaged(RedisQueues *redis, Span number, ferry_error *reterr) {
 
 /* A segment, while its jobs are restored. Its records lie in bytes that are not aligned. */
 typedef struct ReadSegment {
+    uint64_t key;
     Span number, ended, records;
     const Reply *notes, *passed; /* of each job, or empty */
     RedisSegment *segment;
@@ -249,8 +107,8 @@ static int restore_live_job(RedisQueues *redis, const DiskRecord *record, const 
 
 static int restore_job(RedisQueues *redis, ReadSegment *from, const DiskRecord *record,
                        size_t bytes, ferry_error *reterr) {
-    Span note_bytes = word_of(from->notes, from->n);
-    bool has_passed = word_of(from->passed, from->n).len > 0;
+    Span note_bytes = reply_word(from->notes, from->n);
+    bool has_passed = reply_word(from->passed, from->n).len > 0;
     DiskRecord note = *record;
     StoredJob *job = NULL;
     int r = 0;
@@ -260,8 +118,7 @@ static int restore_job(RedisQueues *redis, ReadSegment *from, const DiskRecord *
             return damaged(redis, from->number, reterr);
         r = restore_live_job(redis, record, &note, &job, reterr);
     }
-    if (r == 0 &&
-        segment_restore(&redis->segments, &from->segment, number_of(from->number), job, bytes) < 0)
+    if (r == 0 && segment_restore(&redis->segments, &from->segment, from->key, job, bytes) < 0)
         r = error_set_code(reterr, -ENOMEM, NULL);
     if (r < 0)
         return r;
@@ -300,47 +157,24 @@ static int restore_segment(RedisQueues *redis, ReadSegment *from, ferry_error *r
     return r;
 }
 
-static int restore_segments(RedisQueues *redis, ferry_error *reterr) {
-    char lease[12], rank[24], bytes[12];
-    LinkCall call = {.script = &redis->restoring.read, .n_args = 4};
-    const Reply *reply;
-    int r = 0;
+static int take_segment(RedisQueues *redis, const Reply *reply, size_t i, ferry_error *reterr) {
+    ReadSegment segment = {.key = reply_number(reply, i),
+                           .number = reply_word(reply, i),
+                           .ended = reply_word(reply, i + 1),
+                           .records = reply_word(reply, i + 2),
+                           .notes = reply->elements[i + 3],
+                           .passed = reply->elements[i + 4]};
+    int r = restore_segment(redis, &segment, reterr);
 
-    snprintf(lease, sizeof(lease), "%u", redis->options.lease_ms);
-    snprintf(rank, sizeof(rank), "%" PRIu64, redis->restoring.cursor);
-    snprintf(bytes, sizeof(bytes), "%d", SLICE_BYTES);
-    call.args[0] = span_text(redis->token);
-    call.args[1] = span_text(lease);
-    call.args[2] = span_text(rank);
-    call.args[3] = span_text(bytes);
-    redis_link_call(&redis->link, &call, 1, false, deadline());
-    if (call.outcome != LINK_DONE)
-        return failed(redis, call.outcome, reterr);
-    reply = call.reply;
-    if (reply->type != REPLY_ARRAY)
-        r = lost(redis, reply_span(reply), reterr);
-    for (size_t i = 0; r == 0 && i + 4 < reply->n; i += 5, redis->restoring.cursor++) {
-        ReadSegment segment = {.number = word_of(reply, i),
-                               .ended = word_of(reply, i + 1),
-                               .records = word_of(reply, i + 2),
-                               .notes = reply->elements[i + 3],
-                               .passed = reply->elements[i + 4]};
-
-        r = restore_segment(redis, &segment, reterr);
-    }
-    if (r == 0 && reply->n == 0) {
-        redis->restoring.step = RESTORE_KEYS;
-        redis->restoring.cursor = 0;
-    }
-    reply_free(call.reply);
-    return r < 0 ? r : STORE_HAS_MORE;
+    redis->restoring.n_values += segment.n;
+    return r;
 }
 
 /* ---- the other keys ---- */
 
 static int take_key(RedisQueues *redis, const Reply *reply, size_t i) {
-    Span member = word_of(reply, i);
-    uint64_t until_ms = number_of(word_of(reply, i + 1));
+    Span member = reply_word(reply, i);
+    uint64_t until_ms = reply_number(reply, i + 1);
     size_t n = member.len > 0 ? member.data[0] : 0;
 
     if (member.len < 1 + n)
@@ -352,106 +186,122 @@ static int take_key(RedisQueues *redis, const Reply *reply, size_t i) {
 
 static int take_push(RedisQueues *redis, const Reply *reply, size_t i) {
     RedisPushes pushes;
-    int r = redis_pushes_read(word_of(reply, i), &pushes);
+    int r = redis_pushes_read(reply_word(reply, i), &pushes);
 
+    redis->restoring.n_values += r == 0 ? pushes.n : 0;
     for (uint32_t n = pushes.n; r == 0 && n > 0; n--)
         r = queues_restore_push(redis->store.ctx, pushes.client, pushes.last - n + 1);
     return r;
 }
 
 static int take_paused(RedisQueues *redis, const Reply *reply, size_t i) {
-    return queues_restore_queue(redis->store.ctx, &redis->store, word_of(reply, i), true);
+    return queues_restore_queue(redis->store.ctx, &redis->store, reply_word(reply, i), true);
 }
 
 static int take_fact(RedisQueues *redis, const Reply *reply, size_t i) {
-    return queues_restore_fact(redis->store.ctx, word_of(reply, i), word_of(reply, i + 1));
+    return queues_restore_fact(redis->store.ctx, reply_word(reply, i), reply_word(reply, i + 1));
 }
 
-/* The keys that are read after the lease, besides the jobs. */
 static const struct {
     const char *suffix;
     size_t size; /* elements of the reply for one value */
     int (*take)(RedisQueues *redis, const Reply *reply, size_t i);
-    RestoreStep next;
-    bool in_slices;
-} lists[] = {
-    [RESTORE_PAUSED] = {":paused", 1, take_paused, RESTORE_SEGMENTS, false},
-    [RESTORE_KEYS] = {":keys", 2, take_key, RESTORE_PUSHES, true},
-    [RESTORE_PUSHES] = {":pushes", 1, take_push, RESTORE_FACTS, true},
-    [RESTORE_FACTS] = {":facts", 2, take_fact, RESTORE_DONE, false},
+} keys[] = {
+    [READ_PAUSED] = {":paused", 1, take_paused}, [READ_SEGMENTS] = {":segments", 5, NULL},
+    [READ_KEYS] = {":keys", 2, take_key},        [READ_PUSHES] = {":pushes", 1, take_push},
+    [READ_FACTS] = {":facts", 2, take_fact},
 };
 
-static int take_list(RedisQueues *redis, const Reply *reply, ferry_error *reterr) {
-    RestoreStep step = redis->restoring.step;
-    size_t size = lists[step].size;
-    int r = 0;
+static int take_value(RedisQueues *redis, const ReadSlice *slice, size_t i, ferry_error *reterr) {
+    int r;
 
-    if (reply->type != REPLY_ARRAY)
-        return lost(redis, reply_span(reply), reterr);
-    if (reply->n % size != 0)
-        r = -EBADMSG;
-    for (size_t i = 0; r == 0 && i < reply->n; i += size)
-        r = lists[step].take(redis, reply, i);
+    if (slice->step == READ_SEGMENTS)
+        return take_segment(redis, slice->reply, i, reterr);
+    redis->restoring.n_values++;
+    r = keys[slice->step].take(redis, slice->reply, i);
     return r == 0 ? 0
                   : error_set_code(reterr, r, "cannot restore %s%s from Redis: %s", redis->link.key,
-                                   lists[step].suffix, strerror(-r));
+                                   keys[slice->step].suffix, strerror(-r));
 }
 
-static int restore_list(RedisQueues *redis, size_t max, ferry_error *reterr) {
+/* ---- slices ---- */
+
+/* Restores about max values of the slice. */
+static int restore_values(RedisQueues *redis, size_t max, ferry_error *reterr) {
     Restoring *restoring = &redis->restoring;
-    RestoreStep step = restoring->step;
-    LinkCall call = {.script = &restoring->list, .n_args = 5};
-    char lease[12], first[24], last[24];
-    int r;
+    uint64_t until = restoring->n_values + max;
+    const ReadSlice *slice = restoring->slice;
+    size_t size = keys[slice->step].size;
+    int r = slice->reply->n % size == 0
+                ? 0
+                : error_set_code(reterr, -EBADMSG, "cannot restore %s%s from Redis",
+                                 redis->link.key, keys[slice->step].suffix);
 
-    snprintf(lease, sizeof(lease), "%u", redis->options.lease_ms);
-    snprintf(first, sizeof(first), "%" PRIu64, restoring->cursor);
-    snprintf(last, sizeof(last), "%" PRIu64, restoring->cursor + max - 1);
-    call.args[0] = span_text(redis->token);
-    call.args[1] = span_text(lease);
-    call.args[2] = span_text(lists[step].suffix);
-    call.args[3] = span_text(first);
-    call.args[4] = span_text(last);
-    redis_link_call(&redis->link, &call, 1, false, deadline());
-    if (call.outcome != LINK_DONE)
-        return failed(redis, call.outcome, reterr);
-    r = take_list(redis, call.reply, reterr);
-    restoring->cursor += max;
-    if (!lists[step].in_slices || call.reply->n == 0) {
-        restoring->step = lists[step].next;
-        restoring->cursor = 0;
+    while (r == 0 && restoring->n_values < until && restoring->at < slice->reply->n) {
+        r = take_value(redis, slice, restoring->at, reterr);
+        restoring->at += size;
     }
-    reply_free(call.reply);
-    return r < 0 ? r : STORE_HAS_MORE;
+    return r;
 }
 
-static int finish(RedisQueues *redis, ferry_error *reterr) {
-    WriterReport report = {.wall = redis->wall};
-    int r;
-
-    memcpy(report.setting, redis->store.setting, sizeof(report.setting));
-    r = redis_writer_start(&redis->writer, &redis->link, redis->token, &report,
-                           redis->options.lease_ms, redis->waker);
-    if (r < 0)
-        return error_set_code(reterr, r, "cannot start the thread that writes to Redis: %s",
-                              strerror(-r));
+static int finish(RedisQueues *redis) {
+    redis->writes = true;
     queues_restore_last(redis->store.ctx, redis->last_job);
     log_info("the queues in Redis were read: key=%s jobs=%" PRIu64 " ms=%" PRIu64, redis->link.key,
              redis->restoring.n_jobs, clock_ms() - redis->restoring.began_ms);
     return 0;
 }
 
+static void end_slice(Restoring *restoring) {
+    restoring->slice = read_slice_free(restoring->slice);
+    restoring->at = 0;
+}
+
+int redis_restore_some(RedisQueues *redis, size_t max, ferry_error *reterr) {
+    Restoring *restoring = &redis->restoring;
+    const ReadSlice *slice = restoring->slice;
+    int r;
+
+    switch (slice->step) {
+    case READ_FAILED:
+        return error_set_code(reterr, slice->error.code, "%s", slice->error.message);
+    case READ_LEASE:
+        take_lease(redis);
+        break;
+    case READ_END:
+        end_slice(restoring);
+        return finish(redis);
+    default:
+        r = restore_values(redis, max, reterr);
+        if (r < 0 || restoring->at < slice->reply->n)
+            return r < 0 ? r : STORE_HAS_MORE;
+    }
+    end_slice(restoring);
+    return STORE_HAS_MORE;
+}
+
+/* The log says each TELL_MS what the broker waits for. */
+void redis_restore_tell(RedisQueues *redis) {
+    Restoring *restoring = &redis->restoring;
+    char why[STORE_REASON_MAX];
+
+    if (restoring->told_ms != 0 && clock_ms() < restoring->told_ms + TELL_MS)
+        return;
+    redis_writer_why(&redis->writer, why);
+    if (!*why)
+        return;
+    restoring->told_ms = clock_ms();
+    log_warning("the queues in Redis cannot be read yet, waiting: key=%s reason='%s'",
+                redis->link.key, why);
+}
+
 int redis_restore(Store *store, size_t max, ferry_error *reterr) {
     RedisQueues *redis = redis_of(store);
 
-    switch (redis->restoring.step) {
-    case RESTORE_LEASE:
-        return restore_lease(redis, reterr);
-    case RESTORE_SEGMENTS:
-        return restore_segments(redis, reterr);
-    case RESTORE_DONE:
-        return finish(redis, reterr);
-    default:
-        return restore_list(redis, max, reterr);
-    }
+    if (!redis->restoring.slice)
+        redis->restoring.slice = redis_writer_take_slice(&redis->writer, WAIT_MS);
+    if (redis->restoring.slice)
+        return redis_restore_some(redis, max, reterr);
+    redis_restore_tell(redis);
+    return STORE_HAS_MORE;
 }

@@ -5,9 +5,9 @@
  * The scripts that run in Redis, and the changes that they apply. All keys of a space begin with
  * the same hash tag, so they are on one node of a Cluster, and one script can change all of them:
  *
- *     ferry:{NAME}          hash: format, id of the data; token, holder, time ("lease") and end of
- *                           the lease; last number of a job, and for each part the number of its
- *                           last call
+ *     ferry:{NAME}          hash: format, id of the data, "shard" ("3/8", or ""); token, holder,
+ *                           time ("lease") and end of the lease; last number of a job, and for
+ *                           each part the number of its last call
  *     ferry:{NAME}:segments hash: the records (record.h) of the jobs of one call, by the number of
  *                           the segment (segments.h)
  *     ferry:{NAME}:order    sorted set: the numbers of the segments
@@ -19,6 +19,13 @@
  *     ferry:{NAME}:keys     sorted set: queue and deduplication key, by the time of their end
  *     ferry:{NAME}:paused   set: the names of paused queues
  *     ferry:{NAME}:facts    hash: facts, by name
+ *
+ * The brokers of a cluster with shards have two keys more:
+ *
+ *     ferry:{NAME}:cluster  hash: format, number of shards, id of the data; "made": the shards that
+ *                           were restored once
+ *     ferry:{NAME}:members  hash: of each broker, by its id in hex: the end of its entry, its URL,
+ *                           the numbers of its shards; '+' stands before one that is not restored
  *
  * All times are by the clock of Redis: the clocks of brokers may differ.
  *
@@ -32,13 +39,19 @@
 #include "base/buffer.h"
 #include "rpc/wire/message.h"
 
-enum { REDIS_FORMAT = 2, REDIS_TOKEN_SIZE = 40 };
+enum { REDIS_FORMAT = 2, REDIS_CLUSTER_FORMAT = 1, REDIS_TOKEN_SIZE = 40 };
 
-/* Takes the lease. Arguments: holder, lease in ms, id for new data, the id that the data must have,
- * the random part of the token, and the end of a lease that is over because nobody has prolonged it
- * for its time ("": none). Replies with words: TAKEN token id last now; HELD holder end lease; or
- * EMPTY, PARTIAL, FORMAT version, OTHER id. */
+/* Takes the lease. Arguments: holder, lease in ms, rule and id, shard, the random part of the
+ * token, and the end of a lease that is over because nobody has prolonged it for its time ("":
+ * none). The rule: "any:ID" gives new data this id; "same:ID": old data must have it, too;
+ * "must:ID": the data must be there. Replies with words: TAKEN token id last now; HELD holder end
+ * lease; or EMPTY, PARTIAL, FORMAT version, OTHER id, SHARD shard, CLUSTER. */
 extern const char script_take[];
+/* Writes a broker's entry of ":members", and forgets entries that have ended. Arguments: rule and
+ * id, as above; number of shards; id of the broker; time of the entry in ms ("0": removes it); the
+ * rest of the entry. Replies with words: OK now id made, and for each other broker its id and its
+ * entry; or EMPTY, FORMAT version, SHARDS number, OTHER id, SPACE, MANY. */
+extern const char script_member[];
 /* Applies changes. Arguments: token, part ("pushes" or "releases"), number of the call, lease in
  * ms, changes; number and records of a new segment, or "" and "". Replies with "OK now", or with
  * EMPTY, LOST, OLD: nothing was changed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that writes to Redis. See writer.h. */
+/* The thread of a space in Redis. See writer.h. */
 
 #include "broker/stores/redis/writer.h"
 
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 
 static const char *const part_names[N_PARTS] = {"pushes", "releases"};
 
@@ -41,6 +42,7 @@ static bool has_ended(const RedisWriter *writer) {
 
 /* The script changed nothing, and will not. */
 static void refuse(RedisWriter *writer, Span word) {
+    const char *advice = writer->is_strict ? "" : " (the broker must be started again)";
     char reason[STORE_REASON_MAX];
 
     if (span_begins(word, "LOST")) {
@@ -49,11 +51,9 @@ static void refuse(RedisWriter *writer, Span word) {
     }
     snprintf(reason, sizeof(reason),
              span_begins(word, "OLD")
-                 ? "Redis has lost changes that it had confirmed: %s is older than this broker "
-                   "(the broker must be started again)"
-                 : "the data of the queues is gone from Redis: there is no %s (the broker must be "
-                   "started again)",
-             writer->link->key);
+                 ? "Redis has lost changes that it had confirmed: %s is older than this broker%s"
+                 : "the data of the queues is gone from Redis: there is no %s%s",
+             writer->reader.link->key, advice);
     report(writer, WRITER_BROKEN, reason);
 }
 
@@ -78,6 +78,17 @@ static void take_clock(RedisWriter *writer, Span word, uint64_t began_ms) {
     pthread_mutex_unlock(&writer->lock);
 }
 
+/* Redis has prolonged the lease in a call that began at this time. */
+static void prolong(RedisWriter *writer, uint64_t began_ms) {
+    pthread_mutex_lock(&writer->lock);
+    writer->lease_ends_ms = began_ms + writer->reader.lease_ms;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+static bool is_lease_over(const RedisWriter *writer) {
+    return writer->is_strict && writer->lease_ends_ms > 0 && clock_ms() >= writer->lease_ends_ms;
+}
+
 static void end_part(WriterPart *part, int result) {
     part->result = result;
     part->ended = true;
@@ -90,6 +101,7 @@ static void take_result(RedisWriter *writer, WriterPart *part, WriterPartKind ki
 
         if (span_begins(word, "OK ")) {
             end_part(part, 0);
+            prolong(writer, began_ms);
             take_clock(writer, word, began_ms);
         } else {
             refuse(writer, word);
@@ -115,7 +127,7 @@ static void attempt(RedisWriter *writer, WriterBatch *batch, uint64_t deadline_n
     LinkCall calls[N_PARTS];
     unsigned n = 0;
 
-    snprintf(lease, sizeof(lease), "%u", writer->lease_ms);
+    snprintf(lease, sizeof(lease), "%u", writer->reader.lease_ms);
     if (batch->segment)
         snprintf(segment, sizeof(segment), "%" PRIu64, batch->segment->number);
     for (int kind = 0; kind < N_PARTS; kind++) {
@@ -128,7 +140,7 @@ static void attempt(RedisWriter *writer, WriterBatch *batch, uint64_t deadline_n
             part->number = ++writer->numbers[kind];
         snprintf(numbers[n], sizeof(numbers[n]), "%" PRIu64, part->number);
         calls[n] = (LinkCall){.script = &writer->write,
-                              .args = {span_text(writer->token), span_text(part_names[kind]),
+                              .args = {span_text(writer->reader.token), span_text(part_names[kind]),
                                        span_text(numbers[n]), span_text(lease),
                                        span_of(part->changes.data, part->changes.len),
                                        span_text(has_segment ? segment : ""),
@@ -136,7 +148,7 @@ static void attempt(RedisWriter *writer, WriterBatch *batch, uint64_t deadline_n
                               .n_args = 7};
         kinds[n++] = (WriterPartKind)kind;
     }
-    redis_link_call(writer->link, calls, n, true, deadline_ns);
+    redis_link_call(writer->reader.link, calls, n, true, deadline_ns);
     for (unsigned i = 0; i < n; i++)
         take_result(writer, &batch->parts[kinds[i]], kinds[i], &calls[i], began_ms);
 }
@@ -168,6 +180,8 @@ static uint64_t deadline_of(RedisWriter *writer, uint64_t attempt_ms) {
     uint64_t deadline_ns = clock_ns() + attempt_ms * UINT64_C(1000000);
 
     pthread_mutex_lock(&writer->lock);
+    if (writer->is_strict && deadline_ns > writer->lease_ends_ms * UINT64_C(1000000))
+        deadline_ns = writer->lease_ends_ms * UINT64_C(1000000);
     if (writer->stopping && deadline_ns > writer->stop_by_ns)
         deadline_ns = writer->stop_by_ns;
     pthread_mutex_unlock(&writer->lock);
@@ -196,6 +210,10 @@ static void write_batch(RedisWriter *writer, WriterBatch *batch) {
     while (!has_ended(writer)) {
         uint64_t deadline_ns = deadline_of(writer, attempt_ms);
 
+        if (is_lease_over(writer)) {
+            report(writer, WRITER_LOST, "the lease was not prolonged in time");
+            return;
+        }
         if (clock_ns() >= deadline_ns)
             return;
         attempt(writer, batch, deadline_ns);
@@ -205,7 +223,7 @@ static void write_batch(RedisWriter *writer, WriterBatch *batch) {
             report_end(writer, batch);
             return;
         }
-        report(writer, WRITER_WAITS, writer->link->why);
+        report(writer, WRITER_WAITS, writer->reader.link->why);
         pause_thread(writer, REDIS_PAUSE_MS, false);
         if (attempt_ms < REDIS_ATTEMPT_MAX_MS)
             attempt_ms *= 2;
@@ -221,7 +239,7 @@ static void look_at_setting(RedisWriter *writer) {
     if (writer->report.state >= WRITER_BROKEN || writer->report.state == WRITER_WAITS)
         return;
     snprintf(setting, sizeof(setting), "%s", writer->report.setting);
-    redis_link_setting(writer->link, setting);
+    redis_link_setting(writer->reader.link, setting);
     pthread_mutex_lock(&writer->lock);
     if (strcmp(setting, writer->report.setting) != 0) {
         memcpy(writer->report.setting, setting, sizeof(setting));
@@ -271,11 +289,10 @@ static uint64_t next_renewal(const RedisWriter *writer) {
     return has_ended(writer)
                ? UINT64_MAX
                : clock_ms() + (writer->report.state == WRITER_FULL ? (uint64_t)REDIS_FULL_MS
-                                                                   : writer->lease_ms / 3);
+                                                                   : writer->reader.lease_ms / 3);
 }
 
-static void *run(void *ctx) {
-    RedisWriter *writer = ctx;
+static void write_all(RedisWriter *writer) {
     uint64_t renew_ms = next_renewal(writer);
     bool stopping;
 
@@ -287,7 +304,7 @@ static void *run(void *ctx) {
             write_batch(writer, batch);
             put_done(writer, batch);
         } else if (stopping) {
-            return NULL;
+            return;
         } else if (now_ms < renew_ms) {
             pause_thread(writer, renew_ms - now_ms, true);
         }
@@ -300,45 +317,216 @@ static void *run(void *ctx) {
     }
 }
 
-int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token,
-                       const WriterReport *begun, uint32_t lease_ms, Waker *waker) {
+/* ---- reading ---- */
+
+static bool is_stopping(RedisWriter *writer) {
+    bool stopping;
+
+    pthread_mutex_lock(&writer->lock);
+    stopping = writer->stopping;
+    pthread_mutex_unlock(&writer->lock);
+    return stopping;
+}
+
+/* Waits until the broker's thread has taken a slice, or the lease must be prolonged. True: there is
+ * room for one more slice. */
+static bool wait_for_room(RedisWriter *writer) {
+    uint64_t until_ms = clock_ms() + writer->reader.lease_ms / 3;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000 * 1000000)};
+    bool has_room;
+
+    pthread_mutex_lock(&writer->lock);
+    while (writer->n_slices >= REDIS_SLICES_MAX && !writer->stopping &&
+           pthread_cond_timedwait(&writer->cond, &writer->lock, &until) == 0)
+        continue;
+    has_room = writer->n_slices < REDIS_SLICES_MAX;
+    pthread_mutex_unlock(&writer->lock);
+    return has_room;
+}
+
+static void put_slice(RedisWriter *writer, ReadSlice *slice) {
+    pthread_mutex_lock(&writer->lock);
+    if (slice->step == READ_LEASE) {
+        writer->report.wall = writer->reader.wall;
+        memcpy(writer->report.setting, writer->reader.setting, sizeof(writer->report.setting));
+    }
+    slice->next = NULL;
+    *writer->slices_end = slice;
+    writer->slices_end = &slice->next;
+    writer->n_slices++;
+    *writer->why = '\0';
+    pthread_cond_signal(&writer->slice);
+    pthread_mutex_unlock(&writer->lock);
+    waker_call(writer->waker);
+}
+
+static void tell_why(RedisWriter *writer) {
+    pthread_mutex_lock(&writer->lock);
+    memcpy(writer->why, writer->reader.why, sizeof(writer->why));
+    pthread_mutex_unlock(&writer->lock);
+}
+
+/* The broker does not want the space any more, or cannot read it. */
+static void give_back(RedisWriter *writer) {
+    WriterBatch *batch = &writer->renewal;
+
+    if (writer->reader.step == READ_LEASE)
+        return;
+    buffer_reset(&batch->parts[PART_PUSHES].changes);
+    buffer_reset(&batch->parts[PART_RELEASES].changes);
+    change_put_end(&batch->parts[PART_RELEASES].changes, writer->reader.last_job);
+    write_batch(writer, batch);
+}
+
+/* The slice for an error: the space cannot be read. NULL: out of memory. */
+static ReadSlice *slice_of_error(ferry_error *error) {
+    ReadSlice *slice = calloc(1, sizeof(*slice));
+
+    if (!slice)
+        return NULL;
+    slice->step = READ_FAILED;
+    slice->error = *error;
+    *error = (ferry_error)FERRY_ERROR_INIT;
+    return slice;
+}
+
+/* True: all was read, and the thread may write. */
+static bool read_all(RedisWriter *writer) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ReadSlice *slice = NULL;
+
+    while (!is_stopping(writer) && !has_ended(writer)) {
+        uint64_t began_ms = clock_ms();
+        int r;
+
+        if (!wait_for_room(writer)) {
+            renew(writer);
+            continue;
+        }
+        r = redis_reader_call(&writer->reader, &slice, &error);
+        if (r < 0)
+            break;
+        if (r == READER_WAITS) {
+            tell_why(writer);
+            pause_thread(writer, REDIS_PAUSE_MS, true);
+            if (is_lease_over(writer))
+                report(writer, WRITER_LOST, "the lease was not prolonged in time");
+            continue;
+        }
+        prolong(writer, began_ms);
+        if (slice->step == READ_END) {
+            put_slice(writer, slice);
+            return true;
+        }
+        put_slice(writer, slice);
+    }
+    give_back(writer);
+    if (error.code != 0 && (slice = slice_of_error(&error)))
+        put_slice(writer, slice);
+    return false;
+}
+
+static void *run(void *ctx) {
+    RedisWriter *writer = ctx;
+
+    if (read_all(writer))
+        write_all(writer);
+    pthread_mutex_lock(&writer->lock);
+    writer->is_over = true;
+    pthread_mutex_unlock(&writer->lock);
+    waker_call(writer->waker);
+    return NULL;
+}
+
+/* ---- for the broker's thread ---- */
+
+int redis_writer_start(RedisWriter *writer, const RedisReader *reader, bool is_strict,
+                       Waker *waker) {
     pthread_condattr_t attr;
     int r;
 
     *writer = (RedisWriter){
-        .link = link, .waker = waker, .lease_ms = lease_ms, .write = {.text = script_write}};
-    snprintf(writer->token, sizeof(writer->token), "%s", token);
-    writer->report = *begun;
+        .waker = waker, .is_strict = is_strict, .reader = *reader, .write = {.text = script_write}};
     writer->todo_end = &writer->todo;
     writer->done_end = &writer->done;
+    writer->slices_end = &writer->slices;
     pthread_mutex_init(&writer->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&writer->cond, &attr);
+    pthread_cond_init(&writer->slice, &attr);
     pthread_condattr_destroy(&attr);
     r = pthread_create(&writer->thread, NULL, run, writer);
     writer->running = r == 0;
     return -r;
 }
 
+void redis_writer_end(RedisWriter *writer, uint32_t ms) {
+    uint64_t stop_by_ns = clock_ns() + ms * UINT64_C(1000000);
+
+    pthread_mutex_lock(&writer->lock);
+    if (!writer->stopping || writer->stop_by_ns > stop_by_ns)
+        writer->stop_by_ns = stop_by_ns;
+    writer->stopping = true;
+    pthread_cond_signal(&writer->cond);
+    pthread_mutex_unlock(&writer->lock);
+}
+
+static void free_batches(WriterBatch *batch) {
+    WriterBatch *next;
+
+    for (; batch; batch = next) {
+        next = batch->next;
+        writer_batch_free(batch);
+    }
+}
+
 void redis_writer_stop(RedisWriter *writer) {
     if (!writer->running)
         return;
-    pthread_mutex_lock(&writer->lock);
-    writer->stopping = true;
-    writer->stop_by_ns = clock_ns() + REDIS_CLOSE_MS * UINT64_C(1000000);
-    pthread_cond_signal(&writer->cond);
-    pthread_mutex_unlock(&writer->lock);
+    redis_writer_end(writer, REDIS_CLOSE_MS);
     pthread_join(writer->thread, NULL);
     writer->running = false;
-    for (WriterBatch *batch = writer->done, *next; batch; batch = next) {
-        next = batch->next;
-        writer_batch_free(batch);
+    free_batches(writer->todo);
+    free_batches(writer->done);
+    for (ReadSlice *slice = writer->slices, *next; slice; slice = next) {
+        next = slice->next;
+        read_slice_free(slice);
     }
     for (int kind = 0; kind < N_PARTS; kind++)
         buffer_deinit(&writer->renewal.parts[kind].changes);
     pthread_cond_destroy(&writer->cond);
+    pthread_cond_destroy(&writer->slice);
     pthread_mutex_destroy(&writer->lock);
+}
+
+ReadSlice *redis_writer_take_slice(RedisWriter *writer, uint32_t wait_ms) {
+    uint64_t until_ms = clock_ms() + wait_ms;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000 * 1000000)};
+    ReadSlice *slice;
+
+    pthread_mutex_lock(&writer->lock);
+    while (wait_ms > 0 && !writer->slices && !writer->is_over &&
+           pthread_cond_timedwait(&writer->slice, &writer->lock, &until) == 0)
+        continue;
+    slice = writer->slices;
+    if (slice) {
+        writer->slices = slice->next;
+        if (!writer->slices)
+            writer->slices_end = &writer->slices;
+        writer->n_slices--;
+        pthread_cond_signal(&writer->cond);
+    }
+    pthread_mutex_unlock(&writer->lock);
+    return slice;
+}
+
+void redis_writer_why(RedisWriter *writer, char to[STORE_REASON_MAX]) {
+    pthread_mutex_lock(&writer->lock);
+    memcpy(to, writer->why, sizeof(writer->why));
+    pthread_mutex_unlock(&writer->lock);
 }
 
 void redis_writer_submit(RedisWriter *writer, WriterBatch *batch) {

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * The thread that writes to Redis. It takes one batch at a time, and tries each part of it again
- * until Redis has confirmed it, or refuses it because its memory is full. Without a batch it
- * prolongs the lease.
+ * The thread of a space. First it takes the lease and reads the contents (reader.h), a few slices
+ * ahead of the broker's thread. Then it writes: it takes one batch at a time, and tries each part
+ * of it again until Redis has confirmed it, or refuses it because its memory is full. Without a
+ * batch it prolongs the lease.
  *
  * A batch has two parts, as in the disk store: `pushes` need memory; `releases` (acknowledgements,
  * notes) are applied also when the memory of Redis is full. A release concerns jobs whose push was
@@ -14,8 +15,7 @@
 #include <pthread.h>
 
 #include "broker/stores/job-record.h"
-#include "broker/stores/redis/link.h"
-#include "broker/stores/redis/script.h"
+#include "broker/stores/redis/reader.h"
 #include "broker/stores/redis/segments.h"
 #include "broker/stores/store.h"
 
@@ -30,6 +30,7 @@ enum {
     REDIS_PAUSE_MS = 100,  /* after a failed attempt */
     REDIS_FULL_MS = 1000,  /* how often a full memory is looked at */
     REDIS_CLOSE_MS = 5000, /* for the last batch of a broker that ends */
+    REDIS_SLICES_MAX = 2,  /* that wait for the broker's thread */
 };
 
 typedef enum WriterPartKind { PART_PUSHES, PART_RELEASES, N_PARTS } WriterPartKind;
@@ -72,7 +73,7 @@ typedef enum WriterState {
     WRITER_WAITS,  /* Redis does not confirm; the writer tries again */
     WRITER_FULL,   /* the memory of Redis is full */
     WRITER_BROKEN, /* the data is gone, or older than what Redis had confirmed */
-    WRITER_LOST,   /* another broker has the lease */
+    WRITER_LOST,   /* another broker has the lease, or may have it */
 } WriterState;
 
 /* The report of the thread to the store. */
@@ -84,34 +85,49 @@ typedef struct WriterReport {
 } WriterReport;
 
 typedef struct RedisWriter {
-    RedisLink *link;
     Waker *waker;
-    uint32_t lease_ms;
-    char token[REDIS_TOKEN_SIZE];
+    /* The thread ends when the lease may be over. Otherwise it continues until another broker has
+     * the lease. */
+    bool is_strict;
     LinkScript write;
     pthread_t thread;
     bool running;
 
     pthread_mutex_t lock;
-    pthread_cond_t cond;
+    pthread_cond_t cond;  /* for the thread */
+    pthread_cond_t slice; /* for redis_writer_take_slice() */
     /* Shared, under the lock. */
     WriterBatch *todo, **todo_end, *done, **done_end;
-    bool stopping;
+    ReadSlice *slices, **slices_end;
+    unsigned n_slices;
+    bool stopping, is_over;
     WriterReport report;
     uint64_t stop_by_ns;
+    uint64_t lease_ends_ms;     /* by the clock of this process; 0: no lease yet */
+    char why[STORE_REASON_MAX]; /* why the reader waits; empty: it does not wait */
 
-    /* Of the thread. */
+    /* Of the thread. The results of the reader are constant behind their slice. */
+    RedisReader reader;
     uint64_t numbers[N_PARTS]; /* of the last calls */
     WriterBatch renewal;       /* of the lease */
 } RedisWriter;
 
-/* Starts the thread, with the report of the start. It calls the waker when a batch has ended or
- * its report has changed. The link belongs to the thread until redis_writer_stop(). 0, or a
- * negative errno. */
-int redis_writer_start(RedisWriter *writer, RedisLink *link, const char *token,
-                       const WriterReport *begun, uint32_t lease_ms, Waker *waker);
-/* Writes what was submitted, for at most REDIS_CLOSE_MS, and ends the thread. */
+/* Starts the thread, which reads with the settings of this reader. It calls the waker when it has
+ * read a slice, when a batch has ended, when its report has changed, and at its end. The link
+ * belongs to it until redis_writer_stop(). 0, or a negative errno. */
+int redis_writer_start(RedisWriter *writer, const RedisReader *reader, bool is_strict,
+                       Waker *waker);
+/* Lets the thread write what was submitted, for at most this time, and end. While it reads, it
+ * gives the lease back first. */
+void redis_writer_end(RedisWriter *writer, uint32_t ms);
+/* Ends the thread within REDIS_CLOSE_MS, and waits for that. */
 void redis_writer_stop(RedisWriter *writer);
+
+/* The next slice, in the order of reading; the caller frees it. NULL: no slice came in this time.
+ */
+ReadSlice *redis_writer_take_slice(RedisWriter *writer, uint32_t wait_ms);
+/* Why there is no slice yet; empty: it is being read. */
+void redis_writer_why(RedisWriter *writer, char to[STORE_REASON_MAX]);
 
 void redis_writer_submit(RedisWriter *writer, WriterBatch *batch);
 /* The batches that have ended, in the order of submission: a list by next, or NULL. */
