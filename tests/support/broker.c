@@ -112,7 +112,8 @@ const ferry_serve_options *test_serve_options(const ferry_serve_options *options
 void broker_list(TestBroker *all, const TestBroker *broker) {
     size_t used = strlen(all->url), len = strlen(broker->url);
 
-    CU_ASSERT_FATAL(used + 1 + len < sizeof(all->url));
+    if (used + 1 + len >= sizeof(all->url))
+        abort(); /* no suite may have begun yet */
     if (used > 0)
         all->url[used++] = ',';
     memcpy(all->url + used, broker->url, len + 1);
