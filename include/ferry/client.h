@@ -60,6 +60,13 @@ typedef struct ferry_interceptor {
  */
 int ferry_interception_header(ferry_interception *call, const char *name, const char *value);
 
+/* Values of ferry_options.prefer: the same as "?prefer=" at the end of a URL. */
+enum {
+    FERRY_PREFER_ANY,   /* the first broker is a random one */
+    FERRY_PREFER_LOCAL, /* brokers of this machine come first */
+    FERRY_PREFER_ORDER, /* the first broker is the first one of the list */
+};
+
 /* Options of a client, or of another handle on it (ferry_with()).
  *
  * In this and in every options struct a field of zero means its default, and reserved fields must
@@ -67,7 +74,7 @@ int ferry_interception_header(ferry_interception *call, const char *name, const 
  *
  * In ferry_with() fields that are zero inherit the value of the handle it is made from. Headers are
  * added to the inherited headers, and replace inherited headers of the same name. Only ferry_open()
- * uses name, on_event, ctx and the keys. */
+ * uses name, on_event, ctx, the keys and prefer. */
 typedef struct ferry_options {
     const char *name;     /* for people: `ferry sessions` shows it; at most 63 bytes. NULL: the
                            * program's name and process id */
@@ -105,7 +112,11 @@ typedef struct ferry_options {
      * ignores. */
     const char *key_file;   /* file with the client's keys, as `ferry key new` writes it */
     const char *server_key; /* the broker's public key: 64 hexadecimal digits */
-    uint64_t reserved[3];
+    /* Which broker of a URL that lists several is used first, unless the URL ends in "?prefer=".
+     * Only ferry_open() uses it. */
+    uint32_t prefer; /* FERRY_PREFER_… */
+    uint32_t reserved32;
+    uint64_t reserved[2];
 } ferry_options;
 
 /* Traces follow W3C Trace Context: headers "traceparent" and "tracestate", in lower case.
@@ -149,7 +160,8 @@ enum {
  * idempotent calls are repeated. Other calls in flight end with ferry.ConnectionLost and
  * outcome_unknown. Unconfirmed pushes are sent again with their ids, so one broker stores each of
  * them once. The client begins with a random broker. "?prefer=local" at the end of the URL puts
- * brokers of this machine first, and "?prefer=order" begins with the first one of the list.
+ * brokers of this machine first, and "?prefer=order" begins with the first one of the list; the end
+ * of the URL has precedence over options.prefer.
  * Services, workers and subscriptions are at each broker of the list, in a session of its own.
  * docs/scaling.md describes each promise with several brokers.
  *
@@ -158,7 +170,9 @@ enum {
  *
  * @param url      "tcp://host:port" or "ipc://path"; with "zmq+" in front, the client uses libzmq
  *                 for the connection. Or a list of at most 16 brokers: "tcp://a:5877,tcp://b:5877".
- *                 NULL: the value of $FERRY_URL, or tcp://127.0.0.1:5877 if it is not set.
+ *                 Or the name of a list: "tcp+dns://name:port", where each address of the name is a
+ *                 broker, or "tcp+srv://name", where the SRV records of _ferry._tcp.name have the
+ *                 brokers. NULL: the value of $FERRY_URL, or tcp://127.0.0.1:5877 if it is not set.
  * @param options  NULL: all defaults. Copied.
  * @param ret      Receives the client; untouched on failure.
  * @param reterr   Receives the error; may be NULL.
@@ -166,7 +180,9 @@ enum {
  * Ownership: ferry_close(*ret). Threads: any; afterwards only one thread at a time may use the
  * client. The library runs one thread for all clients of a process, which keeps their sessions
  * alive while callbacks compute. A host name in the URL is looked up on another thread for each new
- * connection, and all its addresses are tried.
+ * connection, and all its addresses are tried. The name of a list is looked up on another thread,
+ * too: at the start, after each lost connection, and each 30 s while the client has services,
+ * workers or subscriptions.
  *
  * @return 0, or
  *   -EINVAL  the URL, a name, an option or a key is invalid, or only one of the keys is given;

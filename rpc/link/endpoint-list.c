@@ -4,6 +4,7 @@
 #include "rpc/link/endpoint-list.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@ static const char query[] = "?prefer=";
 
 /* The comma that ends the URL of a broker; NULL: it is the last one. */
 static char *next_comma(char *url) {
-    static const char *const begins[] = {"tcp://", "ipc://", "zmq+"};
+    static const char *const begins[] = {"tcp://", "ipc://", "zmq+", "tcp+"};
 
     for (char *comma = strchr(url, ','); comma; comma = strchr(comma + 1, ','))
         for (size_t i = 0; i < sizeof(begins) / sizeof(*begins); i++)
@@ -43,6 +44,7 @@ static int read_prefer(EndpointList *list, ferry_error *reterr) {
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strcmp(at + strlen(query), names[i]) == 0) {
             list->prefer = (EndpointPrefer)i;
+            list->has_prefer = true;
             return 0;
         }
     return error_set(reterr, "ferry.Misuse",
@@ -71,17 +73,19 @@ static int check_last(const EndpointList *list, ferry_error *reterr) {
     return 0;
 }
 
-int endpoint_list_new(EndpointList **ret, const char *url, ferry_error *reterr) {
-    CLEANUP(endpoint_list_free) EndpointList *list = malloc(sizeof(*list) + strlen(url) + 1);
-    char *comma;
-    int r;
+/* A URL that has the name of its brokers. */
+static int read_name(EndpointList *list, ferry_error *reterr) {
+    const char *problem = next_comma(list->text) ? "it names all brokers, so it stands alone"
+                                                 : lookup_problem_of(list->text);
 
-    if (!list)
-        return error_set_code(reterr, -ENOMEM, NULL);
-    list->n = 0;
-    list->prefer = PREFER_ANY;
-    strcpy(list->text, url);
-    r = read_prefer(list, reterr);
+    list->name = list->text;
+    return problem ? cannot_use(list->text, problem, reterr) : 0;
+}
+
+static int read_list(EndpointList *list, ferry_error *reterr) {
+    char *comma;
+    int r = 0;
+
     for (char *at = list->text; r == 0 && at; at = comma ? comma + 1 : NULL) {
         comma = next_comma(at);
         if (comma)
@@ -92,9 +96,87 @@ int endpoint_list_new(EndpointList **ret, const char *url, ferry_error *reterr) 
         list->urls[list->n++] = at;
         r = check_last(list, reterr);
     }
+    return r;
+}
+
+static EndpointList *list_alloc(size_t size) {
+    EndpointList *list = malloc(sizeof(*list) + size);
+
+    if (list)
+        *list = (EndpointList){.n = 0};
+    return list;
+}
+
+int endpoint_list_new(EndpointList **ret, const char *url, ferry_error *reterr) {
+    CLEANUP(endpoint_list_free) EndpointList *list = list_alloc(strlen(url) + 1);
+    int r;
+
+    if (!list)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    strcpy(list->text, url);
+    r = read_prefer(list, reterr);
+    if (r == 0)
+        r = lookup_finds_brokers(list->text) ? read_name(list, reterr) : read_list(list, reterr);
     if (r == 0)
         *ret = steal(&list);
     return r;
+}
+
+static char *add_text(char **at, const char *text) {
+    char *to = *at;
+
+    strcpy(to, text);
+    *at += strlen(text) + 1;
+    return to;
+}
+
+int endpoint_list_found(EndpointList **ret, const EndpointList *named, const Lookup *lookup) {
+    size_t size = strlen(named->name) + 1;
+    const char *url;
+    EndpointList *list;
+    char *at;
+
+    for (unsigned i = 0; (url = lookup_endpoint(lookup, i)); i++)
+        size += strlen(url) + 1;
+    list = list_alloc(size);
+    if (!list)
+        return -ENOMEM;
+    list->prefer = named->prefer;
+    list->has_prefer = named->has_prefer;
+    at = list->text;
+    list->name = add_text(&at, named->name);
+    for (unsigned i = 0; (url = lookup_endpoint(lookup, i)); i++)
+        if (endpoint_list_index(list, url) == list->n && list->n < BROKERS_MAX)
+            list->urls[list->n++] = add_text(&at, url);
+    *ret = list;
+    return 0;
+}
+
+int endpoint_list_find(EndpointList **ret, const EndpointList *named, uint64_t timeout_ms,
+                       ferry_error *reterr) {
+    CLEANUP(lookup_free) Lookup *lookup = NULL;
+    int r = lookup_new(&lookup, named->name);
+    struct pollfd done = {.events = POLLIN};
+
+    if (r < 0)
+        return error_set_code(reterr, r, NULL);
+    done.fd = lookup_fd(lookup);
+    while (poll(&done, 1, (int)timeout_ms) < 0 && errno == EINTR)
+        ;
+    if (!lookup_is_done(lookup) || !lookup_endpoint(lookup, 0))
+        return error_set(
+            reterr, "ferry.NotConnected", "cannot find the brokers of %s: %s", named->name,
+            lookup_is_done(lookup) ? lookup_problem(lookup) : "no name server answers");
+    r = endpoint_list_found(ret, named, lookup);
+    return r < 0 ? error_set_code(reterr, r, NULL) : 0;
+}
+
+unsigned endpoint_list_index(const EndpointList *list, const char *url) {
+    unsigned i = 0;
+
+    while (i < list->n && strcmp(list->urls[i], url) != 0)
+        i++;
+    return i;
 }
 
 EndpointList *endpoint_list_free(EndpointList *list) {
@@ -109,14 +191,28 @@ static void swap(const char **one, const char **other) {
     *other = before;
 }
 
+static void move_up(const char **urls, unsigned from, unsigned to) {
+    const char *url = urls[from];
+
+    memmove(&urls[to + 1], &urls[to], (from - to) * sizeof(*urls));
+    urls[to] = url;
+}
+
+/* The order of SRV records has been chosen by their priorities and weights. */
+static bool has_priorities(const EndpointList *list) {
+    return list->name && strncmp(list->name, "tcp+srv://", 10) == 0;
+}
+
 void endpoint_list_arrange(EndpointList *list, const uint64_t *random) {
     unsigned n_local = 0;
 
+    if (list->prefer == PREFER_ANY && has_priorities(list))
+        list->prefer = PREFER_ORDER;
     if (list->prefer == PREFER_ORDER)
         return;
-    for (unsigned i = list->n; i > 1; i--)
+    for (unsigned i = list->n; i > 1 && !has_priorities(list); i--)
         swap(&list->urls[i - 1], &list->urls[random[i - 1] % i]);
     for (unsigned i = 0; i < list->n && list->prefer == PREFER_LOCAL; i++)
         if (endpoint_is_local(endpoint_after_transport(list->urls[i])))
-            swap(&list->urls[n_local++], &list->urls[i]);
+            move_up(list->urls, i, n_local++);
 }

@@ -3,14 +3,18 @@
 
 /*
  * The brokers that a URL lists: "tcp://a:5877,tcp://b:5877?prefer=local". A comma separates two
- * brokers only if a URL follows it, because the path of an ipc:// URL may have commas.
+ * brokers only if a URL follows it, because the path of an ipc:// URL may have commas. A URL that
+ * begins with tcp+dns:// or tcp+srv:// has the name of a list, which is empty until it is looked up
+ * (lookup.h).
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <ferry/base.h>
 
 #include "base/cleanup.h"
+#include "rpc/link/lookup.h"
 
 enum { BROKERS_MAX = 16 }; /* brokers in one URL */
 
@@ -23,6 +27,8 @@ typedef enum EndpointPrefer {
 typedef struct EndpointList {
     unsigned n;
     EndpointPrefer prefer;
+    bool has_prefer;  /* the URL ends in ?prefer= */
+    const char *name; /* the URL, if brokers are looked up by its name; NULL: it lists them */
     const char *urls[BROKERS_MAX];
     char text[]; /* holds the URLs */
 } EndpointList;
@@ -30,6 +36,18 @@ typedef struct EndpointList {
 /* Reads the URL of a client. The URLs are in the order of the text. -EINVAL, -ENOMEM. */
 int endpoint_list_new(EndpointList **ret, const char *url, ferry_error *reterr);
 EndpointList *endpoint_list_free(EndpointList *list);
+
+/* Makes a list of the brokers that were found by the name of another list, at most BROKERS_MAX.
+ * -ENOMEM. */
+int endpoint_list_found(EndpointList **ret, const EndpointList *named, const Lookup *lookup);
+
+/* Looks the name up and waits for the result, at most timeout_ms. -ENOTCONN: no broker was found
+ * in this time. -ENOMEM. */
+int endpoint_list_find(EndpointList **ret, const EndpointList *named, uint64_t timeout_ms,
+                       ferry_error *reterr);
+
+/* The index of a URL in the list; list->n: it is not there. */
+unsigned endpoint_list_index(const EndpointList *list, const char *url);
 
 /* Puts the brokers into the order in which one client tries them. random: any numbers, n of
  * them. */

@@ -15,24 +15,36 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { ENDPOINTS_MAX = 8, ENDPOINT_SIZE = 96, HOST_SIZE = 256, PORT_SIZE = 8 };
+#include "base/random.h"
+#include "rpc/link/endpoint-list.h"
+#include "rpc/link/endpoint.h"
+#include "rpc/link/srv.h"
+
+enum { ADDRESSES_MAX = 8, ENDPOINT_SIZE = SRV_TARGET_SIZE + 16, HOST_SIZE = 256, PORT_SIZE = 8 };
 
 struct Lookup {
     int owners; /* atomic; the owners are the caller and the thread */
     int done;   /* atomic */
     int fd;
-    int code; /* result of getaddrinfo() */
+    bool finds_brokers, asks_for_srv;
     unsigned n;
-    char endpoints[ENDPOINTS_MAX][ENDPOINT_SIZE];
+    char *endpoints[BROKERS_MAX];
     char host[HOST_SIZE], port[PORT_SIZE];
+    char problem[SRV_PROBLEM_SIZE]; /* empty: no problem */
 };
+
+static const char dns[] = "tcp+dns://", srv[] = "tcp+srv://";
+
+static bool begins_with(const char *url, const char *text) {
+    return strncmp(url, text, strlen(text)) == 0;
+}
 
 /* Splits a valid endpoint into host name and port. False: it contains no host name. */
 static bool take_apart(const char *url, char host[HOST_SIZE], char port[PORT_SIZE]) {
     const char *name = url + strlen("tcp://"), *colon = strrchr(url, ':');
     struct in_addr address;
 
-    if (strncmp(url, "tcp://", 6) != 0 || *name == '[')
+    if (!begins_with(url, "tcp://") || *name == '[')
         return false;
     snprintf(host, HOST_SIZE, "%.*s", (int)(colon - name), name);
     snprintf(port, PORT_SIZE, "%s", colon + 1);
@@ -45,37 +57,99 @@ bool lookup_is_needed(const char *url) {
     return take_apart(url, host, port);
 }
 
+bool lookup_finds_brokers(const char *url) {
+    return begins_with(url, dns) || begins_with(url, srv);
+}
+
+/* The URL of one broker at this name. False: it is too long. */
+static bool as_endpoint(const char *url, char to[ENDPOINT_SIZE]) {
+    int len = snprintf(to, ENDPOINT_SIZE, begins_with(url, srv) ? "tcp://%s:1" : "tcp://%s",
+                       url + strlen(dns));
+
+    return len < ENDPOINT_SIZE;
+}
+
+const char *lookup_problem_of(const char *url) {
+    char endpoint[ENDPOINT_SIZE];
+
+    if (!as_endpoint(url, endpoint) || endpoint_problem(endpoint, ENDPOINT_CONNECT) ||
+        !lookup_is_needed(endpoint))
+        return begins_with(url, srv)
+                   ? "tcp+srv:// must be followed by a name, without a port"
+                   : "tcp+dns:// must be followed by a name and a port: NAME:PORT";
+    return NULL;
+}
+
 static void unref(Lookup *lookup) {
     if (__atomic_sub_fetch(&lookup->owners, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    for (unsigned i = 0; i < lookup->n; i++)
+        free(lookup->endpoints[i]);
     close(lookup->fd);
     free(lookup);
 }
 
-static void note(Lookup *lookup, const struct addrinfo *one) {
-    char *to = lookup->endpoints[lookup->n], host[64];
+/* If memory is short, the endpoint is left out. */
+static void note(Lookup *lookup, const char *format, const char *host, const char *port) {
+    char text[ENDPOINT_SIZE];
 
-    if (getnameinfo(one->ai_addr, one->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) !=
+    snprintf(text, sizeof(text), format, host, port);
+    lookup->endpoints[lookup->n] = strdup(text);
+    lookup->n += lookup->endpoints[lookup->n] != NULL;
+}
+
+static void note_address(Lookup *lookup, const struct addrinfo *one) {
+    char host[64];
+
+    if (getnameinfo(one->ai_addr, one->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) ==
         0)
-        return;
-    snprintf(to, ENDPOINT_SIZE, one->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host,
+        note(lookup, one->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host,
              lookup->port);
-    lookup->n++;
+}
+
+static void find_addresses(Lookup *lookup) {
+    const struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    unsigned max = lookup->finds_brokers ? BROKERS_MAX : ADDRESSES_MAX;
+    struct addrinfo *list = NULL;
+    int code = getaddrinfo(lookup->host, lookup->port, &wanted, &list);
+
+    if (code != 0) {
+        snprintf(lookup->problem, sizeof(lookup->problem), "%s", gai_strerror(code));
+        return;
+    }
+    for (struct addrinfo *at = list; at && lookup->n < max; at = at->ai_next)
+        if (at->ai_family == AF_INET || at->ai_family == AF_INET6)
+            note_address(lookup, at);
+    freeaddrinfo(list);
+}
+
+static void find_services(Lookup *lookup) {
+    SrvAnswer *answer = calloc(1, sizeof(*answer));
+    uint64_t random[SRV_RECORDS_MAX];
+    char port[PORT_SIZE];
+
+    if (!answer || srv_find(lookup->host, answer) < 0)
+        snprintf(lookup->problem, sizeof(lookup->problem), "%s",
+                 answer ? answer->problem : "out of memory");
+    if (answer) {
+        random_bytes(random, sizeof(random));
+        srv_arrange(answer, random);
+    }
+    for (unsigned i = 0; answer && i < answer->n && lookup->n < BROKERS_MAX; i++) {
+        snprintf(port, sizeof(port), "%u", answer->records[i].port);
+        note(lookup, "tcp://%s:%s", answer->records[i].target, port);
+    }
+    free(answer);
 }
 
 static void *look(void *arg) {
-    const struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
     Lookup *lookup = arg;
     uint64_t one = 1;
 
-    lookup->code = getaddrinfo(lookup->host, lookup->port, &wanted, &list);
-    if (lookup->code == 0) {
-        for (struct addrinfo *at = list; at && lookup->n < ENDPOINTS_MAX; at = at->ai_next)
-            if (at->ai_family == AF_INET || at->ai_family == AF_INET6)
-                note(lookup, at);
-        freeaddrinfo(list);
-    }
+    if (lookup->asks_for_srv)
+        find_services(lookup);
+    else
+        find_addresses(lookup);
     __atomic_store_n(&lookup->done, 1, __ATOMIC_RELEASE);
     while (write(lookup->fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
@@ -104,10 +178,15 @@ static int start_thread(Lookup *lookup) {
 
 int lookup_new(Lookup **ret, const char *url) {
     Lookup *lookup = calloc(1, sizeof(*lookup));
+    char endpoint[ENDPOINT_SIZE];
     int r;
 
     if (!lookup)
         return -ENOMEM;
+    lookup->finds_brokers = lookup_finds_brokers(url);
+    lookup->asks_for_srv = begins_with(url, srv);
+    if (lookup->finds_brokers && as_endpoint(url, endpoint))
+        url = endpoint;
     lookup->owners = 2;
     lookup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r = lookup->fd < 0 ? -errno : 0;
@@ -142,5 +221,5 @@ const char *lookup_endpoint(const Lookup *lookup, unsigned i) {
 }
 
 const char *lookup_problem(const Lookup *lookup) {
-    return lookup->code ? gai_strerror(lookup->code) : "the host has no address";
+    return *lookup->problem ? lookup->problem : "the host has no address";
 }

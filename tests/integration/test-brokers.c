@@ -104,6 +104,35 @@ static void a_client_uses_the_first_broker_if_it_prefers_the_order(void) {
     stop_servers();
 }
 
+static void the_options_choose_the_first_broker_unless_the_url_does(void) {
+    const ferry_options order = {.prefer = FERRY_PREFER_ORDER}, any = {.prefer = FERRY_PREFER_ANY};
+
+    start_servers();
+    for (int i = 0; i < 20; i++) {
+        ferry_client *client = open_client(list("201", ""), &order);
+        ferry_client *other = open_client(list("120", "?prefer=order"), &any);
+
+        CU_ASSERT_EQUAL(ask(client), 2);
+        CU_ASSERT_EQUAL(ask(other), 1);
+        ferry_close(client);
+        ferry_close(other);
+    }
+    stop_servers();
+}
+
+static void an_unknown_preference_is_refused(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_client *client = NULL;
+
+    CU_ASSERT_EQUAL(ferry_open(list("01", ""), &(ferry_options){.prefer = 3}, &client, &error),
+                    -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "FERRY_PREFER_ORDER"));
+    CU_ASSERT_EQUAL(ferry_open(list("01", ""), &(ferry_options){.reserved32 = 1}, &client, &error),
+                    -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "reserved"));
+    ferry_error_clear(&error);
+}
+
 static void clients_without_a_preference_spread_over_the_brokers(void) {
     int n[N] = {0};
 
@@ -516,6 +545,8 @@ static void a_bad_list_is_refused(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_client_uses_the_first_broker_if_it_prefers_the_order),
+        TEST(the_options_choose_the_first_broker_unless_the_url_does),
+        TEST(an_unknown_preference_is_refused),
         TEST(clients_without_a_preference_spread_over_the_brokers),
         TEST(calls_that_were_not_begun_move_to_another_broker),
         TEST(the_outcome_of_a_call_is_unknown_if_its_broker_is_lost),

@@ -19,8 +19,8 @@
 #include "base/clock.h"
 #include "support/sandbox.h"
 
-enum { PORT = 53, HEAD = 12, PACKET_MAX = 512, WAITING_MAX = 16, LOOK_US = 2000 };
-enum { TYPE_A = 1, TYPE_AAAA = 28, REFUSED_NAME = 3 };
+enum { PORT = 53, HEAD = 12, PACKET_MAX = 4096, WAITING_MAX = 16, LOOK_US = 2000, NAMES_MAX = 40 };
+enum { TYPE_A = 1, TYPE_AAAA = 28, TYPE_SRV = 33, REFUSED_NAME = 3 };
 
 typedef struct Answer {
     uint64_t due_ms;
@@ -29,8 +29,50 @@ typedef struct Answer {
     uint8_t bytes[PACKET_MAX];
 } Answer;
 
+/* A name with its records as text, see fake_dns_set(). */
+typedef struct Name {
+    char name[80], records[1024];
+    unsigned n_asked;
+} Name;
+
 static int server;
 static Answer waiting[WAITING_MAX];
+static Name names[NAMES_MAX] = {
+    {"six.test", "::1", 0}, {"four.test", "127.0.0.1", 0}, {"both.test", "::1 127.0.0.1", 0}};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* NULL: it is not known, and there is no place for it. Needs the lock. */
+static Name *name_of(const char *name) {
+    Name *to = names;
+
+    while (to < names + NAMES_MAX && *to->name && strcmp(to->name, name) != 0)
+        to++;
+    if (to == names + NAMES_MAX)
+        return NULL;
+    snprintf(to->name, sizeof(to->name), "%s", name);
+    return to;
+}
+
+void fake_dns_set(const char *name, const char *records) {
+    Name *to;
+
+    pthread_mutex_lock(&lock);
+    to = name_of(name);
+    if (to)
+        snprintf(to->records, sizeof(to->records), "%s", records ? records : "");
+    pthread_mutex_unlock(&lock);
+}
+
+unsigned fake_dns_asked(const char *name) {
+    unsigned n;
+    Name *to;
+
+    pthread_mutex_lock(&lock);
+    to = name_of(name);
+    n = to ? to->n_asked : 0;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
 
 /* Reads the name of a question, such as "a.test". Returns its bytes in the question, or 0. */
 static size_t read_name(const uint8_t *at, size_t len, char *to) {
@@ -47,50 +89,93 @@ static size_t read_name(const uint8_t *at, size_t len, char *to) {
     return n < len ? n + 1 : 0;
 }
 
-/* The address for a name. Returns its length; 0: the name has no address of this type; -1: the name
- * does not exist. */
-static int address_of(const char *name, unsigned type, uint8_t to[16]) {
-    static const uint8_t six[16] = {[15] = 1}, four[4] = {127, 0, 0, 1};
-    bool has_six = strcmp(name, "six.test") == 0 || strcmp(name, "both.test") == 0;
-    bool has_four = strcmp(name, "four.test") == 0 || strcmp(name, "both.test") == 0 ||
-                    strncmp(name, "after-", 6) == 0;
+static size_t put_number(uint8_t *to, unsigned number) {
+    to[0] = (uint8_t)(number >> 8);
+    to[1] = (uint8_t)number;
+    return 2;
+}
 
-    if (!has_six && !has_four)
-        return -1;
-    if (type == TYPE_AAAA && has_six) {
-        memcpy(to, six, 16);
-        return 16;
+static size_t put_name(uint8_t *to, const char *name) {
+    size_t n = 0;
+
+    for (size_t len; *name && strcmp(name, ".") != 0; name += len + (name[len] == '.')) {
+        len = strcspn(name, ".");
+        to[n++] = (uint8_t)len;
+        memcpy(to + n, name, len);
+        n += len;
     }
-    if (type == TYPE_A && has_four) {
-        memcpy(to, four, 4);
-        return 4;
+    to[n++] = 0;
+    return n;
+}
+
+/* The data of a record of this type. Returns its length; 0: the text is of another type. */
+static size_t put_data(uint8_t *to, unsigned type, const char *text) {
+    unsigned priority, weight, port;
+    char target[300];
+    size_t n;
+
+    if (type == TYPE_A)
+        return inet_pton(AF_INET, text, to) == 1 ? 4 : 0;
+    if (type == TYPE_AAAA)
+        return inet_pton(AF_INET6, text, to) == 1 ? 16 : 0;
+    if (type != TYPE_SRV || sscanf(text, "%u %u %u %299s", &priority, &weight, &port, target) != 4)
+        return 0;
+    n = put_number(to, priority);
+    n += put_number(to + n, weight);
+    n += put_number(to + n, port);
+    return n + put_name(to + n, target);
+}
+
+/* Adds a record for each text that fits the type. Returns the new length. */
+static size_t put_records(uint8_t *bytes, size_t end, unsigned type, const char *records) {
+    char text[sizeof(names->records)], *rest = text, *one;
+
+    snprintf(text, sizeof(text), "%s", records);
+    while ((one = strsep(&rest, type == TYPE_SRV ? ";" : " ")) && end + 400 < PACKET_MAX) {
+        size_t n = put_data(bytes + end + 12, type, one);
+
+        if (n == 0)
+            continue;
+        /* The name of the question, its type and class, valid for a minute. */
+        memcpy(bytes + end, "\xc0\x0c\0\0\0\1\0\0\0\x3c\0", 11);
+        bytes[end + 3] = (uint8_t)type;
+        bytes[end + 11] = (uint8_t)n;
+        end += 12 + n;
+        bytes[7]++;
     }
-    return 0;
+    return end;
+}
+
+/* The records of a name. False: the name does not exist. */
+static bool find_records(const char *name, char to[sizeof(names->records)]) {
+    Name *found;
+
+    pthread_mutex_lock(&lock);
+    found = name_of(name);
+    if (found)
+        found->n_asked++;
+    snprintf(to, sizeof(found->records), "%s",
+             strncmp(name, "after-", 6) == 0 ? "127.0.0.1"
+             : found                         ? found->records
+                                             : "");
+    pthread_mutex_unlock(&lock);
+    return *to;
 }
 
 /* Turns a question into its answer. Returns its length; 0: do not answer. */
 static size_t answer(uint8_t *bytes, size_t len, unsigned *ret_after_ms) {
-    char name[PACKET_MAX] = "";
+    char name[PACKET_MAX] = "", records[sizeof(names->records)];
     size_t n = len > HEAD ? read_name(bytes + HEAD, len - HEAD, name) : 0, end = HEAD + n + 4;
-    uint8_t address[16];
-    int size;
+    bool is_known;
 
-    if (n == 0 || end + 12 + 16 > PACKET_MAX || end > len || strcmp(name, "never.test") == 0)
+    if (n == 0 || end > len || strstr(name, "never.test"))
         return 0;
     *ret_after_ms = strncmp(name, "after-", 6) == 0 ? (unsigned)atoi(name + 6) : 0;
-    size = address_of(name, bytes[end - 3], address);
+    is_known = find_records(name, records);
     bytes[2] = 0x84; /* an authoritative answer */
-    bytes[3] = size < 0 ? REFUSED_NAME : 0;
+    bytes[3] = is_known ? 0 : REFUSED_NAME;
     memset(bytes + 6, 0, 6);
-    if (size <= 0)
-        return end;
-    bytes[7] = 1;
-    /* The name of the question, its type and class, valid for a minute. */
-    memcpy(bytes + end, "\xc0\x0c\0\0\0\1\0\0\0\x3c\0", 11);
-    bytes[end + 3] = bytes[end - 3];
-    bytes[end + 11] = (uint8_t)size;
-    memcpy(bytes + end + 12, address, (size_t)size);
-    return end + 12 + (size_t)size;
+    return put_records(bytes, end, bytes[end - 3], records);
 }
 
 static void take_question(void) {

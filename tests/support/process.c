@@ -345,7 +345,7 @@ static void daemon_prepare(Daemon *daemon, const DaemonOptions *options) {
     if (daemon->options.config)
         daemon_configure(daemon, daemon->options.config);
     if (daemon->options.tcp || daemon->options.host)
-        daemon->port = free_port();
+        daemon->port = daemon->options.port ? daemon->options.port : free_port();
     if (daemon->options.tcp)
         snprintf(daemon->url, sizeof(daemon->url), "tcp://127.0.0.1:%u", daemon->port);
     else

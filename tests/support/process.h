@@ -62,6 +62,7 @@ size_t process_n_fds(pid_t pid);
 typedef struct DaemonOptions {
     bool tcp;           /* true: on a port of loopback; false: on a Unix socket */
     const char *host;   /* on the Unix socket, and on a port of this address: see tcp_url */
+    uint16_t port;      /* of tcp and host; 0: a free one */
     const char *config; /* the text of its configuration file; NULL: no file */
     bool data;          /* with a data folder */
     const char *level;  /* level of its log; NULL: warning */

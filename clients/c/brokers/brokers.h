@@ -5,7 +5,8 @@
  * Clients whose URL lists several brokers. Such a client, the leader, makes calls, publishes and
  * pushes through the one link that it has, which moves from broker to broker. For services,
  * workers and subscriptions it has one member for each broker: a client of that broker alone, which
- * runs inside the turns of the leader. The members are opened when the first of them is needed.
+ * runs inside the turns of the leader. The members are opened when the first of them is needed. If
+ * the URL has the name of its brokers, members come and go with each lookup.
  *
  * The program's registration is a front: it stands for one registration of each member.
  */
@@ -24,10 +25,16 @@ static inline bool brokers_are_several(const ferry_client *client) {
 const char *brokers_mixed(const Core *leader);
 
 /* True: the member is closed, because another member uses the same broker. */
-bool brokers_is_twin(const Core *leader, unsigned member);
+bool brokers_is_twin(const Core *member);
 
-/* Opens the members, unless they are open. */
-int brokers_open_members(Core *leader, ferry_error *reterr);
+/* Opens the members, unless they are open. If the URL has the name of the brokers, waits for the
+ * lookup. */
+int brokers_open_members(const ferry_client *client, ferry_error *reterr);
+
+/* Makes the registrations of the other members at a new one. */
+void fan_copy(Core *leader, Core *member);
+/* The member is about to be closed. */
+void fan_forget(Core *leader, const Core *member);
 
 /* Makes a registration of one member. */
 typedef int (*FanMakeFn)(ferry_client *member, const void *args, ferry_registration **ret,

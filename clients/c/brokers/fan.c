@@ -17,12 +17,19 @@ typedef struct Front {
 
 /* ---- fronts ---- */
 
-static void drop_children(Core *leader, Front *front) {
-    for (unsigned i = 0; i < front->n; i++)
-        registration_drop(leader->members[i], front->children[i]);
-    /* Outside of turns the messages of a member would wait for the next turn. */
-    for (unsigned i = 0; i < front->n && leader->turns == 0; i++)
-        core_poll(leader->members[i]);
+static Core *member_of(const Front *front, unsigned i) {
+    return front->children[i]->handle->core;
+}
+
+static void drop_children(const Core *leader, Front *front) {
+    for (unsigned i = 0; i < front->n; i++) {
+        Core *member = member_of(front, i);
+
+        registration_drop(member, front->children[i]);
+        /* Outside of turns the messages of a member would wait for the next turn. */
+        if (leader->turns == 0)
+            core_poll(member);
+    }
     front->n = 0;
 }
 
@@ -54,13 +61,13 @@ typedef struct Answers {
     const Outcome *refusal; /* NULL: no broker has refused */
 } Answers;
 
-static Answers count(const Core *leader, const Outcome *outcomes) {
-    Answers answers = {.n = leader->n_members};
+static Answers count(const Front *front, const Outcome *outcomes) {
+    Answers answers = {.n = front->n};
 
-    for (unsigned i = 0; i < leader->n_members; i++) {
-        const Core *member = leader->members[i];
+    for (unsigned i = 0; i < front->n; i++) {
+        const Core *member = member_of(front, i);
 
-        if (brokers_is_twin(leader, i))
+        if (brokers_is_twin(member))
             continue;
         if (outcomes[i].done && outcomes[i].code < 0)
             answers.refusal = &outcomes[i];
@@ -83,7 +90,8 @@ static int no_answer(Core *leader, const Answers *answers, uint32_t timeout_ms,
                      answers->n, problem ? problem->message : "it does not answer");
 }
 
-static int await_brokers(const ferry_client *client, Outcome *outcomes, ferry_error *reterr) {
+static int await_brokers(const ferry_client *client, const Front *front, const Outcome *outcomes,
+                         ferry_error *reterr) {
     Core *leader = client->core;
     unsigned stops = __atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE);
     uint64_t now_ms = clock_ms();
@@ -93,7 +101,7 @@ static int await_brokers(const ferry_client *client, Outcome *outcomes, ferry_er
     core_poll_members(leader, 0); /* sends the registrations */
     for (;;) {
         uint64_t look_ms = now_ms + STOP_LOOK_MS;
-        Answers answers = count(leader, outcomes);
+        Answers answers = count(front, outcomes);
         bool is_over = now_ms >= until_ms || (!answers.is_up && now_ms >= connect_ends_ms);
 
         if (answers.refusal) {
@@ -149,7 +157,7 @@ int fan_out(ferry_client *client, FanMakeFn make, const void *args, ferry_regist
     Outcome outcomes[BROKERS_MAX] = {0};
     Core *leader = client->core;
     Front *front, *known = NULL;
-    int r = brokers_open_members(leader, reterr);
+    int r = brokers_open_members(client, reterr);
 
     if (r < 0)
         return r;
@@ -164,7 +172,7 @@ int fan_out(ferry_client *client, FanMakeFn make, const void *args, ferry_regist
     if (front->n > 0)
         known = (Front *)front->children[0]->front;
     if (r == 0)
-        r = await_brokers(client, outcomes, reterr);
+        r = await_brokers(client, front, outcomes, reterr);
     forget(front, outcomes);
     if (r < 0 && !known)
         drop_children(leader, front);
@@ -185,16 +193,56 @@ int fan_change(ferry_registration *registration, FanChangeFn change, const void 
                ferry_error *reterr) {
     Outcome outcomes[BROKERS_MAX] = {0};
     Front *front = (Front *)registration;
-    Core *leader = registration->handle->core;
     int r = 0;
 
     for (unsigned i = 0; i < front->n && r == 0; i++) {
-        leader->members[i]->outcome = &outcomes[i];
+        Core *member = member_of(front, i);
+
+        member->outcome = &outcomes[i];
         r = change(front->children[i], args, reterr);
-        leader->members[i]->outcome = NULL;
+        member->outcome = NULL;
     }
     if (r == 0)
-        r = await_brokers(registration->handle, outcomes, reterr);
+        r = await_brokers(registration->handle, front, outcomes, reterr);
     forget(front, outcomes);
     return r;
+}
+
+/* ---- members that come and go ---- */
+
+/* If there is no memory for a copy, the new broker is without this registration. */
+static void copy_to(Front *front, Core *member) {
+    Registration *from = front->children[0], *copy = NULL;
+    ferry_cache *cache = member->main.cache;
+    Outcome outcome = {0};
+
+    if (front->n == BROKERS_MAX)
+        return;
+    member->outcome = &outcome;
+    member->main.cache = front->registration.handle->cache;
+    if (from->kind->copy(from, &member->main, &copy) == 0) {
+        /* A refusal is an event. */
+        copy->result = NULL;
+        copy->front = &front->registration;
+        front->children[front->n++] = copy;
+    }
+    member->main.cache = cache;
+    member->outcome = NULL;
+    ferry_error_clear(&outcome.error);
+}
+
+void fan_copy(Core *leader, Core *member) {
+    for (Registration *r = leader->registrations; r; r = r->next)
+        if (is_front(r) && ((Front *)r)->n > 0)
+            copy_to((Front *)r, member);
+}
+
+void fan_forget(Core *leader, const Core *member) {
+    for (Registration *r = leader->registrations; r; r = r->next) {
+        Front *front = (Front *)r;
+
+        for (unsigned i = is_front(r) ? front->n : 0; i-- > 0;)
+            if (member_of(front, i) == member)
+                front->children[i] = front->children[--front->n];
+    }
 }

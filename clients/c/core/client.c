@@ -64,8 +64,14 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
     if (!options)
         options = &none;
     r = reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
+    if (r == 0)
+        r = reserved_check(&(uint64_t){options->reserved32}, 1, reterr);
     if (r < 0)
         return r;
+    if (options->prefer > FERRY_PREFER_ORDER)
+        return error_set(reterr, "ferry.Misuse",
+                         "prefer must be FERRY_PREFER_ANY, FERRY_PREFER_LOCAL or "
+                         "FERRY_PREFER_ORDER");
     if (options->timeout_ms > TIMEOUT_MAX_MS)
         return error_set(reterr, "ferry.Misuse", "timeout_ms is %u: it must be 1 to %d",
                          options->timeout_ms, TIMEOUT_MAX_MS);
@@ -338,6 +344,8 @@ int client_open(const Part *const *parts, size_t n_parts, Core *leader, const ch
         handlers.ctx = core;
         r = link_new(&core->link, url, name, &handlers, reterr);
     }
+    if (r == 0 && options)
+        link_prefer(core->link, (EndpointPrefer)options->prefer);
     if (r == 0)
         r = take_keys(core->link, options, reterr);
     if (r == 0 && open_parts(core, options) < 0)

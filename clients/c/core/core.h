@@ -219,8 +219,10 @@ struct Core {
     struct Brokers *brokers; /* see brokers/brokers.h; NULL: the URL names one broker */
     Core **members;          /* the clients of each of its brokers */
     unsigned n_members;
-    Core *leader;     /* the client that this one is a member of; NULL */
-    Outcome *outcome; /* if set, a registration does not wait: its outcome goes here */
+    Core *leader;      /* the client that this one is a member of; NULL */
+    bool has_endpoint; /* direct calls of all members of the leader arrive at this one */
+    bool is_quiet;     /* its events are not passed to the program */
+    Outcome *outcome;  /* if set, a registration does not wait: its outcome goes here */
 
     Registration *registrations;
     IdMap subscriptions, pulls;                    /* by the id that messages and jobs carry */

@@ -17,7 +17,7 @@ void event_note(Core *core, int event, const ferry_error *error) {
     EventNote *note;
 
     /* The queue is bounded: if the program runs no turns, it keeps the oldest events. */
-    if (!core->on_event || core->n_events >= NOTES_MAX)
+    if (!core->on_event || core->is_quiet || core->n_events >= NOTES_MAX)
         return;
     note = calloc(1, sizeof(*note));
     if (!note)

@@ -114,16 +114,19 @@ static const char *find_bound(const Endpoint *endpoint, const char *asked) {
     const BoundUrl *listener;
 
     LL_FOREACH(endpoint->listeners, listener) {
-        if (strcmp(listener->asked, asked) == 0)
+        if (strcmp(listener->asked, asked) == 0 || strcmp(listener->bound, asked) == 0)
             return listener->bound;
     }
     return NULL;
 }
 
-/* Shares the endpoint of the first member of the client. */
+/* Shares the endpoint of the member that has one. */
 static void share(Core *core) {
-    const Core *first = core->leader ? core->leader->members[0] : core;
+    const Core *leader = core->leader, *first = core;
 
+    for (unsigned i = 0; leader && i < leader->n_members; i++)
+        if (leader->members[i]->has_endpoint)
+            first = leader->members[i];
     if (first == core || core->direct->endpoint || !first->direct->endpoint)
         return;
     core->direct->endpoint = first->direct->endpoint;
@@ -161,6 +164,7 @@ int endpoint_listen(Core *core, const char *asked, const char **ret, ferry_error
         if (r < 0)
             return r;
         core->direct->endpoint = endpoint;
+        core->has_endpoint = true;
     }
     direct_set_hot(endpoint->core->direct);
     r = listener_new(endpoint, asked, reterr);

@@ -325,8 +325,18 @@ static void worker_free(Core *core, Registration *registration) {
     free(worker);
 }
 
-static const RegistrationKind worker_kind = {
-    .announce = announce, .withdraw = withdraw, .free = worker_free, .stops = true};
+static int worker_copy(const Registration *from, ferry_client *member, Registration **ret) {
+    const Worker *worker = (const Worker *)from;
+    const ferry_work_options options = {.slots = worker->slots, .lost = worker->on_lost};
+
+    return ferry_work(member, worker->queue, &options, worker->fn, worker->ctx, ret, NULL);
+}
+
+static const RegistrationKind worker_kind = {.announce = announce,
+                                             .withdraw = withdraw,
+                                             .free = worker_free,
+                                             .copy = worker_copy,
+                                             .stops = true};
 
 typedef struct Work {
     const char *queue;

@@ -25,7 +25,9 @@ typedef struct RegistrationKind {
     void (*free)(Core *core, Registration *registration);
     void (*accepted)(Registration *registration); /* the broker's OK has come; may be NULL */
     void (*close)(Registration *registration);    /* of a front, see brokers/brokers.h; else NULL */
-    bool stops;                                   /* ferry_stop() withdraws it */
+    /* Makes the same registration at another member of a client of several brokers. */
+    int (*copy)(const Registration *from, ferry_client *member, Registration **ret);
+    bool stops; /* ferry_stop() withdraws it */
 } RegistrationKind;
 
 struct ferry_registration {

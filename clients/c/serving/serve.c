@@ -84,10 +84,27 @@ static void service_free(Core *core, Registration *registration) {
     free(service);
 }
 
+static int service_copy(const Registration *from, ferry_client *member, Registration **ret) {
+    const ServedService *service = (const ServedService *)from;
+    const ServeSpec spec = {.service = service->name,
+                            .n_methods = service->n_methods,
+                            .methods = service->methods,
+                            .description = service->description};
+    const ferry_serve_options options = {.instance = *service->instance ? service->instance : NULL,
+                                         .slots = service->slots,
+                                         .not_ready = service->not_ready,
+                                         .redact_errors = service->redact_errors,
+                                         .interceptor = &service->interceptor,
+                                         .listen = service->endpoint};
+
+    return service_serve(member, &spec, &options, ret, NULL);
+}
+
 static const RegistrationKind service_kind = {.announce = announce,
                                               .withdraw = withdraw,
                                               .dropped = service_dropped,
                                               .free = service_free,
+                                              .copy = service_copy,
                                               .stops = true};
 
 /* ---- finding ---- */

@@ -301,8 +301,21 @@ static void heard(Registration *registration) {
     ((Subscriber *)registration)->unheard = false;
 }
 
-static const RegistrationKind subscription_kind = {
-    .announce = announce, .withdraw = withdraw, .free = subscription_free, .accepted = heard};
+static int subscription_copy(const Registration *from, ferry_client *member, Registration **ret) {
+    const Subscriber *sub = (const Subscriber *)from;
+    const ferry_subscribe_options options = {.group = *sub->group ? sub->group : NULL,
+                                             .last = sub->last,
+                                             .overflow = sub->overflow,
+                                             .backlog = sub->backlog};
+
+    return ferry_subscribe(member, sub->pattern, &options, sub->fn, sub->ctx, ret, NULL);
+}
+
+static const RegistrationKind subscription_kind = {.announce = announce,
+                                                   .withdraw = withdraw,
+                                                   .free = subscription_free,
+                                                   .copy = subscription_copy,
+                                                   .accepted = heard};
 
 static int check(const char *pattern, const ferry_subscribe_options *options, ferry_message_fn fn,
                  ferry_error *reterr) {

@@ -24,6 +24,19 @@ struct CliBrokers {
     OneBroker each[BROKERS_MAX];
 };
 
+/* Reads the URL, and looks up the brokers of its name. If it finds no broker, the caller asks
+ * through the client, whose error says so. */
+static int read_list(Cli *cli, EndpointList **ret) {
+    CLEANUP(endpoint_list_free) EndpointList *list = NULL;
+    int r = endpoint_list_new(&list, cli_url(cli), NULL);
+
+    if (r == 0 && list->name)
+        return endpoint_list_find(ret, list, CONNECT_MS, NULL);
+    if (r == 0)
+        *ret = steal(&list);
+    return r;
+}
+
 static struct CliBrokers *brokers_of(Cli *cli) {
     struct CliBrokers *brokers = cli->brokers;
 
@@ -31,7 +44,7 @@ static struct CliBrokers *brokers_of(Cli *cli) {
         return brokers;
     brokers = calloc(1, sizeof(*brokers));
     /* cli_open() has accepted the URL. */
-    if (!brokers || endpoint_list_new(&brokers->list, cli_url(cli), NULL) < 0) {
+    if (!brokers || read_list(cli, &brokers->list) < 0) {
         free(brokers);
         return NULL;
     }

@@ -18,22 +18,23 @@ enum {
     BACKOFF_MS = 50, /* pause before the second attempt; it doubles with each further one, up to… */
     BACKOFF_MAX_MS = 2000,
     SESSION_MIN_MS = 2000, /* a session that ends sooner counts as a failed attempt */
+    LIST_PAUSE_MS = 1000,  /* least time between two lookups of the brokers */
 };
 
-static int watch(Link *link, int fd) {
+int link_watch(Link *link, int fd) {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
     return epoll_ctl(link->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static void stop_waiting_for_address(Link *link) {
+static void stop_waiting_for_names(Link *link) {
     if (link->waits_for_address)
         epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, lookup_fd(link->asking), NULL);
-    link->waits_for_address = false;
+    link->waits_for_address = link->waits_for_list = false;
 }
 
 void link_disconnect(Link *link, bool in_order) {
-    stop_waiting_for_address(link);
+    stop_waiting_for_names(link);
     if (link->transport)
         link->kind->close(link->transport, in_order);
     link->transport = NULL;
@@ -46,7 +47,7 @@ static int wait_for_address(Link *link) {
     int r = link->asking ? 0 : lookup_new(&link->asking, link->endpoint);
 
     if (r == 0)
-        r = watch(link, lookup_fd(link->asking));
+        r = link_watch(link, lookup_fd(link->asking));
     link->waits_for_address = r == 0;
     return r;
 }
@@ -71,13 +72,38 @@ static const char *next_endpoint(const Link *link) {
     return link->found ? lookup_endpoint(link->found, link->next_address) : NULL;
 }
 
-static int attempt(Link *link, uint64_t now_ms) {
-    const char *endpoint = next_endpoint(link);
+/* The random order spreads the clients over the brokers. */
+static void arrange_brokers(Link *link) {
+    uint64_t random[BROKERS_MAX];
 
+    random_bytes(random, sizeof(random));
+    endpoint_list_arrange(link->brokers, random);
+    link->is_arranged = true;
+}
+
+/* Before the first list of brokers is found there is no broker to connect to. */
+static void wait_for_list(Link *link, uint64_t now_ms) {
+    link->waits_for_list = true;
+    if (!link->listing)
+        link->list_next_ms = now_ms;
+}
+
+static int attempt(Link *link, uint64_t now_ms) {
+    const char *endpoint;
+
+    if (!link->is_arranged)
+        arrange_brokers(link);
+    if (link->at >= link->brokers->n || link->session == 0)
+        link_choose(link, 0);
+    endpoint = next_endpoint(link);
     link->session++;
     link->hello_sent = false;
     link->attempt_ends_ms = now_ms + attempt_ms(link);
     link->attempt_is_longer = false;
+    if (link->brokers->n == 0) {
+        wait_for_list(link, now_ms);
+        return 0;
+    }
     if (!endpoint && lookup_is_needed(link->endpoint))
         return wait_for_address(link);
     if (!endpoint)
@@ -96,10 +122,10 @@ static void back_off(Link *link) {
 
 void link_choose(Link *link, unsigned at) {
     link->at = at;
-    link->url = link->brokers->urls[at];
+    link->url = at < link->brokers->n ? link->brokers->urls[at] : link->brokers->name;
     link->endpoint = endpoint_after_transport(link->url);
     /* The addresses are those of another host. */
-    if (link->brokers->n > 1) {
+    if (link->brokers->n > 1 || link->brokers->name) {
         link->asking = lookup_free(link->asking);
         link->found = lookup_free(link->found);
         link->next_address = 0;
@@ -112,7 +138,8 @@ static bool is_refused(const Link *link, unsigned at) {
 
 /* Notes that this broker has refused the client. True: all of them have. */
 static bool is_refused_by_all(Link *link) {
-    link->refused |= UINT32_C(1) << link->at;
+    if (link->at < link->brokers->n)
+        link->refused |= UINT32_C(1) << link->at;
     for (unsigned i = 0; i < link->brokers->n; i++)
         if (!is_refused(link, i))
             return false;
@@ -121,7 +148,8 @@ static bool is_refused_by_all(Link *link) {
 
 void link_choose_next(Link *link, bool was_up) {
     unsigned n = link->brokers->n;
-    unsigned from = was_up && link->brokers->prefer != PREFER_ANY ? 0 : link->at + 1;
+    bool is_lost = link->at >= n || (was_up && link->brokers->prefer != PREFER_ANY);
+    unsigned from = is_lost ? 0 : link->at + 1;
 
     for (unsigned i = 0; i < n; i++) {
         unsigned at = (from + i) % n;
@@ -151,6 +179,16 @@ static void plan_attempt(Link *link, bool was_up, uint64_t now_ms) {
     back_off(link);
 }
 
+void link_doubt_list(Link *link, uint64_t now_ms) {
+    uint64_t next_ms = link->listed_ms + LIST_PAUSE_MS;
+
+    if (!link->brokers->name || link->listing)
+        return;
+    next_ms = next_ms > now_ms ? next_ms : now_ms;
+    if (next_ms < link->list_next_ms)
+        link->list_next_ms = next_ms;
+}
+
 /* ---- the end of a connection ---- */
 
 static void end_session(Link *link, LinkState next, const char *type, const char *format,
@@ -170,6 +208,7 @@ static void end_session(Link *link, LinkState next, const char *type, const char
             link->next_address = UINT_MAX; /* look up again: the address may have changed */
         }
         plan_attempt(link, was_up, now_ms);
+        link_doubt_list(link, now_ms);
     }
     link->handlers.on_down(was_up, &link->problem, link->handlers.ctx);
 }
@@ -207,6 +246,9 @@ void link_check_attempt(Link *link, uint64_t now_ms) {
     if (was_away && !link->attempt_is_longer) {
         link->attempt_is_longer = true;
         link->attempt_ends_ms = now_ms + attempt_ms(link);
+    } else if (link->waits_for_list) {
+        link_lost(link, "ferry.NotConnected",
+                  "cannot find the brokers of %s: no name server answers", link->url);
     } else {
         link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
     }
@@ -226,7 +268,7 @@ void link_end_lookup(Link *link, uint64_t now_ms) {
     const char *problem = is_done ? "" : "no name server answers";
     int r = 0;
 
-    stop_waiting_for_address(link);
+    stop_waiting_for_names(link);
     if (is_done && lookup_endpoint(link->asking, 0)) {
         lookup_free(link->found);
         link->found = steal(&link->asking);

@@ -60,7 +60,10 @@ void link_hand_over(Link *link) {
     *old = *link;
     old->handlers = handlers;
     old->handlers.ctx = link;
-    old->asking = old->found = NULL;
+    old->asking = old->found = old->listing = NULL;
+    old->list_next_ms = UINT64_MAX;
+    if (link->url == link->kept_url)
+        old->url = old->endpoint = old->kept_url;
     old->found_nothing = false;
     old->transport->inbox = &old->in;
     link->leaving = old;
@@ -75,6 +78,7 @@ void link_hand_over(Link *link) {
     link->n_tried = 0;
     link->next_attempt_ms = clock_ms();
     link_choose_next(link, true);
+    link_doubt_list(link, link->next_attempt_ms);
     link->handlers.on_leave(link->handlers.ctx);
 }
 

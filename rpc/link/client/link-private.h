@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * The parts that connect.c, receive.c and link.c share. Each file calls only files before it in
- * this list: connect.c (opens connections, notices their loss), receive.c (handles received
- * messages), link.c (creates and frees a link, sends messages, waits).
+ * The parts that the files of this folder share. Each file calls only files before it in this
+ * list: connect.c (opens connections, notices their loss), broker-list.c (looks up the brokers of a
+ * name), receive.c (handles received messages), link.c (creates and frees a link, sends messages,
+ * waits).
  */
 
 #include "rpc/link/client/link.h"
@@ -20,17 +21,21 @@ typedef struct Reading {
     Batch batch;
 } Reading;
 
+enum { LINK_URL_SIZE = 300 }; /* the longest one: tcp://, a name of 255 bytes, a port */
+
 struct Link {
     char *name;
-    EndpointList *brokers;  /* in the order in which they are tried */
-    unsigned at;            /* index of the broker in use, or tried now */
-    unsigned n_tried;       /* brokers that were tried since the last pause */
-    bool leaves;            /* the broker drains: the link goes to another one */
+    EndpointList *brokers; /* in the order in which they are tried */
+    unsigned at;      /* index of the broker in use, or tried now; brokers->n: it left the list */
+    bool is_arranged; /* the brokers are in their order */
+    unsigned n_tried; /* brokers that were tried since the last pause */
+    bool leaves;      /* the broker drains: the link goes to another one */
     struct Link *leaving;   /* the session with a broker that drains; NULL */
     uint64_t leaving_below; /* calls with lower ids are in that session */
     uint32_t refused;       /* bit i: broker i has refused this client since the last session */
-    const char *url;        /* of this broker */
-    const char *endpoint;   /* the url without its "zmq+" prefix */
+    const char *url;        /* of this broker, in brokers or kept_url */
+    char kept_url[LINK_URL_SIZE];
+    const char *endpoint; /* the url without its "zmq+" prefix */
     const TransportKind *kind;
     KeyPair *own_key; /* owned; NULL: the link has no keys */
     CurveKeys keys;
@@ -41,6 +46,12 @@ struct Link {
     Lookup *asking,
         *found; /* addresses of the host: the running lookup, and the last finished one */
     bool waits_for_address; /* the attempt waits for the lookup */
+    Lookup *listing;        /* the running lookup of brokers; NULL */
+    bool waits_for_list;    /* the attempt waits for the first list of brokers */
+    bool keeps_list;        /* the list is looked up again from time to time */
+    unsigned n_lists;       /* lists found so far */
+    uint64_t listed_ms;     /* when the last lookup of brokers began */
+    uint64_t list_next_ms;  /* when the next one begins; UINT64_MAX: no lookup is due */
     unsigned next_address;  /* index of the next address to try */
     Outbox out;
     Inbox in;
@@ -85,6 +96,16 @@ void link_choose_next(Link *link, bool was_up);
 /* Calls link_lost() for an attempt that failed with the negative errno r. */
 void link_cannot_connect(Link *link, int r);
 void link_disconnect(Link *link, bool in_order);
+/* The epoll set of the link contains the descriptor from now on. */
+int link_watch(Link *link, int fd);
+/* A connection was lost or failed: the list of brokers may be out of date. */
+void link_doubt_list(Link *link, uint64_t now_ms);
+
+/* ---- broker-list.c ---- */
+
+/* Starts the lookup of the brokers when it is due, and takes its result. */
+void link_process_list(Link *link, uint64_t now_ms);
+void link_free_listing(Link *link);
 
 /* ---- hand-over.c ---- */
 

@@ -19,15 +19,19 @@ enum {
     WAITING_MAX = 4 * 1024 * 1024,
     /* The links of a client of several brokers, and the sessions that they leave. */
     LINKS_MAX = 2 * LINK_WAIT_MAX,
+    LINK_FDS = TRANSPORT_FDS + 2, /* of one link, with those of its lookups */
 };
 
 /* The descriptors to poll. False: do not wait. */
-static bool poll_fds(Link *link, struct pollfd fds[TRANSPORT_FDS], int *ret_n) {
+static bool poll_fds(Link *link, struct pollfd fds[LINK_FDS], int *ret_n) {
     *ret_n = 0;
     if (link->transport) {
         *ret_n = link->kind->poll_fds(link->transport, fds);
-        return *ret_n > 0;
+        if (*ret_n == 0)
+            return false;
     }
+    if (link->listing)
+        fds[(*ret_n)++] = (struct pollfd){lookup_fd(link->listing), POLLIN, 0};
     if (link->waits_for_address)
         fds[(*ret_n)++] = (struct pollfd){lookup_fd(link->asking), POLLIN, 0};
     return true;
@@ -54,7 +58,7 @@ static unsigned with_leaving(Link *const *links, unsigned n, Link *ret[LINKS_MAX
 }
 
 static void wait_for_input(Link *const *some, unsigned n_some, int fd, uint64_t ms) {
-    struct pollfd fds[LINKS_MAX * TRANSPORT_FDS + 1];
+    struct pollfd fds[LINKS_MAX * LINK_FDS + 1];
     int at[LINKS_MAX], n_of[LINKS_MAX], n_all = 0;
     Link *links[LINKS_MAX];
     unsigned n = with_leaving(some, n_some, links);
@@ -70,16 +74,6 @@ static void wait_for_input(Link *const *some, unsigned n_some, int fd, uint64_t 
     has_polled = poll(fds, (nfds_t)n_all + 1, ms > 60000 ? 60000 : (int)ms) >= 0;
     for (unsigned i = 0; i < n; i++)
         note_input(links[i], fds + at[i], n_of[i], has_polled);
-}
-
-static void arrange_brokers(Link *link) {
-    uint64_t random[BROKERS_MAX];
-
-    if (link->brokers->n > 1) {
-        random_bytes(random, sizeof(random));
-        endpoint_list_arrange(link->brokers, random);
-    }
-    link_choose(link, 0);
 }
 
 static int choose_transport(Link *link) {
@@ -105,7 +99,8 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
     if (!link)
         return error_set_code(reterr, -ENOMEM, NULL);
     link->brokers = steal(&brokers);
-    arrange_brokers(link);
+    link_choose(link, 0);
+    link->list_next_ms = UINT64_MAX;
     link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     link->name = strdup(name);
     link->handlers = *handlers;
@@ -121,7 +116,14 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
     return 0;
 }
 
+void link_prefer(Link *link, EndpointPrefer prefer) {
+    if (!link->brokers->has_prefer)
+        link->brokers->prefer = prefer;
+}
+
 bool link_is_local(const Link *link) {
+    if (link->brokers->name)
+        return false;
     for (unsigned i = 0; i < link->brokers->n; i++)
         if (strncmp(endpoint_after_transport(link->brokers->urls[i]), "ipc://", 6) != 0)
             return false;
@@ -168,6 +170,7 @@ Link *link_free(Link *link) {
         link->kind->stop();
     lookup_free(link->asking);
     lookup_free(link->found);
+    link_free_listing(link);
     outbox_clear(&link->out);
     inbox_clear(&link->in);
     if (link->epoll_fd >= 0)
@@ -204,7 +207,7 @@ const ferry_error *link_problem(const Link *link) {
 
     if (link->problem.type)
         return &link->problem;
-    return link->waits_for_address ? &looking : NULL;
+    return link->waits_for_address || link->waits_for_list ? &looking : NULL;
 }
 
 unsigned link_n_brokers(const Link *link) {
@@ -313,9 +316,11 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
     if (link->waits_for_address) {
         if (lookup_is_done(link->asking) || now_ms >= link->attempt_ends_ms)
             link_end_lookup(link, now_ms);
-    } else if (!link->transport && now_ms >= link->next_attempt_ms) {
+    } else if (!link->transport && !link->waits_for_list && now_ms >= link->next_attempt_ms) {
         link_attempt(link, now_ms);
     }
+    if (link->brokers->name)
+        link_process_list(link, now_ms);
     if (link->transport) {
         link->transport->is_dry = link->found_nothing;
         link->transport->is_full = false;
@@ -324,7 +329,7 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
     n += link_receive(link, max_messages, now_ms);
     if (link->transport && !link->hello_sent && link->kind->is_open(link->transport))
         send_hello(link);
-    if (link->transport && link->state == LINK_CONNECTING)
+    if ((link->transport || link->waits_for_list) && link->state == LINK_CONNECTING)
         link_check_attempt(link, now_ms);
     if (link->leaves && !link->reading)
         link_hand_over(link);
@@ -337,6 +342,8 @@ bool link_has_input(const Link *link) {
     if (link->reading && link->reading->session == link->session &&
         reader_left(&link->reading->reader) > 0)
         return true;
+    if (link->listing && lookup_is_done(link->listing))
+        return true;
     if (link->waits_for_address)
         return lookup_is_done(link->asking);
     return link->transport && link->kind->has_input(link->transport);
@@ -347,12 +354,14 @@ static uint64_t next_ms_of(const Link *link) {
 
     if (link->state == LINK_CLOSED)
         return UINT64_MAX;
-    if (!link->transport && !link->waits_for_address)
-        return link->next_attempt_ms;
-    next_ms = link->transport ? link->kind->next_ms(link->transport) : UINT64_MAX;
-    if (link->state == LINK_CONNECTING && link->attempt_ends_ms < next_ms)
+    if (!link->transport && !link->waits_for_address && !link->waits_for_list)
+        next_ms = link->next_attempt_ms;
+    else
+        next_ms = link->transport ? link->kind->next_ms(link->transport) : UINT64_MAX;
+    if (link->state == LINK_CONNECTING && link->attempt_ends_ms < next_ms &&
+        (link->transport || link->waits_for_address || link->waits_for_list))
         next_ms = link->attempt_ends_ms;
-    return next_ms;
+    return link->list_next_ms < next_ms && !link->listing ? link->list_next_ms : next_ms;
 }
 
 uint64_t link_next_ms(const Link *link) {

@@ -79,6 +79,14 @@ uint64_t link_max_body(const Link *link);              /* the broker's limit, fr
 const char *link_url(const Link *link);                /* of the broker in use, or tried now */
 unsigned link_n_brokers(const Link *link);             /* in the URL */
 const char *link_broker(const Link *link, unsigned i); /* the URL of one of them */
+/* True: brokers are found by the name in the URL, so their number is 0 first and may change. */
+bool link_finds_brokers(const Link *link);
+unsigned link_n_lists(const Link *link); /* lists of brokers found so far */
+/* The brokers of the name are looked up each 30 s, and not only after a lost connection. */
+void link_keep_list(Link *link);
+/* The order in which brokers are tried, unless the URL ends in ?prefer=. Call it before the first
+ * link_process(). */
+void link_prefer(Link *link, EndpointPrefer prefer);
 /* True: on_leave follows with this link_process(). */
 bool link_leaves(const Link *link);
 /* For use inside on_leave: calls with lower ids are in the session that is left. */

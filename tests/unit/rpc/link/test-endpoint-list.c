@@ -105,6 +105,34 @@ static void local_brokers_come_first_if_they_are_preferred(void) {
     }
 }
 
+static void a_name_stands_for_brokers(void) {
+    CLEANUP(endpoint_list_free) EndpointList *list = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(endpoint_list_new(&list, "tcp+srv://a.test?prefer=local", NULL), 0);
+    CU_ASSERT_EQUAL(list->n, 0);
+    CU_ASSERT_EQUAL(list->prefer, PREFER_LOCAL);
+    CU_ASSERT_STRING_EQUAL(list->name, "tcp+srv://a.test");
+    list = endpoint_list_free(list);
+    CU_ASSERT_EQUAL_FATAL(endpoint_list_new(&list, "tcp+dns://a.test:5877", NULL), 0);
+    CU_ASSERT_STRING_EQUAL(list->name, "tcp+dns://a.test:5877");
+    CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp+dns://a.test"), "NAME:PORT"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp+dns://127.0.0.1:1"), "NAME:PORT"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp+srv://a.test:1"), "without a port"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp+srv://a.test,tcp://b:1"), "it stands alone"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp://b:1,tcp+srv://a.test"), "'tcp+srv://a.test'"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(refuse("zmq+tcp+srv://a.test"), "is not the URL"));
+}
+
+static void the_brokers_of_a_name_are_found(void) {
+    CLEANUP(endpoint_list_free) EndpointList *named = NULL, *list = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(endpoint_list_new(&named, "tcp+dns://localhost:5877", NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(endpoint_list_find(&list, named, 20000, NULL), 0);
+    CU_ASSERT_TRUE(endpoint_list_index(list, "tcp://127.0.0.1:5877") < list->n);
+    CU_ASSERT_EQUAL(endpoint_list_index(list, "tcp://127.0.0.9:5877"), list->n);
+    CU_ASSERT_STRING_EQUAL(list->name, "tcp+dns://localhost:5877");
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_url_lists_brokers),
@@ -114,6 +142,8 @@ int main(void) {
         TEST(any_broker_may_be_the_first),
         TEST(a_list_in_order_stays_in_order),
         TEST(local_brokers_come_first_if_they_are_preferred),
+        TEST(a_name_stands_for_brokers),
+        TEST(the_brokers_of_a_name_are_found),
         TESTS_END,
     };
 
