@@ -165,11 +165,70 @@ static void jobs_in_redis_follow_the_clock_of_redis(void) {
     unsetenv("LD_PRELOAD");
 }
 
+static int note_left(ferry_request *request, void *ctx) {
+    *(uint32_t *)ctx = ferry_request_left_ms(request);
+    return ferry_request_return(request, request->body);
+}
+
+static void end(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    (void)reply;
+    *(int *)ctx += error == NULL;
+}
+
+/* The deadline of a call, and the delay and the time to live of jobs, at one broker. */
+static void expect_times_at(const Daemon *broker, ferry_client *client, const uint32_t *left_ms,
+                            const int *n_jobs) {
+    ferry_client *caller = open_with(broker->url, &(ferry_options){.timeout_ms = 5 * MINUTE_MS});
+    ferry_client *both[] = {client, caller};
+    int n_before = *n_jobs, n_answers = 0;
+
+    CU_ASSERT_EQUAL(ferry_call_async(caller, "test.Left.ms", ferry_str("x"), end, &n_answers, NULL),
+                    0);
+    CU_ASSERT_TRUE(turn_all_until(both, 2, &n_answers, 1, PATIENCE_MS));
+    CU_ASSERT(*left_ms > 2 * MINUTE_MS && *left_ms <= 5 * MINUTE_MS);
+    push_with(caller, "delayed", &(ferry_push_options){.delay_ms = 5 * MINUTE_MS});
+    push_with(caller, "living", &(ferry_push_options){.ttl_ms = 5 * MINUTE_MS});
+    push_with(caller, "later", &(ferry_push_options){.delay_ms = 100});
+    CU_ASSERT_TRUE(turn_all_until(both, 2, n_jobs, n_before + 2, PATIENCE_MS));
+    ferry_close(caller);
+}
+
+/* The messages have spans of time, which each broker adds to its own clock. */
+static void brokers_whose_clocks_differ_serve_one_client(void) {
+    static const int64_t offsets_s[] = {10 * 60, -10 * 60};
+    Daemon brokers[2];
+    ferry_client *client;
+    uint32_t left_ms = 0;
+    int n_jobs = 0;
+    char url[300];
+
+    for (int i = 0; i < 2; i++) {
+        daemon_start(&brokers[i], NULL);
+        daemon_kill(&brokers[i]);
+        take_their_clock(brokers[i].folder);
+        *offset_s = offsets_s[i];
+        daemon_restart(&brokers[i]);
+        unsetenv("LD_PRELOAD");
+    }
+    snprintf(url, sizeof(url), "%s,%s", brokers[0].url, brokers[1].url);
+    client = open_with(url, NULL);
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(client, "test.Left.ms", NULL, note_left, &left_ms, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "mail", NULL, count_job, &n_jobs, NULL, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        expect_times_at(&brokers[i], client, &left_ms, &n_jobs);
+    CU_ASSERT_EQUAL(n_jobs, 4);
+    ferry_close(client);
+    for (int i = 0; i < 2; i++)
+        daemon_end(&brokers[i]);
+}
+
 int main(int argc, char **argv) {
     static const Role roles[] = {{"timed", play_timed}, {"look", play_look}, {NULL, NULL}};
     CU_TestInfo tests[] = {
         TEST(waits_do_not_depend_on_the_wall_clock),
         TEST(jobs_in_redis_follow_the_clock_of_redis),
+        TEST(brokers_whose_clocks_differ_serve_one_client),
         TESTS_END,
     };
 

@@ -57,6 +57,7 @@ bool is_front(const ferry_registration *registration) {
 typedef struct Answers {
     unsigned n, n_accepted;
     unsigned n_open;        /* brokers that may answer soon */
+    unsigned n_closed;      /* brokers that refuse the client */
     bool is_up;             /* one of them has a session */
     const Outcome *refusal; /* NULL: no broker has refused */
 } Answers;
@@ -69,6 +70,10 @@ static Answers count(const Front *front, const Outcome *outcomes) {
 
         if (brokers_is_twin(member))
             continue;
+        if (link_state(member->link) == LINK_CLOSED) {
+            answers.n_closed++;
+            continue;
+        }
         if (outcomes[i].done && outcomes[i].code < 0)
             answers.refusal = &outcomes[i];
         answers.n_accepted += outcomes[i].done;
@@ -103,6 +108,7 @@ static int await_brokers(const ferry_client *client, const Front *front, const O
         uint64_t look_ms = now_ms + STOP_LOOK_MS;
         Answers answers = count(front, outcomes);
         bool is_over = now_ms >= until_ms || (!answers.is_up && now_ms >= connect_ends_ms);
+        bool is_refused = answers.n_closed == answers.n;
 
         if (answers.refusal) {
             error_copy(reterr, &answers.refusal->error);
@@ -115,7 +121,7 @@ static int await_brokers(const ferry_client *client, const Front *front, const O
             return 0;
         if (answers.n_accepted == 0 && is_over && !client->wait_for_broker)
             return no_answer(leader, &answers, timeout_ms, reterr);
-        if (__atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE) != stops)
+        if (is_refused || __atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE) != stops)
             return no_answer(leader, &answers, timeout_ms, reterr);
         core_poll_members(leader, is_over || look_ms < until_ms ? look_ms : until_ms);
         now_ms = clock_ms();

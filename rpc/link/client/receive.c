@@ -24,6 +24,13 @@ static void welcome(Link *link, const Message *message) {
         link_lost(link, "ferry.Protocol", "%s sent a WELCOME without a HELLO before it", link->url);
         return;
     }
+    if (message->welcome.version != WIRE_PROTOCOL) {
+        link_closed(link, "ferry.Protocol",
+                    "the broker at %s chose version %llu of the protocol: this library speaks only "
+                    "version %d",
+                    link->url, (unsigned long long)message->welcome.version, WIRE_PROTOCOL);
+        return;
+    }
     while (pairs_next(&limits, &left, &key)) {
         if (span_is(key, "max_body"))
             link->max_body = reader_uint(&limits);
