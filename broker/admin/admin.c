@@ -228,6 +228,12 @@ static int check_need(const Ask *ask, size_t i, const void *args, ferry_error *r
     return session->user ? session_denied(session, "call", span_text(methods[i].name), reterr) : 0;
 }
 
+/* True: the method concerns a queue that is at another broker. The session has got the error. */
+static bool is_elsewhere(const Ask *ask, size_t i, const void *args) {
+    return (methods[i].need == NEED_SIGHT_OF_QUEUE || methods[i].need == NEED_ACTION_ON_QUEUE) &&
+           admin_is_away(ask, span_text(*(const char *const *)args));
+}
+
 static int run(const Ask *ask, const Message *message, size_t i, Buffer *to, ferry_error *reterr) {
     const ferry_method *declared = NULL;
     Span body = message->body.len > 0 ? message->body : span_text("\x90");
@@ -244,7 +250,7 @@ static int run(const Ask *ask, const Message *message, size_t i, Buffer *to, fer
     if (r == 0)
         r = check_need(ask, i, args, reterr);
     if (r == 0)
-        r = methods[i].run(ask, args, to, reterr);
+        r = is_elsewhere(ask, i, args) ? ANSWERED_LATER : methods[i].run(ask, args, to, reterr);
     ferry_free(args);
     ask->broker->work += (unsigned)(to->len / 32);
     if (r == 0 && to->failed)

@@ -135,6 +135,14 @@ static int get(Binds *binds, Span queue_name, Span pattern, Bind **ret, Problem 
 
     if (!queue)
         return -EINVAL;
+    if (queue->settings.store->shard) {
+        queue_maybe_idle(queue);
+        problem_set(problem, "ferry.Unsupported",
+                    "the queue '%s' is in a store with shards: such a queue cannot be bound to "
+                    "topics yet",
+                    queue->name);
+        return -EOPNOTSUPP;
+    }
     if (!bind && binds->n >= QUEUE_BINDS_MAX) {
         problem_set(problem, "ferry.Full", "the broker already has %d binds, the maximum",
                     QUEUE_BINDS_MAX);
@@ -167,7 +175,7 @@ void binds_describe(const Queue *queue, Buffer *to) {
 /* ---- by command: facts "bind QUEUE PATTERN" ---- */
 
 /* A fact says that a bind is made, restored or removed. */
-static void on_fact(Span name, Span value, void *ctx) {
+static void on_fact(Span name, Span value, unsigned shard, void *ctx) {
     Binds *binds = ctx;
     Span rest = {name.data + sizeof(fact_prefix) - 1, name.len - (sizeof(fact_prefix) - 1)};
     const uint8_t *space = memchr(rest.data, ' ', rest.len);
@@ -175,6 +183,7 @@ static void on_fact(Span name, Span value, void *ctx) {
     Bind *bind = NULL;
     Span queue, pattern;
 
+    (void)shard;
     if (!space)
         return;
     queue = (Span){rest.data, (size_t)(space - rest.data)};
@@ -221,7 +230,7 @@ int binds_add(Binds *binds, Span queue, Span pattern, Session *session, uint64_t
         return error_set(reterr, problem.type, "%s", problem.text);
     fact_name(&name, queue, pattern);
     r = name.failed ? -ENOMEM
-                    : queues_keep_fact(binds->broker->queues, span_of(name.data, name.len),
+                    : queues_keep_fact(binds->broker->queues, queue, span_of(name.data, name.len),
                                        span_text("1"), session, id);
     if (r < 0)
         free_if_unused(binds, bind);
@@ -238,9 +247,10 @@ int binds_remove(Binds *binds, Span queue_name, Span pattern, Session *session, 
     if (!bind->is_by_command)
         return -EPERM;
     fact_name(&name, queue_name, pattern);
-    return name.failed ? -ENOMEM
-                       : queues_keep_fact(binds->broker->queues, span_of(name.data, name.len),
-                                          (Span){NULL, 0}, session, id);
+    return name.failed
+               ? -ENOMEM
+               : queues_keep_fact(binds->broker->queues, queue_name, span_of(name.data, name.len),
+                                  (Span){NULL, 0}, session, id);
 }
 
 /* ---- by configuration ---- */

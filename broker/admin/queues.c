@@ -99,7 +99,7 @@ static void write_counts(Buffer *to, const Queue *queue) {
     }
     if (is_degraded(queue)) {
         write_text(to, "degraded");
-        write_text(to, queue->settings.store->degraded);
+        write_text(to, store_why_degraded(queue->settings.store));
     }
 }
 
@@ -148,7 +148,9 @@ static void *next_queue(const void *element) {
 static bool is_queue_seen(Session *session, const void *element) {
     const Queue *queue = element;
 
-    return session_sees(session, SIGHT_OF_QUEUE, span_of(queue->name, queue->stored.name_len));
+    /* A queue at another broker is here only because of the pulls that wait for it. */
+    return !queue->settings.store->away &&
+           session_sees(session, SIGHT_OF_QUEUE, span_of(queue->name, queue->stored.name_len));
 }
 
 static unsigned write_queue(const void *element, const Broker *broker, Buffer *to) {
@@ -393,6 +395,8 @@ int method_move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
         return r;
     if (!session_may(ask->session, ACTION_MANAGE, span_text(args->to)))
         return session_denied(ask->session, "manage", span_text(args->to), reterr);
+    if (admin_is_away(ask, span_text(args->to)))
+        return ANSWERED_LATER;
     r = queues_move(ask->broker->queues, span_text(args->from), span_text(args->to),
                     (uint64_t)args->limit, ask->session, ask->id, &n);
     write_uint(to, n);
@@ -431,6 +435,17 @@ int method_unbind(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr
                          "the configuration binds the queue '%s' to '%s': change it there",
                          shown(span_text(args->queue)), shown(span_text(args->pattern)));
     return r;
+}
+
+bool admin_is_away(const Ask *ask, Span queue) {
+    const Store *store = shard_away(ask->broker->queues, queue);
+    Problem problem;
+
+    if (!store)
+        return false;
+    problem_set_moved(&problem, queue, store);
+    problem_answer(ask->session, ask->id, &problem);
+    return true;
 }
 
 int admin_no_room(int r, const char *queue, ferry_error *reterr) {

@@ -2,6 +2,7 @@
 
 /* Purge and move many jobs, one slice in each turn. See queues-private.h. */
 
+#include <errno.h>
 #include <utlist.h>
 
 #include "broker/queues/queues-private.h"
@@ -184,6 +185,22 @@ void sweeps_session_gone(Queues *queues, const Session *session) {
     DL_FOREACH(queues->sweeps, sweep) {
         if (sweep->session == session)
             sweep->session = NULL;
+    }
+}
+
+static bool is_of(const Queue *queue, const Store *store) {
+    return queue && queue->settings.store == store;
+}
+
+void sweeps_shard_left(Queues *queues, const Store *store) {
+    Sweep *sweep, *next;
+
+    DL_FOREACH_SAFE(queues->sweeps, sweep, next) {
+        if (!is_of(sweep->from, store) && !is_of(sweep->to, store))
+            continue;
+        if (sweep->session)
+            store_error(sweep->session, sweep->id, store, -EREMCHG);
+        sweep_free(queues, sweep);
     }
 }
 

@@ -70,7 +70,10 @@ void key_forget(Queue *queue, Key *key) {
     slabs_free(&queue->queues->slabs, key, sizeof(Key) + key->len);
 }
 
-void keys_free(Queue *queue) {
-    while (queue->first_key)
+size_t keys_free(Queue *queue, size_t max) {
+    size_t n = 0;
+
+    for (; queue->first_key && n < max; n++)
         key_forget(queue, queue->first_key);
+    return n;
 }

@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Facts: settings and binds that commands have made. They outlive the broker. See queues.h. */
+/* Facts: settings, binds and schedules that commands have made. fact-changes.c changes them. See
+ * queues.h. */
 
+#include <assert.h>
 #include <errno.h>
-#include <utlist.h>
 
 #include "broker/queues/queues-private.h"
 
-struct Fact {
-    UT_hash_handle hh; /* uthash by name */
-    uint32_t n_name, n_value;
-    uint8_t data[]; /* name and value */
-};
+static_assert(offsetof(Fact, data) == offsetof(Fact, shard) + 1, "uthash has one range as the key");
 
-/* A change that the store has not finished. */
-typedef struct FactChange {
-    Waiter waiter; /* first: a Waiter is a FactChange */
-    struct FactChange *prev, *next;
-    uint64_t ticket, id;
-    Session *session; /* gets the answer; NULL: the session is gone */
-    Fact *before;     /* owned: the fact that this change replaces; NULL: the name had no fact */
-    uint32_t n_name;
-    uint8_t name[];
-} FactChange;
+static size_t key_len(const Fact *fact) {
+    return 1 + fact->n_name;
+}
 
 static Span name_of(const Fact *fact) {
     return (Span){fact->data, fact->n_name};
@@ -31,25 +21,43 @@ static Span value_of(const Fact *fact) {
     return (Span){fact->data + fact->n_name, fact->n_value};
 }
 
-static Fact *find(const Queues *queues, Span name) {
+Fact *fact_find(const Queues *queues, unsigned shard, Span name) {
+    uint8_t key[1 + FACT_NAME_MAX];
     Fact *fact;
 
-    HASH_FIND(hh, queues->facts, name.data, name.len, fact);
+    if (name.len > FACT_NAME_MAX)
+        return NULL;
+    key[0] = (uint8_t)shard;
+    memcpy(key + 1, name.data, name.len);
+    HASH_FIND(hh, queues->facts, key, 1 + name.len, fact);
     return fact;
 }
 
+static void add(Queues *queues, Fact *fact) {
+    HASH_ADD_KEYPTR(hh, queues->facts, &fact->shard, key_len(fact), fact);
+}
+
 Span queues_fact(const Queues *queues, Span name) {
-    const Fact *fact = find(queues, name);
+    const Fact *fact = fact_find(queues, 0, name);
 
     return fact ? value_of(fact) : (Span){NULL, 0};
 }
 
-static Fact *fact_new(Span name, Span value) {
+/* A fact of the queue's shard; or one from a time when the queue was in no shard. */
+Span queues_fact_of(const Queues *queues, Span queue, Span name) {
+    const Fact *fact =
+        queues->n_shards > 0 ? fact_find(queues, shard_of(queues, queue)->shard, name) : NULL;
+
+    return fact ? value_of(fact) : queues_fact(queues, name);
+}
+
+Fact *fact_new(unsigned shard, Span name, Span value) {
     Fact *fact = malloc(sizeof(*fact) + name.len + value.len);
 
     if (!fact)
         return NULL;
-    *fact = (Fact){.n_name = (uint32_t)name.len, .n_value = (uint32_t)value.len};
+    *fact = (Fact){
+        .n_name = (uint32_t)name.len, .n_value = (uint32_t)value.len, .shard = (uint8_t)shard};
     memcpy(fact->data, name.data, name.len);
     memcpy(fact->data + name.len, value.data, value.len);
     return fact;
@@ -61,31 +69,30 @@ static bool is_watched(const FactWatch *watch, Span name) {
     return name.len >= len && memcmp(name.data, watch->prefix, len) == 0;
 }
 
-static void tell(const Queues *queues, Span name, Span value) {
+static void tell(const Queues *queues, unsigned shard, Span name, Span value) {
     for (size_t i = 0; i < queues->n_fact_watches; i++)
         if (is_watched(&queues->fact_watches[i], name))
-            queues->fact_watches[i].fn(name, value, queues->fact_watches[i].ctx);
+            queues->fact_watches[i].fn(name, value, shard, queues->fact_watches[i].ctx);
 }
 
-/* Stores the fact under the name (NULL: removes the name's fact). The caller owns *ret_before, the
- * fact that was there. */
-static int replace(Queues *queues, Span name, Fact *fact, Fact **ret_before) {
-    Fact *before = find(queues, name);
+int fact_replace(Queues *queues, unsigned shard, Span name, Fact *fact, Fact **ret_before) {
+    Fact *before = fact_find(queues, shard, name);
 
     if (fact) {
         if (before)
             HASH_DEL(queues->facts, before);
-        HASH_ADD_KEYPTR(hh, queues->facts, fact->data, fact->n_name, fact);
+        add(queues, fact);
         if (!hash_added(fact)) {
             if (before)
-                HASH_ADD_KEYPTR(hh, queues->facts, before->data, before->n_name, before);
+                add(queues, before);
             return -ENOMEM;
         }
     } else if (before) {
         HASH_DEL(queues->facts, before);
     }
     *ret_before = before;
-    tell(queues, name, fact ? value_of(fact) : (Span){NULL, 0});
+    if (shard == 0 || !queues->shards[shard - 1].store->away) /* otherwise see facts_shard_here() */
+        tell(queues, shard, name, fact ? value_of(fact) : (Span){NULL, 0});
     return 0;
 }
 
@@ -95,128 +102,41 @@ void queues_watch_facts(Queues *queues, const char *prefix, FactFn fn, void *ctx
     *watch = (FactWatch){prefix, fn, ctx};
     for (const Fact *fact = queues->facts; fact; fact = fact->hh.next)
         if (is_watched(watch, name_of(fact)))
-            fn(name_of(fact), value_of(fact), ctx);
+            fn(name_of(fact), value_of(fact), fact->shard, ctx);
 }
 
-int queues_restore_fact(Queues *queues, Span name, Span value) {
-    Fact *fact = fact_new(name, value), *before = NULL;
-    int r = fact ? replace(queues, name, fact, &before) : -ENOMEM;
+int queues_restore_fact(Queues *queues, Store *store, Span name, Span value) {
+    Fact *fact = name.len > FACT_NAME_MAX ? NULL : fact_new(store->shard, name, value);
+    Fact *before = NULL;
+    int r = fact ? fact_replace(queues, store->shard, name, fact, &before) : -ENOMEM;
 
     free(r < 0 ? fact : before);
     return r;
 }
 
-/* ---- changes ---- */
+/* ---- shards ---- */
 
-static void answer(Session *session, uint64_t id, int result) {
-    static const uint8_t nil = 0xC0;
-
-    if (!session || !id)
-        return;
-    if (result < 0)
-        store_error(session, id, result);
-    else
-        session_send(session, LANE_CALLS,
-                     &(Message){.op = OP_OK, .id = id, .body = span_of(&nil, 1)}, NULL);
+void facts_shard_here(Queues *queues, const Store *store) {
+    for (const Fact *fact = queues->facts; fact; fact = fact->hh.next)
+        if (fact->shard == store->shard)
+            tell(queues, fact->shard, name_of(fact), value_of(fact));
 }
 
-static void change_free(Queues *queues, FactChange *change) {
-    DL_DELETE(queues->fact_changes, change);
-    free(change->before);
-    free(change);
-}
+void facts_shard_left(Queues *queues, const Store *store) {
+    Fact *fact, *next;
 
-static void on_kept(Queues *queues, Waiter *waiter, int result) {
-    FactChange *change = (FactChange *)waiter;
-    Fact *failed = NULL;
-
-    /* No memory to restore the old value: the name has no fact from now on. */
-    if (result < 0 &&
-        replace(queues, span_of(change->name, change->n_name), change->before, &failed) == 0)
-        change->before = failed;
-    answer(change->session, change->id, result);
-    change_free(queues, change);
-}
-
-/* The store that outlives the process; NULL: all stores are in memory. */
-static Store *store_of_facts(const Queues *queues) {
-    for (size_t i = 0; i < queues->n_stores; i++)
-        if (queues->stores[i]->ops->keep)
-            return queues->stores[i];
-    return NULL;
-}
-
-static FactChange *change_new(Queues *queues, Span name, Session *session, uint64_t id) {
-    FactChange *change = calloc(1, sizeof(*change) + name.len);
-
-    if (!change)
-        return NULL;
-    change->waiter.fn = on_kept;
-    change->id = id;
-    change->session = session;
-    change->n_name = (uint32_t)name.len;
-    memcpy(change->name, name.data, name.len);
-    change->ticket = waiter_ticket(queues, &change->waiter);
-    if (!change->ticket) {
-        free(change);
-        return NULL;
-    }
-    DL_APPEND(queues->fact_changes, change);
-    return change;
-}
-
-/* Begins the change in the store. 0: no store has to make it. */
-static int keep(Queues *queues, FactChange *change, Span name, Span value) {
-    Store *store = store_of_facts(queues);
-
-    return store ? store_keep(store, change->ticket, name, value) : 0;
-}
-
-int queues_keep_fact(Queues *queues, Span name, Span value, Session *session, uint64_t id) {
-    Fact *fact = NULL;
-    FactChange *change;
-    int r;
-
-    if (name.len > FACT_NAME_MAX || value.len > FACT_VALUE_MAX)
-        return -E2BIG;
-    if (value.len > 0 && !find(queues, name) &&
-        HASH_COUNT(queues->facts) >= queues->broker->limits.max_names)
-        return -ENOSPC;
-    change = change_new(queues, name, session, id);
-    if (!change)
-        return -ENOMEM;
-    if (value.len > 0)
-        fact = fact_new(name, value);
-    r = value.len > 0 && !fact ? -ENOMEM : keep(queues, change, name, value);
-    if (r >= 0 && replace(queues, name, fact, &change->before) < 0)
-        r = -ENOMEM; /* the store has made the change, so the next start finds it */
-    if (r == STORE_LATER)
-        return QUEUES_LATER;
-    waiter_forget(queues, change->ticket);
-    if (r < 0)
+    HASH_ITER(hh, queues->facts, fact, next) {
+        if (fact->shard != store->shard)
+            continue;
+        HASH_DEL(queues->facts, fact);
+        tell(queues, fact->shard, name_of(fact), (Span){NULL, 0});
         free(fact);
-    else
-        answer(session, id, 0);
-    change_free(queues, change);
-    return r < 0 ? r : QUEUES_LATER;
-}
-
-void facts_session_gone(Queues *queues, const Session *session) {
-    FactChange *change;
-
-    DL_FOREACH(queues->fact_changes, change) {
-        if (change->session == session)
-            change->session = NULL;
     }
 }
 
 void facts_free(Queues *queues) {
-    FactChange *change, *next_change;
     Fact *fact, *next;
 
-    DL_FOREACH_SAFE(queues->fact_changes, change, next_change) {
-        change_free(queues, change);
-    }
     HASH_ITER(hh, queues->facts, fact, next) {
         HASH_DEL(queues->facts, fact);
         free(fact);

@@ -26,6 +26,7 @@ struct Fanout {
                     * being begun */
     size_t n_stored;
     int result;
+    const Store *failed; /* the store of which this is the result, if it is negative */
     size_t n;
     Job *jobs[]; /* NULL: the job is in its queue, or has failed */
 };
@@ -169,7 +170,7 @@ static void end(Fanout *fan_out) {
         return;
     if (fan_out->session && fan_out->id) {
         if (fan_out->result < 0)
-            store_error(fan_out->session, fan_out->id, fan_out->result);
+            store_error(fan_out->session, fan_out->id, fan_out->failed, fan_out->result);
         else
             session_ok(fan_out->session, LANE_CALLS, fan_out->id, fan_out->n_stored);
     }
@@ -184,6 +185,7 @@ static void finish(Fanout *fan_out, size_t first, size_t n, int result) {
         fan_out->jobs[i] = NULL;
         if (result < 0) {
             fan_out->result = result;
+            fan_out->failed = queue->settings.store;
             drop(job);
             continue;
         }
@@ -220,10 +222,11 @@ static int append(const Fanout *fan_out, Store *store, uint64_t ticket, size_t f
 /* The number of jobs, from the first on, that the store takes in one step. */
 static size_t portion_size(const Fanout *fan_out, size_t first) {
     const Store *store = queue_of(fan_out->jobs[first])->settings.store;
+    bool is_consecutive = fan_out->queues->n_shards == 0; /* see shard_next_job() */
     size_t n = 1;
 
-    while (store->ops->append_shared && n < STORE_SHARED_MAX && first + n < fan_out->n &&
-           queue_of(fan_out->jobs[first + n])->settings.store == store)
+    while (is_consecutive && store->ops->append_shared && n < STORE_SHARED_MAX &&
+           first + n < fan_out->n && queue_of(fan_out->jobs[first + n])->settings.store == store)
         n++;
     return n;
 }
@@ -231,25 +234,24 @@ static size_t portion_size(const Fanout *fan_out, size_t first) {
 static void begin(Fanout *fan_out, size_t first, size_t n) {
     Store *store = queue_of(fan_out->jobs[first])->settings.store;
     Portion *portion = NULL;
-    uint64_t ticket = 0;
     int r = 0;
 
     if (store->ops->later) {
         portion = malloc(sizeof(*portion));
         if (portion) {
-            *portion = (Portion){{on_stored}, fan_out, first, n};
-            ticket = waiter_ticket(fan_out->queues, &portion->waiter);
+            *portion = (Portion){{.fn = on_stored}, fan_out, first, n};
+            r = waiter_begin(fan_out->queues, &portion->waiter, store);
         }
-        r = ticket ? 0 : -ENOMEM;
+        r = portion ? r : -ENOMEM;
     }
     if (r == 0)
-        r = append(fan_out, store, ticket, first, n);
+        r = append(fan_out, store, portion ? portion->waiter.ticket : 0, first, n);
     if (r == STORE_LATER) {
         fan_out->n_left++;
         return;
     }
-    if (ticket)
-        waiter_forget(fan_out->queues, ticket);
+    if (portion)
+        waiter_take(fan_out->queues, portion->waiter.ticket);
     free(portion);
     finish(fan_out, first, n, r);
 }

@@ -2,22 +2,37 @@
 /*
  * All jobs by their numbers. Numbers count up; each life of the broker begins far above the one
  * before. So a hash of pages of consecutive numbers takes about ten bytes for each job, and finds a
- * job's neighbours without another look into the hash. See queues-private.h.
+ * job's neighbours without another look into the hash. With shards, a page has consecutive numbers
+ * of one shard. See queues-private.h.
  */
+
+#include <utlist.h>
 
 #include "broker/queues/queues-private.h"
 
-enum { PAGE_JOBS = 32 };
+enum { PAGE_JOBS = 32, CLASSES = 64 };
 
 struct JobPage {
     UT_hash_handle hh;
-    uint64_t number; /* the number of each of its jobs / PAGE_JOBS */
+    uint64_t number; /* see number_of() */
     uint32_t n;
     Job *jobs[PAGE_JOBS];
 };
 
+/* The page of a job. With shards, the numbers of one shard's jobs are CLASSES apart: see
+ * shards.c. */
+static uint64_t number_of(const Queues *queues, uint64_t id) {
+    if (queues->n_shards == 0)
+        return id / PAGE_JOBS;
+    return id / CLASSES / PAGE_JOBS * CLASSES + id % CLASSES;
+}
+
+static Job **place_of(const Queues *queues, JobPage *page, uint64_t id) {
+    return &page->jobs[(queues->n_shards == 0 ? id : id / CLASSES) % PAGE_JOBS];
+}
+
 static JobPage *page_find(Queues *queues, uint64_t id) {
-    uint64_t number = id / PAGE_JOBS;
+    uint64_t number = number_of(queues, id);
     JobPage *page = queues->last_page;
 
     if (page && page->number == number)
@@ -33,7 +48,7 @@ static JobPage *page_new(Queues *queues, uint64_t id) {
 
     if (!page)
         return NULL;
-    *page = (JobPage){.number = id / PAGE_JOBS};
+    *page = (JobPage){.number = number_of(queues, id)};
     HASH_ADD(hh, queues->pages, number, sizeof(page->number), page);
     if (!hash_added(page)) {
         slabs_free(&queues->slabs, page, sizeof(*page));
@@ -51,25 +66,52 @@ int job_table_put(Queues *queues, Job *job) {
         page = page_new(queues, id);
     if (!page)
         return -ENOMEM;
-    page->jobs[id % PAGE_JOBS] = job;
+    *place_of(queues, page, id) = job;
     page->n++;
     return 0;
 }
 
 Job *job_table_get(Queues *queues, uint64_t id) {
-    const JobPage *page = page_find(queues, id);
+    JobPage *page = page_find(queues, id);
 
-    return page ? page->jobs[id % PAGE_JOBS] : NULL;
+    return page ? *place_of(queues, page, id) : NULL;
 }
 
 void job_table_take(Queues *queues, const Job *job) {
     JobPage *page = page_find(queues, job->stored.id);
 
-    page->jobs[job->stored.id % PAGE_JOBS] = NULL;
+    *place_of(queues, page, job->stored.id) = NULL;
     if (--page->n > 0)
         return;
     if (queues->last_page == page)
         queues->last_page = NULL;
+    walks_pass(queues->broker->walks, page, page->hh.next);
     HASH_DEL(queues->pages, page);
     slabs_free(&queues->slabs, page, sizeof(*page));
+}
+
+void job_table_walk(Queues *queues, TableWalk *walk) {
+    walk->at = queues->pages;
+    DL_APPEND(queues->broker->walks, walk);
+}
+
+bool job_table_walk_on(Queues *queues, TableWalk *walk, const Store *shard, unsigned max,
+                       void (*fn)(Job *job)) {
+    Job *jobs[PAGE_JOBS];
+
+    for (unsigned work = 0; walk->at && work < max; work++) {
+        JobPage *page = walk->at;
+
+        walk->at = page->hh.next;
+        memcpy(jobs, page->jobs, sizeof(jobs)); /* fn may free the page */
+        for (unsigned i = 0; i < PAGE_JOBS; i++)
+            if (jobs[i] && queue_of(jobs[i])->settings.store == shard) {
+                fn(jobs[i]);
+                work++;
+            }
+    }
+    if (walk->at)
+        return true;
+    DL_DELETE(queues->broker->walks, walk);
+    return false;
 }

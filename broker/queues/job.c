@@ -88,7 +88,7 @@ Job *job_new(Queue *queue, const JobParts *parts) {
     if (parts->ttl_ms)
         job->stored.expires_ms = queues->broker->now_ms + parts->ttl_ms;
     job->state = JOB_STORING;
-    job->stored.id = parts->id ? parts->id : queues->last_job + 1;
+    job->stored.id = parts->id ? parts->id : shard_next_job(queues, queue->settings.store);
     if (job_table_put(queues, job) < 0) {
         record_free(job);
         return NULL;
@@ -102,6 +102,7 @@ Job *job_new(Queue *queue, const JobParts *parts) {
     }
     queues->broker->budget.bytes[BUDGET_QUEUES] += body_bytes(job);
     queue->n_jobs++;
+    queue->settings.store->n_jobs++;
     queue->bytes += job_bytes(job);
     return job;
 }
@@ -116,6 +117,7 @@ void job_free(Job *job) {
     Queues *queues = queue->queues;
 
     queue->n_jobs--;
+    queue->settings.store->n_jobs--;
     queue->bytes -= job_bytes(job);
     quota_refund_job(queues->broker, job->pusher, job_bytes(job));
     queues->broker->budget.bytes[BUDGET_QUEUES] -= body_bytes(job);

@@ -44,6 +44,7 @@ void pull_end(Pull *pull) {
     Queue *queue = pull->queue;
 
     pull_set(pull, PULL_ENDED);
+    DL_DELETE2(queue->pulls, pull, queue_prev, queue_next);
     queue->n_pulls--;
     if (pull->n_in_flight == 0)
         pull_free(pull);

@@ -57,21 +57,55 @@ static void lose_all(InFlight *in_flight) {
     in_flight->jobs = NULL;
 }
 
-InFlight *in_flight_restored(Queues *queues) {
-    InFlight *in_flight = queues->restored;
-    Broker *broker = queues->broker;
+static InFlight *in_flight_new(Queues *queues) {
+    InFlight *in_flight = calloc(1, sizeof(*in_flight));
 
-    if (in_flight)
-        return in_flight;
-    in_flight = calloc(1, sizeof(*in_flight));
     if (!in_flight)
         return NULL;
-    broker->budget.bytes[BUDGET_QUEUES] += sizeof(*in_flight);
+    queues->broker->budget.bytes[BUDGET_QUEUES] += sizeof(*in_flight);
     in_flight->queues = queues;
     DL_APPEND(queues->in_flight, in_flight);
-    queues->restored = in_flight;
-    timer_arm(&broker->timers, &in_flight->grace, broker->now_ms + QUEUE_RESTART_MS, on_grace);
     return in_flight;
+}
+
+InFlight *in_flight_restored(Queues *queues) {
+    Broker *broker = queues->broker;
+
+    if (queues->restored)
+        return queues->restored;
+    queues->restored = in_flight_new(queues);
+    if (queues->restored)
+        timer_arm(&broker->timers, &queues->restored->grace, broker->now_ms + QUEUE_RESTART_MS,
+                  on_grace);
+    return queues->restored;
+}
+
+InFlight *in_flight_of_shard(Queues *queues, StoreShard *shard) {
+    if (!shard->held)
+        shard->held = in_flight_new(queues);
+    return shard->held;
+}
+
+void in_flight_shard_here(Queues *queues, StoreShard *shard) {
+    InFlight *held = shard->held, *to;
+
+    if (!held)
+        return;
+    shard->held = NULL;
+    to = queues->restored;
+    for (Job *job = held->lost; job; job = job->next) {
+        job->u.lost_ms = queues->broker->now_ms;
+        job->in_flight = to ? to : held;
+    }
+    if (!to) {
+        queues->restored = held;
+        timer_arm(&queues->broker->timers, &held->grace, queues->broker->now_ms + QUEUE_RESTART_MS,
+                  on_grace);
+        return;
+    }
+    DL_CONCAT(to->lost, held->lost);
+    held->lost = NULL;
+    in_flight_free(held);
 }
 
 void queues_held(Queues *queues, Client *client, Span held, Buffer *ret) {
@@ -91,9 +125,9 @@ void queues_held(Queues *queues, Client *client, Span held, Buffer *ret) {
             reader_value(&reader);
         if (n_fields < 2)
             break;
-        if (!reader.problem && job && job->stored.attempt == attempt &&
-            job->stored.worker == worker_key(client) && job->state != JOB_SETTLING &&
-            lease_take_back(job, client->session)) {
+        if (!reader.problem && job && !store_is_away(queue_of(job)->settings.store) &&
+            job->stored.attempt == attempt && job->stored.worker == worker_key(client) &&
+            job->state != JOB_SETTLING && lease_take_back(job, client->session)) {
             write_array(&kept, 2);
             write_uint(&kept, id);
             write_uint(&kept, attempt);
@@ -112,7 +146,7 @@ void queues_session_gone(Queues *queues, Session *session) {
 
     pendings_session_gone(queues, session);
     sweeps_session_gone(queues, session);
-    facts_session_gone(queues, session);
+    fact_changes_session_gone(queues, session);
     fan_outs_session_gone(queues, session);
     /* If the client has a newer session, its jobs may belong to that session already. */
     if (in_flight && in_flight->jobs && in_flight->jobs->session == session) {

@@ -9,7 +9,6 @@
 typedef struct OwnPush {
     Waiter waiter; /* first: a Waiter is an OwnPush */
     struct OwnPush *prev, *next;
-    uint64_t ticket;
     Job *job;
     OwnPushFn fn; /* NULL: the schedule is gone */
     void *ctx;
@@ -51,15 +50,13 @@ static int submit(Job *job, const StoredPush *by, OwnPushFn fn, void *ctx) {
 
     if (!push)
         return r;
-    *push = (OwnPush){.waiter = {on_stored}, .job = job, .fn = fn, .ctx = ctx};
-    push->ticket = waiter_ticket(queues, &push->waiter);
+    *push = (OwnPush){.waiter = {.fn = on_stored}, .job = job, .fn = fn, .ctx = ctx};
     DL_APPEND(queues->own_pushes, push);
-    if (push->ticket)
-        r = store_append(store, push->ticket, &job->stored, by);
+    if (waiter_begin(queues, &push->waiter, store) == 0)
+        r = store_append(store, push->waiter.ticket, &job->stored, by);
     if (r == STORE_LATER)
         return r;
-    if (push->ticket)
-        waiter_forget(queues, push->ticket);
+    waiter_take(queues, push->waiter.ticket);
     own_push_free(queues, push);
     return r;
 }
@@ -68,11 +65,14 @@ int queues_push_own(Queues *queues, const Message *message, const uint8_t *origi
                     void *ctx, char *problem, size_t size) {
     StoredPush by = {.client = origin, .id = message->id};
     Problem why = {.text = "the broker is out of memory"};
-    Queue *queue = queue_get(queues, message->name, &why);
+    const Store *away = shard_away(queues, message->name);
+    Queue *queue = away ? NULL : queue_get(queues, message->name, &why);
     Job *job = NULL;
     int r;
 
-    if (queue && *queue->settings.store->degraded)
+    if (away)
+        problem_set_moved(&why, message->name, away);
+    else if (queue && *queue->settings.store->degraded)
         problem_set(&why, "ferry.Internal", "%s", queue->settings.store->degraded);
     else if (queue &&
              queue_make_room(queue, message->headers.len + message->body.len + 3, NULL, &why) == 0)
@@ -105,7 +105,7 @@ void own_pushes_free(Queues *queues) {
     OwnPush *push, *next;
 
     DL_FOREACH_SAFE(queues->own_pushes, push, next) {
-        waiter_forget(queues, push->ticket);
+        waiter_take(queues, push->waiter.ticket);
         job_free(push->job);
         own_push_free(queues, push);
     }

@@ -38,6 +38,7 @@ typedef struct PushKey {
 struct Pending {
     Pending *prev, *next; /* in queues->pendings */
     uint64_t ticket;
+    Store *store; /* has the ticket */
     Change change;
     Key *key;          /* the key of the job that is being stored, or NULL */
     UT_hash_handle hh; /* in queues->pending_pushes, if push.client is not 0 */
@@ -84,7 +85,7 @@ static void answer(const Change *change, int result) {
         return;
     }
     in_flight_unsettled(change->session->client->in_flight, change->id);
-    store_error(change->session, change->id, result);
+    store_error(change->session, change->id, queue_of(change->job)->settings.store, result);
 }
 
 static bool is_removal(const Change *change) {
@@ -245,6 +246,7 @@ static void pending_free(Queues *queues, Pending *pending) {
     if (pending->push.client)
         HASH_DEL(queues->pending_pushes, pending);
     id_map_take(&queues->tickets, pending->ticket);
+    pending->store->n_open--;
     DL_DELETE(queues->pendings, pending);
     slabs_free(&queues->slabs, pending, sizeof(*pending));
 }
@@ -262,6 +264,8 @@ static Pending *pending_new(Queues *queues, const Change *change, Key *key) {
         slabs_free(&queues->slabs, pending, sizeof(*pending));
         return NULL;
     }
+    pending->store = queue_of(change->job)->settings.store;
+    pending->store->n_open++;
     DL_APPEND(queues->pendings, pending);
     if (change->kind != CHANGE_PUSH || !change->client || !change->id)
         return pending;
@@ -291,10 +295,17 @@ static int begin_later(const Change *change, Key *key) {
     return r;
 }
 
+static int begin_in_store(const Change *change, Key *key) {
+    const Store *store = queue_of(change->job)->settings.store;
+
+    if (store_is_away(store))
+        return -EREMCHG;
+    return store->ops->later ? begin_later(change, key) : begin(change, key, 0);
+}
+
 static void submit(const Change *change, Key *key) {
     Queue *queue = queue_of(change->job);
-    bool later = queue->settings.store->ops->later;
-    int r = later ? begin_later(change, key) : begin(change, key, 0);
+    int r = begin_in_store(change, key);
 
     if (r == STORE_LATER)
         return;
@@ -310,13 +321,10 @@ static void settle(Job *job) {
     order_pass_on(job);
 }
 
-void change_push(Job *job, Key *key, Session *session, uint64_t id) {
-    submit(&(Change){.kind = CHANGE_PUSH,
-                     .job = job,
-                     .session = session,
-                     .client = session->client,
-                     .id = id},
-           key);
+void change_push(Job *job, Key *key, Session *session, Client *client, uint64_t id) {
+    submit(
+        &(Change){.kind = CHANGE_PUSH, .job = job, .session = session, .client = client, .id = id},
+        key);
 }
 
 void change_remove(Job *job, Session *session, uint64_t id) {
@@ -358,22 +366,10 @@ void change_move(Job *old, Job *job, Session *session, uint64_t id) {
 
 /* ---- ending ---- */
 
-void queues_store_done(uint64_t ticket, int result, void *ctx) {
-    Queues *queues = ctx;
-    Pending *pending = id_map_get(&queues->tickets, ticket);
-    Waiter *waiter = pending ? NULL : id_map_take(&queues->waiters, ticket);
-    Change change;
-    Key *key;
+static void end(Queues *queues, Pending *pending, int result) {
+    Change change = pending->change;
+    Key *key = pending->key;
 
-    if (waiter) {
-        waiter->fn(queues, waiter, result);
-        return;
-    }
-    assert(pending && "a store ends each change once");
-    if (!pending)
-        return;
-    change = pending->change;
-    key = pending->key;
     if (key) {
         key->owner = NULL;
         if (result < 0)
@@ -383,8 +379,47 @@ void queues_store_done(uint64_t ticket, int result, void *ctx) {
     finish(&change, result);
 }
 
-bool pending_push_again(Queues *queues, Session *session, uint64_t id) {
-    PushKey key = {(uintptr_t)session->client, id};
+void queues_store_done(uint64_t ticket, int result, void *ctx) {
+    Queues *queues = ctx;
+    Pending *pending = id_map_get(&queues->tickets, ticket);
+    Waiter *waiter = pending ? NULL : waiter_take(queues, ticket);
+
+    /* The changes of a shard that has left were ended before. */
+    assert((pending || waiter || queues->n_shards > 0) && "a store ends each change once");
+    if (waiter)
+        waiter->fn(queues, waiter, result);
+    else if (pending)
+        end(queues, pending, result);
+}
+
+/* The old job is in the shard that is away, and the new job is being stored elsewhere: the new job
+ * stays, even if the shard's next broker moves the old job once more. */
+static void forget_old(Pending *pending) {
+    Change *change = &pending->change;
+    Job *old = change->old;
+
+    answer(change, -EREMCHG);
+    *change = (Change){.kind = CHANGE_PUSH, .job = change->job};
+    job_free(old);
+}
+
+void pendings_shard_left(Queues *queues, Store *store) {
+    Pending *pending, *next, *last = queues->pendings ? queues->pendings->prev : NULL;
+    bool is_last = !last;
+
+    /* The end of a change may begin other changes, which stand behind the last one. */
+    for (pending = queues->pendings; !is_last; pending = next) {
+        next = pending->next;
+        is_last = pending == last;
+        if (pending->store == store)
+            end(queues, pending, -EREMCHG);
+        else if (pending->change.old && queue_of(pending->change.old)->settings.store == store)
+            forget_old(pending);
+    }
+}
+
+bool pending_push_again(Queues *queues, Session *session, const Client *client, uint64_t id) {
+    PushKey key = {(uintptr_t)client, id};
     Pending *pending;
 
     HASH_FIND(hh, queues->pending_pushes, &key, sizeof(key), pending);

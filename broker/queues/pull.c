@@ -15,6 +15,7 @@ enum { QUARANTINE_LOOKS = 16 }; /* pulls that are searched for one without jobs 
 void queues_pull(Queues *queues, Session *session, const Message *message) {
     uint64_t slots = message->pull.slots ? message->pull.slots : 1;
     const Limits *limits = &queues->broker->limits;
+    const Store *away = shard_away(queues, message->name);
     Problem problem;
     Queue *queue;
     Pull *pull;
@@ -43,6 +44,11 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
                       "PULL: the session has %u pulls already (max_pulls)", limits->max_pulls);
         return;
     }
+    if (away && !message->pull.wait) {
+        problem_set_moved(&problem, message->name, away);
+        problem_answer(session, message->id, &problem);
+        return;
+    }
     queue = queue_get(queues, message->name, &problem);
     if (!queue) {
         session_error(session, message->id, problem.type, "%s", problem.text);
@@ -62,11 +68,20 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
                    .slots = (uint32_t)slots,
                    .credit = (int64_t)message->pull.bytes,
                    .metered = message->pull.bytes > 0,
+                   .waits = message->pull.wait != 0,
                    .state = PULL_FULL};
+    DL_APPEND2(queue->pulls, pull, queue_prev, queue_next);
     queue->n_pulls++;
     session_ok(session, LANE_CALLS, message->id, 0);
     pull_set(pull, PULL_FREE);
-    queue_dispatch(queue);
+    if (!away) {
+        queue_dispatch(queue);
+        return;
+    }
+    if (queue->n_pulls == 1)
+        queue->told_away = true;
+    if (away->away && away->owner.is_known)
+        shard_tell_moved(pull);
 }
 
 void queues_unpull(Queues *queues, Session *session, const Message *message) {
@@ -238,7 +253,28 @@ static void dispatch_quarantined(Queue *queue) {
         pull_set(queue->reserved, pull_is_full(queue->reserved) ? PULL_FULL : PULL_FREE);
 }
 
+/* The shard of the queue has left, or has another owner: its pulls hear it once. */
+static void tell_pulls(Queue *queue) {
+    Pull *pull, *next;
+
+    queue->told_away = true;
+    DL_FOREACH_SAFE2(queue->pulls, pull, next, queue_next) {
+        shard_tell_moved(pull);
+        if (pull->waits)
+            continue;
+        id_map_take(&pull->session->pulls, pull->id);
+        pull_end(pull);
+    }
+}
+
 void queue_dispatch(Queue *queue) {
+    const Store *store = queue->settings.store;
+
+    if (store_is_away(store)) {
+        if (store->away && !queue->told_away)
+            tell_pulls(queue);
+        return;
+    }
     if (queue->paused)
         return;
     if (queue->quarantined || queue->reserved)

@@ -2,10 +2,12 @@
 
 /* PUSH: options, limits, overflow, and pushes that a client sends again. See queues-private.h. */
 
+#include <errno.h>
 #include <time.h>
 
 #include "broker/events/events.h"
 #include "broker/queues/queues-private.h"
+#include "broker/sessions/hello.h"
 #include "broker/sessions/quota.h"
 
 typedef struct PushOptions {
@@ -13,6 +15,7 @@ typedef struct PushOptions {
     uint64_t at_ms; /* wall clock; 0: the option is missing */
     uint64_t unique;
     Span key, order;
+    Span origin; /* the client whose push it is; empty: the session's */
 } PushOptions;
 
 static uint64_t option_uint(Reader *reader) {
@@ -67,6 +70,10 @@ static const char *read_options(Span options, PushOptions *to) {
         } else if (span_is(key, "order")) {
             if (!option_text(&pairs, &to->order))
                 return "PUSH: the option 'order' must be a string";
+        } else if (span_is(key, "origin")) {
+            if (reader_peek(&pairs) != WIRE_BIN ||
+                (to->origin = reader_bin(&pairs)).len != WIRE_TOKEN)
+                return "PUSH: the option 'origin' must have 16 bytes";
         } else {
             reader_value(&pairs);
         }
@@ -222,38 +229,36 @@ static Span key_of_user(const User *user, Span text, uint8_t to[QUEUE_KEY_MAX]) 
     return span_of(to, n + 1 + sizeof(hash.digest));
 }
 
-int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
-                const Job *replaces, Admission *ret, Problem *problem) {
-    Span given = message->op == OP_PUSH ? message->push.options : message->settle.options;
-    PushOptions options = {0};
+static int admit(Queues *queues, const Session *session, const Message *message, const void *block,
+                 PushOptions *options, const Job *replaces, Admission *ret, Problem *problem) {
+    const Store *away = shard_away(queues, message->name);
     size_t bytes =
         message->passed.data ? message->passed.len : message->headers.len + message->body.len + 3;
-    const char *wrong = given.len > 0 ? read_options(given, &options) : NULL;
     uint8_t scoped[QUEUE_KEY_MAX];
     Queue *queue;
     Key *key = NULL;
     Job *job;
     int r;
 
-    if (wrong) {
-        problem_set(problem, "ferry.InvalidArgument", "%s", wrong);
-        return -1;
-    }
     if (message->body.len > queues->broker->limits.max_body) {
         problem_set(problem, "ferry.TooBig", "the body has %zu bytes; max_body allows %u",
                     message->body.len, queues->broker->limits.max_body);
         return -1;
     }
+    if (away) {
+        problem_set_moved(problem, message->name, away);
+        return -1;
+    }
     queue = queue_get(queues, message->name, problem);
     if (!queue)
         return -1;
-    options.key = key_of_user(session->user, options.key, scoped);
-    r = find_duplicate(queue, options.key, &ret->key, problem);
+    options->key = key_of_user(session->user, options->key, scoped);
+    r = find_duplicate(queue, options->key, &ret->key, problem);
     if (r != 0)
         return r;
     r = queue_make_room(queue, bytes, replaces, problem);
-    if (r == 0 && options.key.len > 0)
-        r = take_key(queue, &options, &key, problem);
+    if (r == 0 && options->key.len > 0)
+        r = take_key(queue, options, &key, problem);
     if (r < 0) {
         queue_maybe_idle(queue);
         return r;
@@ -262,12 +267,12 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
     job = job_new(queue, &(JobParts){
                              .content = message,
                              .block = block,
-                             .order = options.order,
-                             .delay_ms = options.delay_ms,
-                             .ttl_ms = options.ttl_ms ? options.ttl_ms : queue->settings.ttl_ms,
-                             .priority = (uint8_t)options.priority,
+                             .order = options->order,
+                             .delay_ms = options->delay_ms,
+                             .ttl_ms = options->ttl_ms ? options->ttl_ms : queue->settings.ttl_ms,
+                             .priority = (uint8_t)options->priority,
                          });
-    if (job && options.unique && unique_tie(job, key) < 0) {
+    if (job && options->unique && unique_tie(job, key) < 0) {
         job_free(job);
         job = NULL;
     }
@@ -284,6 +289,23 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
     return 0;
 }
 
+static const char *options_of(const Message *message, PushOptions *to) {
+    Span given = message->op == OP_PUSH ? message->push.options : message->settle.options;
+
+    return given.len > 0 ? read_options(given, to) : NULL;
+}
+
+int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
+                const Job *replaces, Admission *ret, Problem *problem) {
+    PushOptions options = {0};
+    const char *wrong = options_of(message, &options);
+
+    if (!wrong)
+        return admit(queues, session, message, block, &options, replaces, ret, problem);
+    problem_set(problem, "ferry.InvalidArgument", "%s", wrong);
+    return -1;
+}
+
 /* Ids count up: an id above all earlier ids cannot be known. */
 static bool may_be_known(const Client *client, const Message *message) {
     return message->id &&
@@ -295,14 +317,14 @@ static const Queue *queue_of_push(Queues *queues, const Message *push) {
     return push->name.len > 0 ? queue_find(queues, push->name) : NULL;
 }
 
-/* True: this push was stored before, or is being stored. The session gets its answer now, or when
- * the store has finished. */
-static bool was_pushed(Queues *queues, Session *session, const Message *message) {
-    const Client *client = session->client;
+/* True: this push of the client was stored before, or is being stored. The session gets its answer
+ * now, or when the store has finished. */
+static bool was_pushed(Queues *queues, Session *session, const Client *client,
+                       const Message *message) {
     bool known = message->id < client->push_floor ||
                  (client->dedup_window && dedup_window_has(client->dedup_window, message->id));
 
-    if (!known && pending_push_again(queues, session, message->id))
+    if (!known && pending_push_again(queues, session, client, message->id))
         return true;
     if (known)
         push_ok(session, message->id, 0, PUSH_STORED_BEFORE, queue_of_push(queues, message));
@@ -317,12 +339,37 @@ static bool reserve(Queues *queues, Client *client) {
            dedup_window_reserve(client->dedup_window, queues->broker->limits.max_unconfirmed) == 0;
 }
 
+/* 0: the push belongs to the client *ret. Negative: it is refused, and *problem says why. */
+static int client_of(Queues *queues, Session *session, Span origin, Client **ret,
+                     Problem *problem) {
+    int r = origin.len > 0 ? client_of_origin(session, origin, ret) : 0;
+
+    if (origin.len == 0)
+        *ret = session->client;
+    else if (r == 0)
+        restored_pushes_adopt(queues, *ret);
+    else if (r == -EACCES)
+        problem_set(problem, "ferry.PermissionDenied",
+                    "PUSH: the option 'origin' names a client of another user");
+    else
+        problem_set(problem, "ferry.Full", "the broker's max_memory is used up: try again later");
+    return r;
+}
+
 void queues_push(Queues *queues, Session *session, const Message *message, const void *block) {
+    PushOptions options = {0};
+    const char *wrong = options_of(message, &options);
+    Client *client = NULL;
     Admission admitted;
     Problem problem;
     int r;
 
-    if (may_be_known(session->client, message) && was_pushed(queues, session, message))
+    if (client_of(queues, session, wrong ? (Span){NULL, 0} : options.origin, &client, &problem) <
+        0) {
+        problem_answer(session, message->id, &problem);
+        return;
+    }
+    if (may_be_known(client, message) && was_pushed(queues, session, client, message))
         return;
     if (queues->broker->draining) {
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
@@ -330,25 +377,27 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
     }
     if (quota_refuses(session, message->id, QUOTA_PUSH, message->body.len))
         return;
-    if (message->id && !reserve(queues, session->client)) {
+    if (message->id && !reserve(queues, client)) {
         session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
-    r = queue_admit(queues, session, message, block, NULL, &admitted, &problem);
+    if (wrong)
+        problem_set(&problem, "ferry.InvalidArgument", "%s", wrong);
+    r = wrong ? -1 : admit(queues, session, message, block, &options, NULL, &admitted, &problem);
     if (r < 0) {
-        session_error(session, message->id, problem.type, "%s", problem.text);
+        problem_answer(session, message->id, &problem);
     } else if (r == PUSH_IS_DUPLICATE) {
         if (message->id)
-            dedup_window_add(session->client->dedup_window, message->id,
+            dedup_window_add(client->dedup_window, message->id,
                              queues->broker->limits.max_unconfirmed);
         push_ok(session, message->id, admitted.key->job, PUSH_DUPLICATE,
                 queue_of_push(queues, message));
     } else {
         queue_tap(queue_of(admitted.job), false, OP_PUSH, session, message->id, message->body);
-        if (message->id > session->client->push_last)
-            session->client->push_last = message->id;
+        if (message->id > client->push_last)
+            client->push_last = message->id;
         job_set_pusher(admitted.job, quota_number(session));
-        change_push(admitted.job, admitted.key, session, message->id);
+        change_push(admitted.job, admitted.key, session, client, message->id);
     }
 }
 

@@ -7,8 +7,11 @@
  *
  *   dedup-window.c     the push ids of one client
  *   stores.c           all stores together: open, flush, forget pushes
+ *   shards.c           the shard of a queue and of a job
  *   restored-pushes.c  the pushes that a store had when the broker started
+ *   facts.c            settings, binds and schedules that commands have made
  *   table.c            the table of queues: found, made, forgotten; settings.c has their settings
+ *   away.c             queues whose shard is away, and the error ferry.Moved
  *   dedup-keys.c       deduplication keys
  *   paging.c           contents of waiting jobs: dropped from memory, and read back
  *   job-table.c        all jobs by their numbers
@@ -16,9 +19,10 @@
  *   order.c            ordering keys, unique keys
  *   lease.c            the slots of pulls, the jobs in flight to each client, the lease of one job
  *   pull.c             PULL, UNPULL, and the delivery of jobs
- *   pending.c          changes that go through a store, and their answers
+ *   waiters.c          changes of facts, and of several jobs at once
+ *   pending.c          changes of one job, and their answers
  *   push.c             PUSH: options, limits, overflow
- *   facts.c            settings and binds that commands have made
+ *   fact-changes.c     settings, binds and schedules that commands make
  *   fan-out.c          one message that becomes a job in several queues
  *   own-push.c         jobs of the broker's own schedules
  *   dead-letter.c      dead letters, and moving jobs
@@ -29,6 +33,7 @@
  *   steer.c            cancelling, hastening and moving one job
  *   lost.c             lost sessions, and the grace period of their jobs
  *   restore.c          the jobs that a store has when the broker starts
+ *   shard-moves.c      shards that come to this broker, or leave it
  *   queues.c           new, free, turns
  */
 
@@ -51,6 +56,7 @@ typedef struct JobTies JobTies;
 typedef struct Order Order;
 typedef struct Pending Pending;
 typedef struct Pull Pull;
+typedef struct StoreShard StoreShard;
 typedef struct Sweep Sweep;
 
 enum {
@@ -65,7 +71,9 @@ enum {
     QUEUE_SLICE = 512,        /* jobs or keys handled in one turn */
     QUEUE_BLOCKED_LOOKS = 64, /* blocked sessions that are checked for room in one turn */
     QUEUE_SETTLED_MAX = 1024, /* settled deliveries remembered for each client */
-    QUEUE_LOSSES_MAX = 3,     /* a job that was in flight to so many lost sessions is quarantined */
+    QUEUE_AWAY_MS = 1000,     /* a timer of a job whose shard is away is looked at again then */
+    QUEUE_STORES_MAX = STORE_SHARDS_MAX + 3,
+    QUEUE_LOSSES_MAX = 3, /* a job that was in flight to so many lost sessions is quarantined */
 };
 
 #define QUEUE_TIME_MAX (UINT64_C(10) * 365 * 86400 * 1000) /* longest delay, time to live: ms */
@@ -139,6 +147,7 @@ typedef enum PullState {
 /* A worker's request for jobs, with a number of slots. */
 struct Pull {
     Pull *prev, *next;
+    Pull *queue_prev, *queue_next; /* in queue->pulls */
     Queue *queue;
     Session *session;
     uint64_t id;
@@ -147,6 +156,7 @@ struct Pull {
     bool metered;   /* the pull has a credit of its own */
     uint8_t state;  /* PullState */
     bool alone;     /* has a quarantined job, and no other job beside it */
+    bool waits;     /* stays if the queue is at another broker */
 };
 
 /* A delivery that its client has settled, and the op of the settlement. */
@@ -211,6 +221,7 @@ struct Queue {
     Job *parked;   /* ready, but behind another job with their ordering key */
     Order *orders; /* uthash by key */
     Pull *free;
+    Pull *pulls; /* all that have not ended */
     size_t n_pulls;
     size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: jobs in all states */
     size_t n_paged_out, n_loading;                  /* jobs in all states */
@@ -229,7 +240,10 @@ struct Queue {
     uint64_t rate_at_us; /* the earliest time of the next job */
     Timer idle;
     Queue *next_touched;
-    bool touched; /* in queues->touched */
+    Queue *shard_prev, *shard_next; /* in shard->queues or shard->leaving; its store is a shard */
+    bool touched;                   /* in queues->touched */
+    bool leaving;                   /* in shard->leaving */
+    bool told_away;                 /* its pulls know that the shard is away */
     bool paused;
     bool is_dead;   /* its name ends in .dead */
     bool warned;    /* the log has a line about the full dead-letter queue */
@@ -242,6 +256,30 @@ struct Queue {
 typedef struct Waiter Waiter;
 struct Waiter {
     void (*fn)(Queues *queues, Waiter *waiter, int result);
+    Store *store;
+    uint64_t ticket;
+};
+
+/* The router's part of a store that is a shard. */
+struct StoreShard {
+    Store *store;
+    Queue *queues; /* utlist: the queues of the shard, here or away */
+    /* While the shard is restored: jobs that workers of its last broker have; NULL: there is no
+     * such job. */
+    InFlight *held;
+    /* While its jobs leave memory: */
+    StoreShard *prev, *next; /* in queues->leaving */
+    bool is_leaving;
+    Queue *leaving;  /* utlist: queues that still have keys, and pulls that do not know it */
+    TableWalk pages; /* the next page of the table of jobs */
+};
+
+/* A fact of a shard belongs to one queue of the shard. Two shards may have facts with one name. */
+struct Fact {
+    UT_hash_handle hh; /* uthash by shard and name */
+    uint32_t n_name, n_value;
+    uint8_t shard;  /* see Store; 0: it belongs to no shard */
+    uint8_t data[]; /* name and value */
 };
 
 typedef struct FactWatch {
@@ -288,11 +326,14 @@ struct Queues {
     struct Rule *rules, *rules_before; /* rules_before: the rules in force, while the configuration
                                         * is read again */
     bool reloading;
-    Store *stores[4];
-    bool told_degraded[4]; /* an event has reported that the store cannot write */
+    Store *stores[QUEUE_STORES_MAX];
+    bool told_degraded[QUEUE_STORES_MAX]; /* an event has reported that the store cannot write */
     Store *default_store;
     size_t n_stores;
-    size_t n_restored; /* stores that have restored everything */
+    StoreShard shards[STORE_SHARDS_MAX];
+    unsigned n_shards;   /* 0: the broker has no shards */
+    StoreShard *leaving; /* utlist */
+    size_t n_restored;   /* stores that have restored everything */
     Buffer scratch;
     Message job; /* the JOB message that is being made */
 };
@@ -300,6 +341,7 @@ struct Queues {
 /* The type and text of an ERROR. */
 typedef struct Problem {
     const char *type;
+    const Store *away; /* ferry.Moved: the shard that is away; otherwise NULL */
     char text[400];
 } Problem;
 
@@ -310,6 +352,10 @@ static inline Queue *queue_of(const Job *job) {
 
 /* Reports a message of this queue to the taps that watch the queue. */
 void queue_tap(Queue *queue, bool sent, Op op, const Session *session, uint64_t id, Span body);
+
+static inline bool queue_name_is_dead(Span name) {
+    return name.len > 5 && memcmp(name.data + name.len - 5, ".dead", 5) == 0;
+}
 
 static inline Job *job_of(StoredJob *stored) {
     return (Job *)stored;
@@ -352,8 +398,31 @@ void queue_free(Queue *queue);
 /* Counts a job that was forwarded to the queue named `to`. */
 void queue_count_forward(Queue *queue, Span to);
 
+/* The store of a queue without jobs. */
+void queue_set_store(Queue *queue, Store *store);
+
 void problem_set(Problem *problem, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* ---- shards.c ---- */
+
+/* The shard of a queue. There must be shards. */
+Store *shard_of(const Queues *queues, Span queue);
+/* The shard of a job; NULL: its queue is in no shard. */
+Store *shard_of_job(const Queues *queues, uint64_t job);
+/* The first free number of a job in this store. */
+uint64_t shard_next_job(const Queues *queues, const Store *store);
+
+/* ---- away.c ---- */
+
+/* The store of the queue, if it is a shard that is away. NULL: the queue is here. */
+Store *shard_away(Queues *queues, Span queue);
+/* Sets the problem that the queue's shard is away. */
+void problem_set_moved(Problem *problem, Span queue, const Store *store);
+/* Answers with the problem. */
+void problem_answer(Session *session, uint64_t id, const Problem *problem);
+/* Tells the pull that its queue is at another broker. */
+void shard_tell_moved(const Pull *pull);
 
 /* ---- paging.c ---- */
 
@@ -386,6 +455,11 @@ void paging_trim(Queues *queues);
 int job_table_put(Queues *queues, Job *job);
 Job *job_table_get(Queues *queues, uint64_t id); /* NULL: no job has this number */
 void job_table_take(Queues *queues, const Job *job);
+/* Begins a walk over all jobs of a shard. */
+void job_table_walk(Queues *queues, TableWalk *walk);
+/* Calls fn for the next jobs, up to about max; fn may free its job. False: the walk has ended. */
+bool job_table_walk_on(Queues *queues, TableWalk *walk, const Store *shard, unsigned max,
+                       void (*fn)(Job *job));
 
 /* ---- job.c ---- */
 
@@ -535,13 +609,30 @@ void job_due(Timer *timer, void *ctx);
 
 /* Deliveries that a store restored, until their workers come back. NULL: out of memory. */
 InFlight *in_flight_restored(Queues *queues);
+/* Deliveries that a shard restores: the time for their workers begins when the shard is here. NULL:
+ * out of memory. */
+InFlight *in_flight_of_shard(Queues *queues, StoreShard *shard);
+/* The shard is here. */
+void in_flight_shard_here(Queues *queues, StoreShard *shard);
+
+/* ---- waiters.c ---- */
+
+/* Gives the waiter a ticket for a change of this store. fn is called when the store has finished
+ * the change. -ENOMEM. */
+int waiter_begin(Queues *queues, Waiter *waiter, Store *store);
+/* The waiter of a ticket, which is used up. NULL: no waiter has it. */
+Waiter *waiter_take(Queues *queues, uint64_t ticket);
+/* The shard is away: all its changes under way have failed. */
+void waiters_shard_left(Queues *queues, const Store *store);
+/* Answers with the error for a change that the store did not make. store may be NULL. */
+void store_error(Session *session, uint64_t id, const Store *store, int result);
 
 /* ---- pending.c ---- */
 
 /* Each makes a change through the queue's store, and answers when it is done: a push with
  * push_ok(), a move with the number of the new job. session and key may be NULL. The job must be in
- * no list. */
-void change_push(Job *job, Key *key, Session *session, uint64_t id);
+ * no list. The push belongs to this client. */
+void change_push(Job *job, Key *key, Session *session, Client *client, uint64_t id);
 void change_remove(Job *job, Session *session, uint64_t id);
 void change_cancel(Job *job, Session *session, uint64_t id);
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id);
@@ -551,25 +642,33 @@ void change_move(Job *old, Job *job, Session *session, uint64_t id);
  * queue (NULL: not known). */
 void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue);
 /* True: this push is still being stored; this session gets the answer. */
-bool pending_push_again(Queues *queues, Session *session, uint64_t id);
+bool pending_push_again(Queues *queues, Session *session, const Client *client, uint64_t id);
 /* True: the store has not finished this settlement yet. The session gets its answer later, or an
  * error if another session waits for it. */
 bool pending_settle_again(Queues *queues, Session *session, const Message *message);
 void pendings_session_gone(Queues *queues, Session *session);
 void pendings_client_gone(Queues *queues, Client *client);
 void pendings_free(Queues *queues);
+/* The shard is away: all its changes under way have failed. */
+void pendings_shard_left(Queues *queues, Store *store);
 void queues_store_done(uint64_t ticket, int result, void *ctx);
-/* A new ticket for a change; the waiter is called when the store has finished it. 0: out of
- * memory. */
-uint64_t waiter_ticket(Queues *queues, Waiter *waiter);
-void waiter_forget(Queues *queues, uint64_t ticket);
-/* Answers with the error for a change that the store did not make. */
-void store_error(Session *session, uint64_t id, int result);
-
 /* ---- facts.c ---- */
 
-void facts_session_gone(Queues *queues, const Session *session);
+/* A new fact of this shard (0: none), in no table. NULL: out of memory. */
+Fact *fact_new(unsigned shard, Span name, Span value);
+Fact *fact_find(const Queues *queues, unsigned shard, Span name); /* NULL: there is no such fact */
+/* Stores the fact under the name; NULL: the name has no fact from now on. The caller owns
+ * *ret_before, the fact that was there. -ENOMEM. */
+int fact_replace(Queues *queues, unsigned shard, Span name, Fact *fact, Fact **ret_before);
 void facts_free(Queues *queues);
+/* The facts of the shard take effect, or are gone. */
+void facts_shard_here(Queues *queues, const Store *store);
+void facts_shard_left(Queues *queues, const Store *store);
+
+/* ---- fact-changes.c ---- */
+
+void fact_changes_session_gone(Queues *queues, const Session *session);
+void fact_changes_free(Queues *queues);
 
 /* ---- own-push.c ---- */
 
@@ -583,6 +682,13 @@ void fan_outs_free(Queues *queues);
 /* ---- stores.c ---- */
 
 void stores_flush(Queues *queues);
+/* A name of the store for people: "disk", "shard 3". The text is static. */
+const char *store_shown(const Store *store);
+/* The reason why it cannot write. The text is static. */
+const char *store_why_degraded(const Store *store);
+/* Changes that stores have not finished. Stores that cannot write do not finish theirs, and do not
+ * count. */
+size_t stores_n_open(const Queues *queues);
 void stores_close(Queues *queues);
 void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor);
 
@@ -616,18 +722,34 @@ Key *key_find(Queue *queue, Span key);
 /* Adds a key; until_ms UINT64_MAX: a unique key. NULL: out of memory. */
 Key *key_add(Queue *queue, Span key, uint64_t until_ms);
 void key_forget(Queue *queue, Key *key);
-void keys_free(Queue *queue);
+/* Forgets up to max keys, except unique keys; returns their number. */
+size_t keys_free(Queue *queue, size_t max);
 
 /* ---- bulk.c ---- */
 
 /* Runs one slice, once in each turn. */
 void sweeps_go_on(Queues *queues);
 void sweeps_session_gone(Queues *queues, const Session *session);
+void sweeps_shard_left(Queues *queues, const Store *store);
 void sweeps_free(Queues *queues);
+
+/* ---- shard-moves.c ---- */
+
+/* One slice of the jobs, keys and facts that leave memory, once in each turn. */
+void shards_go_on(Queues *queues);
+/* When the broker ends: the jobs that have not left yet are freed with their queues. */
+void shards_free(Queues *queues);
 
 /* ---- settings.c ---- */
 
 void queue_configure(Queue *queue);
+/* NULL: the value is possible for this setting; an empty one ends it. Otherwise a text, which is
+ * static. */
+const char *setting_problem(Queues *queues, const char *key, const char *value);
+/* The name of the fact that has a setting of a queue. */
+Span setting_fact(Buffer *to, Span queue, const char *key);
+/* The store that a queue has by its settings, if it has no jobs. */
+Store *settings_store(Queues *queues, Span queue);
 /* The time between two jobs that the setting `rate` allows, in microseconds. */
 uint64_t queue_rate_us(const QueueSettings *of);
 void settings_watch_facts(Queues *queues);

@@ -13,6 +13,7 @@ void queues_run_timers(Queues *queues) {
 
 void queues_turn_end(Queues *queues) {
     sweeps_go_on(queues);
+    shards_go_on(queues);
     queues_dispatch_touched(queues);
     if (queues->blocked)
         pulls_unblock(queues);
@@ -52,15 +53,13 @@ static void on_turn_end(Room *room) {
 }
 
 static uint64_t on_next_ms(const Room *room) {
-    return self(room)->sweeps ? 0 : timers_next(&self(room)->timers);
+    return self(room)->sweeps || self(room)->leaving ? 0 : timers_next(&self(room)->timers);
 }
 
 static size_t on_n_unfinished(const Room *room) {
     const Queues *queues = self(room);
 
-    /* A degraded store does not finish its changes: do not wait for them. */
-    return queues_n_in_flight(queues) + queues->n_sweeps +
-           ((queues->pendings || queues->waiters.n > 0) && !queues_degraded(queues));
+    return queues_n_in_flight(queues) + queues->n_sweeps + stores_n_open(queues);
 }
 
 /* The client's dedup window moves on, and jobs that the client still has are in flight again. */
@@ -132,7 +131,7 @@ static void free_queue_with_jobs(Queue *queue) {
         free_jobs(&queue->ready[i]);
     free_jobs(&queue->quarantined);
     free_jobs(&queue->delayed);
-    keys_free(queue);
+    keys_free(queue, SIZE_MAX);
     queue_free(queue);
 }
 
@@ -156,9 +155,11 @@ Queues *queues_free(Queues *queues) {
     for (Client *client = queues->broker->clients; client; client = client->hh.next)
         client->dedup_window = dedup_window_free(client->dedup_window);
     sweeps_free(queues);
+    shards_free(queues);
     pendings_free(queues);
     own_pushes_free(queues);
     fan_outs_free(queues);
+    fact_changes_free(queues);
     facts_free(queues);
     restored_pushes_free(queues);
     HASH_ITER(hh, queues->table, queue, next) {

@@ -106,18 +106,24 @@ int queues_show_job(Queues *queues, uint64_t job, Buffer *to);
  */
 enum { FACT_NAME_MAX = 800, FACT_VALUE_MAX = 64 * 1024 };
 
-/* An empty value: the fact is gone. */
-typedef void (*FactFn)(Span name, Span value, void *ctx);
+/* An empty value: the fact is gone. Facts of different shards (see Store in store.h; 0: no shard)
+ * may have the same name. */
+typedef void (*FactFn)(Span name, Span value, unsigned shard, void *ctx);
 
 /* Calls fn for each fact whose name begins with this prefix: now, when it is restored, and when it
  * changes. */
 void queues_watch_facts(Queues *queues, const char *prefix, FactFn fn, void *ctx);
-/* Keeps a fact; an empty value forgets it. The change has an effect at once. QUEUES_LATER: the
- * session gets the answer to id, a result of ferry.Broker, when the change is as safe as the broker
- * can make it. If the store fails, the fact is as before. -ENOSPC: there are max_names facts, or
- * the disk is full; -E2BIG; -ENOMEM; or the errno of the store. */
-int queues_keep_fact(Queues *queues, Span name, Span value, Session *session, uint64_t id);
-/* queues_fact() reads a fact: see store.h. */
+/* Keeps a fact of a queue; an empty value forgets it. The change has an effect at once.
+ * QUEUES_LATER: the session gets the answer to id, a result of ferry.Broker, when the change is as
+ * safe as the broker can make it. If the store fails, the fact is as before. -ENOSPC: there are
+ * max_names facts, or the disk is full; -E2BIG; -ENOMEM; -EREMCHG: the queue is at another broker;
+ * or the errno of the store. */
+int queues_keep_fact(Queues *queues, Span queue, Span name, Span value, Session *session,
+                     uint64_t id);
+/* The value of a fact of a queue; empty: the queue has no such fact. */
+Span queues_fact_of(const Queues *queues, Span queue, Span name);
+/* The shard that would keep the fact; 0: none. */
+unsigned queues_shard_of_fact(Queues *queues, Span queue, Span name);
 
 /*
  * A job that the broker itself pushes, for broker/schedules/: with the queue (name), headers, body

@@ -2,14 +2,21 @@
 
 /* Restores the jobs of a store when the broker starts. See store.h. */
 
+#include <assert.h>
 #include <errno.h>
 #include <utlist.h>
 
+#include "base/log.h"
 #include "broker/queues/queues-private.h"
 
 int queues_add_store(Queues *queues, Store *store) {
-    if (queues->n_stores == sizeof(queues->stores) / sizeof(*queues->stores))
+    if (queues->n_stores == QUEUE_STORES_MAX || store->shard > STORE_SHARDS_MAX)
         return -ENOSPC;
+    if (store->shard) {
+        assert(store->shard == queues->n_shards + 1 && store->away);
+        assert(!queues->pages && "the number of a job names its shard");
+        queues->shards[queues->n_shards++].store = store;
+    }
     store->done = queues_store_done;
     store->ctx = queues;
     queues->stores[queues->n_stores++] = store;
@@ -18,7 +25,10 @@ int queues_add_store(Queues *queues, Store *store) {
 
 /* Puts the job in flight, as if its worker's session had just been lost. */
 static int restore_held(Queues *queues, Job *job) {
-    InFlight *in_flight = in_flight_restored(queues);
+    const Store *store = queue_of(job)->settings.store;
+    InFlight *in_flight = store->away
+                              ? in_flight_of_shard(queues, &queues->shards[store->shard - 1])
+                              : in_flight_restored(queues);
 
     if (!in_flight)
         return -ENOMEM;
@@ -30,16 +40,31 @@ static int restore_held(Queues *queues, Job *job) {
     return 0;
 }
 
-int queues_restore_queue(Queues *queues, Store *store, Span name, bool is_paused) {
+/* The queue has its jobs in this store from now on, even if the configuration names another one. */
+static int queue_of_store(Queues *queues, Store *store, Span name, Queue **ret) {
     Problem problem;
     Queue *queue = queue_get(queues, name, &problem);
 
     if (!queue)
         return -EINVAL;
-    /* The jobs stay in their store, even if the configuration names another one. */
-    queue->settings.store = store;
-    queue->paused = is_paused;
+    if (queue->settings.store != store && queue->n_jobs > 0 && store->shard) {
+        log_error("queue '%s' has jobs in two stores: store='%s' store='%s': give it the same "
+                  "durability at all brokers",
+                  queue->name, store_shown(queue->settings.store), store->ops->durability);
+        return -EEXIST;
+    }
+    queue_set_store(queue, store);
+    *ret = queue;
     return 0;
+}
+
+int queues_restore_queue(Queues *queues, Store *store, Span name, bool is_paused) {
+    Queue *queue = NULL;
+    int r = queue_of_store(queues, store, name, &queue);
+
+    if (r == 0)
+        queue->paused = is_paused;
+    return r;
 }
 
 int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob *as, Span reason,
@@ -48,17 +73,15 @@ int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob 
                       .may_page_out = !as->held,
                       .id = as->id,
                       .priority = as->priority < PRIORITIES ? as->priority : PRIORITIES - 1};
-    Problem problem;
-    Queue *queue;
+    Queue *queue = NULL;
     Job *job;
+    int r;
 
     if (as->id == 0 || job_table_get(queues, as->id))
         return -EEXIST;
-    queue = queue_get(queues, name, &problem);
-    if (!queue)
-        return -EINVAL;
-    /* The job stays in its store, even if the configuration names another one. */
-    queue->settings.store = store;
+    r = queue_of_store(queues, store, name, &queue);
+    if (r < 0)
+        return r;
     job = job_new(queue, &parts);
     if (!job)
         return -ENOMEM;
@@ -98,7 +121,9 @@ int queues_restore_key(Queues *queues, Span name, Span key, uint64_t until_ms) {
 int queues_restore(Queues *queues, ferry_error *reterr) {
     for (; queues->n_restored < queues->n_stores; queues->n_restored++) {
         Store *store = queues->stores[queues->n_restored];
-        int r = store->ops->restore ? store->ops->restore(store, QUEUE_SLICE, reterr) : 0;
+        int r = store->ops->restore && !store->away
+                    ? store->ops->restore(store, QUEUE_SLICE, reterr)
+                    : 0;
 
         if (r != 0)
             return r;

@@ -16,6 +16,7 @@ typedef struct RestoredPushes {
     UT_hash_handle hh;
     uint8_t client[WIRE_TOKEN];
     DedupWindow *ids;
+    uint64_t until_ms; /* then it is forgotten, if the client has not come back */
     bool is_origin; /* the origin of moved jobs instead of a client: see queue_name_as_client() */
 } RestoredPushes;
 
@@ -42,6 +43,7 @@ static void restored_free(Queues *queues, RestoredPushes *restored) {
 /* Forgets clients that have not come back, as the broker forgets lost clients. */
 static void on_restored_timer(Timer *timer, void *ctx) {
     Queues *queues = container_of(timer, Queues, restored_timer);
+    uint64_t now_ms = queues->broker->now_ms, next_ms = UINT64_MAX;
     RestoredPushes *restored, *next;
     uint8_t name[WIRE_TOKEN];
 
@@ -57,15 +59,34 @@ static void on_restored_timer(Timer *timer, void *ctx) {
     HASH_ITER(hh, queues->restored_pushes, restored, next) {
         if (restored->is_origin)
             continue;
+        if (restored->until_ms > now_ms) {
+            next_ms = restored->until_ms < next_ms ? restored->until_ms : next_ms;
+            continue;
+        }
         stores_forget_pushes(queues, restored->client, UINT64_MAX);
         restored_free(queues, restored);
     }
+    if (next_ms != UINT64_MAX)
+        timer_arm(&queues->broker->timers, timer, next_ms, on_restored_timer);
+}
+
+/* A shard has come here, and its pushes are of a client that this broker knows already. */
+static int add_to_client(Queues *queues, Client *client, uint64_t id) {
+    if (!client->dedup_window)
+        client->dedup_window = dedup_window_new(&queues->broker->budget.bytes[BUDGET_QUEUES]);
+    return client->dedup_window
+               ? dedup_window_add(client->dedup_window, id, queues->broker->limits.max_unconfirmed)
+               : -ENOMEM;
 }
 
 int queues_restore_push(Queues *queues, const uint8_t *client, uint64_t id) {
     Broker *broker = queues->broker;
     RestoredPushes *restored = restored_find(queues, client);
+    Client *known;
 
+    HASH_FIND(hh, broker->clients, client, WIRE_TOKEN, known);
+    if (known)
+        return add_to_client(queues, known, id);
     if (!restored) {
         restored = calloc(1, sizeof(*restored));
         if (!restored)
@@ -82,6 +103,7 @@ int queues_restore_push(Queues *queues, const uint8_t *client, uint64_t id) {
             timer_arm(&broker->timers, &queues->restored_timer,
                       broker->now_ms + broker->limits.client_memory_ms, on_restored_timer);
     }
+    restored->until_ms = broker->now_ms + broker->limits.client_memory_ms;
     return restored->ids ? dedup_window_add(restored->ids, id, SIZE_MAX) : -ENOMEM;
 }
 

@@ -207,14 +207,13 @@ void queues_reloaded(Queues *queues, bool is_right) {
 
 /* A pattern applies to dead-letter queues only if it ends in .dead: a time to live for all queues
  * must not delete dead letters. */
-static bool applies(const Rule *rule, const Queue *queue) {
-    size_t name_len = queue->stored.name_len;
-
+static bool applies(const Rule *rule, Span queue) {
     if (!rule->is_wild)
-        return rule->len == name_len && memcmp(rule->pattern, queue->name, name_len) == 0;
-    if (queue->is_dead && (rule->len < 5 || memcmp(rule->pattern + rule->len - 5, ".dead", 5) != 0))
+        return rule->len == queue.len && memcmp(rule->pattern, queue.data, queue.len) == 0;
+    if (queue_name_is_dead(queue) &&
+        (rule->len < 5 || memcmp(rule->pattern + rule->len - 5, ".dead", 5) != 0))
         return false;
-    return pattern_matches(rule->pattern, rule->len, queue->name, name_len);
+    return pattern_matches(rule->pattern, rule->len, queue.data, queue.len);
 }
 
 static void apply(const Rule *rule, QueueSettings *to) {
@@ -232,7 +231,7 @@ static void apply(const Rule *rule, QueueSettings *to) {
 
 static const char set_prefix[] = "set ";
 
-static Span set_name(Buffer *to, Span queue, const char *key) {
+Span setting_fact(Buffer *to, Span queue, const char *key) {
     buffer_append(to, set_prefix, sizeof(set_prefix) - 1);
     buffer_append(to, queue.data, queue.len);
     buffer_append(to, " ", 1);
@@ -241,7 +240,7 @@ static Span set_name(Buffer *to, Span queue, const char *key) {
 }
 
 /* These settings have precedence over all sections of the configuration. */
-static void apply_set(const Queue *queue, QueueSettings *to) {
+static void apply_set(Queues *queues, Span queue, QueueSettings *to) {
     CLEANUP(buffer_deinit) Buffer name = {0};
 
     for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
@@ -250,28 +249,26 @@ static void apply_set(const Queue *queue, QueueSettings *to) {
         Span value;
 
         buffer_reset(&name);
-        value =
-            queues_fact(queue->queues, set_name(&name, span_of(queue->name, queue->stored.name_len),
-                                                settings[i].key));
+        value = queues_fact_of(queues, queue, setting_fact(&name, queue, settings[i].key));
         if (value.len == 0)
             continue;
         snprintf(text, sizeof(text), "%.*s", (int)value.len, (const char *)value.data);
-        if (read_value(queue->queues, &settings[i], text, &rule))
+        if (read_value(queues, &settings[i], text, &rule))
             log_warning("a setting made with 'ferry queue set' is not possible now, ignoring it: "
                         "queue='%s' %s=%s",
-                        queue->name, settings[i].key, text);
+                        shown(queue), settings[i].key, text);
         else
             apply(&rule, to);
     }
 }
 
-static void on_set(Span name, Span value, void *ctx) {
+static void on_set(Span name, Span value, unsigned shard, void *ctx) {
     Queues *queues = ctx;
     Span rest = {name.data + sizeof(set_prefix) - 1, name.len - (sizeof(set_prefix) - 1)};
     const uint8_t *space = memchr(rest.data, ' ', rest.len);
     Queue *queue;
 
-    (void)value;
+    (void)value, (void)shard;
     queues->n_set = 1; /* from now on each queue looks for settings by command */
     queue = space ? queue_find(queues, span_of(rest.data, (size_t)(space - rest.data))) : NULL;
     if (!queue)
@@ -284,32 +281,17 @@ void settings_watch_facts(Queues *queues) {
     queues_watch_facts(queues, set_prefix, on_set, queues);
 }
 
-int queues_set(Queues *queues, Span name, const char *key, const char *value, Session *session,
-               uint64_t id, ferry_error *reterr) {
-    CLEANUP(buffer_deinit) Buffer fact = {0};
+const char *setting_problem(Queues *queues, const char *key, const char *value) {
     const Setting *setting = find_setting(key);
     Rule read = {.setting = setting};
-    const char *wrong = setting ? NULL : no_such_setting(key);
-    Problem problem;
-    Queue *queue;
 
-    if (setting && *value)
-        wrong = read_value(queues, setting, value, &read);
-    if (wrong)
-        return error_set(reterr, "ferry.InvalidArgument", "%s = %s: %s", key, value, wrong);
-    queue = queue_get(queues, name, &problem);
-    if (!queue)
-        return error_set(reterr, problem.type, "%s", problem.text);
-    queue_maybe_idle(queue);
-    set_name(&fact, name, key);
-    return fact.failed ? -ENOMEM
-                       : queues_keep_fact(queues, span_of(fact.data, fact.len), span_text(value),
-                                          session, id);
+    if (!setting)
+        return no_such_setting(key);
+    return *value ? read_value(queues, setting, value, &read) : NULL;
 }
 
-void queue_configure(Queue *queue) {
-    const Limits *limits = &queue->queues->broker->limits;
-    Store *store = queue->settings.store;
+static void settings_of(Queues *queues, Span queue, QueueSettings *ret) {
+    const Limits *limits = &queues->broker->limits;
     QueueSettings to = {
         .max_jobs = limits->max_queue_jobs,
         .max_bytes = limits->max_queue_bytes,
@@ -319,25 +301,45 @@ void queue_configure(Queue *queue) {
         .dedup_ms = limits->dedup_ms,
         .max_keys = QUEUE_KEYS_MAX,
         .overflow = OVERFLOW_REFUSE,
-        .store = queue->queues->default_store,
+        .store = queues->default_store,
     };
 
     /* Apply rules in the order of the configuration; a section with the queue's own name comes
      * after all patterns. */
     for (int named = 0; named <= 1; named++)
-        for (const Rule *rule = queue->queues->rules; rule; rule = rule->next)
+        for (const Rule *rule = queues->rules; rule; rule = rule->next)
             if (rule->is_wild == !named && applies(rule, queue)) {
                 apply(rule, &to);
                 to.named |= named;
             }
-    if (queue->queues->n_set > 0)
-        apply_set(queue, &to);
+    if (queues->n_set > 0)
+        apply_set(queues, queue, &to);
+    if (to.store->shard)
+        to.store = shard_of(queues, queue);
+    *ret = to;
+}
+
+Store *settings_store(Queues *queues, Span queue) {
+    QueueSettings settings_now;
+
+    settings_of(queues, queue, &settings_now);
+    return settings_now.store;
+}
+
+void queue_configure(Queue *queue) {
+    Span name = span_of(queue->name, queue->stored.name_len);
+    Store *store = queue->settings.store;
+    QueueSettings to;
+
+    settings_of(queue->queues, name, &to);
     if (store && store != to.store && queue->n_jobs > 0) {
-        log_warning("queue '%s' holds jobs, keeping its durability: %s",
-                    shown(span_of(queue->name, queue->stored.name_len)), store->ops->durability);
+        log_warning("queue '%s' holds jobs, keeping its durability: %s", shown(name),
+                    store->ops->durability);
         to.store = store;
         to.interval_ms = queue->settings.interval_ms;
     }
     queue->settings = to;
+    queue->settings.store = store;
+    queue_set_store(queue, to.store);
     queue->stored.interval_ms = to.interval_ms;
 }

@@ -57,9 +57,12 @@ void lease_expire(Job *job) {
 /* Finds the job of this delivery. NULL: the session may not settle it, and has got an error. */
 static Job *find(Queues *queues, Session *session, const Message *message) {
     Job *job = job_table_get(queues, message->settle.job);
+    const Store *store =
+        job ? queue_of(job)->settings.store : shard_of_job(queues, message->settle.job);
+    Problem problem;
 
-    if (job && job->stored.attempt == message->settle.attempt && job->state != JOB_SETTLING &&
-        job->stored.worker == worker_key(session->client)) {
+    if (job && !store_is_away(store) && job->stored.attempt == message->settle.attempt &&
+        job->state != JOB_SETTLING && job->stored.worker == worker_key(session->client)) {
         queue_tap(queue_of(job), false, (Op)message->op, session, message->settle.job,
                   message->op == OP_FORWARD ? message->body : (Span){NULL, 0});
         if (message->op != OP_EXTEND)
@@ -70,6 +73,13 @@ static Job *find(Queues *queues, Session *session, const Message *message) {
     if (in_flight_was_settled(session->client->in_flight, message)) {
         if (!pending_settle_again(queues, session, message))
             session_ok(session, LANE_CALLS, message->id, 0);
+        return NULL;
+    }
+    if (store && store_is_away(store)) {
+        problem_set(&problem, "ferry.Moved", "the queue of job %llu is at another broker",
+                    (unsigned long long)message->settle.job);
+        problem.away = store;
+        problem_answer(session, message->id, &problem);
         return NULL;
     }
     session_error(session, message->id, "ferry.LeaseLost",
@@ -212,7 +222,7 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
     if (r < 0) {
         retry_unforwarded(old, message->name, problem.text);
         in_flight_unsettled(session->client->in_flight, message->id);
-        session_error(session, message->id, problem.type, "%s", problem.text);
+        problem_answer(session, message->id, &problem);
     } else {
         lease_end(old);
         queue->n_acked++;

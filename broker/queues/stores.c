@@ -36,6 +36,15 @@ void stores_close(Queues *queues) {
             queues->stores[i]->ops->close(queues->stores[i]);
 }
 
+const char *store_shown(const Store *store) {
+    static char text[24];
+
+    if (!store->shard)
+        return store->ops->durability;
+    snprintf(text, sizeof(text), "shard %u", store->shard - 1);
+    return text;
+}
+
 /* A store does not know the broker, so this function asks the store at the end of each turn. */
 static void tell_degraded(Queues *queues, size_t i) {
     const Store *store = queues->stores[i];
@@ -46,7 +55,7 @@ static void tell_degraded(Queues *queues, size_t i) {
     queues->told_degraded[i] = is_degraded;
     if (event_is_watched(queues->broker, EVENT_STORE_DEGRADED))
         event_raise(queues->broker, EVENT_STORE_DEGRADED,
-                    &(broker_events_store_degraded){.store = store->ops->durability,
+                    &(broker_events_store_degraded){.store = store_shown(store),
                                                     .reason = store->degraded});
 }
 
@@ -61,23 +70,25 @@ void store_set_degraded(Store *store, const char *reason) {
     bool was = *store->degraded != '\0';
 
     if (reason && !was)
-        log_error("store '%s' cannot write, pushes are not confirmed: %s", store->ops->durability,
+        log_error("store '%s' cannot write, pushes are not confirmed: %s", store_shown(store),
                   reason);
     else if (!reason && was)
-        log_info("store '%s' can write again", store->ops->durability);
+        log_info("store '%s' can write again", store_shown(store));
     snprintf(store->degraded, sizeof(store->degraded), "%s", reason ? reason : "");
 }
 
+/* A shard that is broken or lost goes to another broker, or comes back: this broker need not end.
+ */
 bool queues_broken(const Queues *queues) {
     for (size_t i = 0; i < queues->n_stores; i++)
-        if (queues->stores[i]->broken)
+        if (queues->stores[i]->broken && !queues->stores[i]->shard)
             return true;
     return false;
 }
 
 bool queues_lost(const Queues *queues) {
     for (size_t i = 0; i < queues->n_stores; i++)
-        if (queues->stores[i]->lost)
+        if (queues->stores[i]->lost && !queues->stores[i]->shard)
             return true;
     return false;
 }
@@ -90,36 +101,26 @@ const char *queues_default_durability(const Queues *queues) {
     return queues->default_store->ops->durability;
 }
 
+const char *store_why_degraded(const Store *store) {
+    static char text[STORE_REASON_MAX + 32];
+
+    if (!store->shard)
+        return store->degraded;
+    snprintf(text, sizeof(text), "%s: %s", store_shown(store), store->degraded);
+    return text;
+}
+
 const char *queues_degraded(const Queues *queues) {
     for (size_t i = 0; i < queues->n_stores; i++)
         if (*queues->stores[i]->degraded)
-            return queues->stores[i]->degraded;
+            return store_why_degraded(queues->stores[i]);
     return NULL;
 }
 
-/* ---- changes of facts, and of several jobs at once ---- */
+size_t stores_n_open(const Queues *queues) {
+    size_t n = 0;
 
-void store_error(Session *session, uint64_t id, int result) {
-    const char *reason = queues_degraded(session->broker->queues);
-
-    if (result == -ENOSPC)
-        session_error(session, id, "ferry.Full",
-                      "the disk of the broker is full: jobs can be finished, but not added");
-    else if (result == -ENOBUFS)
-        session_error(session, id, "ferry.Full", "%s: jobs can be finished, but not added",
-                      reason ? reason : "the memory of the store is full");
-    else if (result == -EBUSY)
-        session_error(session, id, "ferry.Overloaded", "the store cannot confirm changes now: %s",
-                      reason ? reason : "it has too much to write");
-    else
-        session_error(session, id, "ferry.Internal", "the store failed: %s", strerror(-result));
-}
-
-uint64_t waiter_ticket(Queues *queues, Waiter *waiter) {
-    return id_map_put(&queues->waiters, ++queues->last_ticket, waiter) < 0 ? 0
-                                                                           : queues->last_ticket;
-}
-
-void waiter_forget(Queues *queues, uint64_t ticket) {
-    id_map_take(&queues->waiters, ticket);
+    for (size_t i = 0; i < queues->n_stores; i++)
+        n += *queues->stores[i]->degraded ? 0 : queues->stores[i]->n_open;
+    return n;
 }

@@ -16,6 +16,7 @@ void problem_set(Problem *problem, const char *type, const char *format, ...) {
     va_list args;
 
     problem->type = type;
+    problem->away = NULL;
     va_start(args, format);
     vsnprintf(problem->text, sizeof(problem->text), format, args);
     va_end(args);
@@ -53,8 +54,28 @@ static size_t memory_of(size_t name_len) {
     return sizeof(Queue) + name_len + 1;
 }
 
-static bool ends_in_dead(Span name) {
-    return name.len > 5 && memcmp(name.data + name.len - 5, ".dead", 5) == 0;
+/* The list of its shard that has the queue. */
+static Queue **list_of(const Queue *queue) {
+    StoreShard *shard = &queue->queues->shards[queue->settings.store->shard - 1];
+
+    return queue->leaving ? &shard->leaving : &shard->queues;
+}
+
+void queue_set_store(Queue *queue, Store *store) {
+    Store *before = queue->settings.store;
+
+    if (before == store)
+        return;
+    if (before)
+        before->n_jobs -= queue->n_jobs;
+    if (store)
+        store->n_jobs += queue->n_jobs;
+    if (before && before->shard)
+        DL_DELETE2(*list_of(queue), queue, shard_prev, shard_next);
+    queue->settings.store = store;
+    queue->leaving = queue->told_away = false;
+    if (store && store->shard)
+        DL_APPEND2(*list_of(queue), queue, shard_prev, shard_next);
 }
 
 static Queue *queue_new(Queues *queues, Span name) {
@@ -65,10 +86,11 @@ static Queue *queue_new(Queues *queues, Span name) {
     queue->queues = queues;
     memcpy(queue->name, name.data, name.len);
     queue->stored = (StoredQueue){.name = queue->name, .name_len = name.len};
-    queue->is_dead = ends_in_dead(name);
+    queue->is_dead = queue_name_is_dead(name);
     queue_configure(queue);
     HASH_ADD_KEYPTR(hh, queues->table, queue->name, queue->stored.name_len, queue);
     if (!hash_added(queue)) {
+        queue_set_store(queue, NULL);
         free(queue);
         return NULL;
     }
@@ -87,7 +109,7 @@ Queue *queue_get(Queues *queues, Span name, Problem *problem) {
                     name_problem(name.data, name.len));
         return NULL;
     }
-    if (name.len > QUEUE_NAME_MAX && !ends_in_dead(name)) {
+    if (name.len > QUEUE_NAME_MAX && !queue_name_is_dead(name)) {
         problem_set(problem, "ferry.InvalidArgument",
                     "the name of a queue has at most %d bytes, so that '.dead' can be added",
                     QUEUE_NAME_MAX);
@@ -183,6 +205,7 @@ void queue_free(Queue *queue) {
     if (queues->last == queue)
         queues->last = NULL;
     HASH_DEL(queues->table, queue);
+    queue_set_store(queue, NULL);
     free_forwards(queue);
     queues->broker->budget.bytes[BUDGET_QUEUES] -= memory_of(queue->stored.name_len);
     free(queue);

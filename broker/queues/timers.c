@@ -20,7 +20,9 @@ void job_due(Timer *timer, void *ctx) {
     Queue *queue = queue_of(job);
 
     (void)ctx;
-    if (job->state == JOB_IN_FLIGHT) {
+    if (store_is_away(queue->settings.store)) {
+        job_arm(job, queue->queues->broker->now_ms + QUEUE_AWAY_MS);
+    } else if (job->state == JOB_IN_FLIGHT) {
         lease_expire(job);
     } else if (job->awaits_dead_letter) {
         Span reason = {(const uint8_t *)job->reason, job->n_reason};

@@ -32,7 +32,7 @@ enum {
 static const char *const missed_names[] = {"once", "skip", "all"};
 
 typedef struct Schedule {
-    UT_hash_handle hh; /* uthash by name */
+    UT_hash_handle hh; /* uthash by shard and name, as facts */
     Schedules *schedules;
     ScheduleParts parts; /* texts and body, which are in `bytes` */
     Cron cron;
@@ -48,12 +48,12 @@ typedef struct Schedule {
     bool is_checked;           /* the store was searched for a push whose moment an earlier broker
                                 * has not kept */
     char problem[PROBLEM_MAX]; /* why the last push was refused; empty: it was stored */
-    uint8_t bytes[];
+    uint8_t bytes[];           /* shard and name come first */
 } Schedule;
 
 struct Schedules {
     Broker *broker;
-    Schedule *table; /* uthash by name */
+    Schedule *table; /* uthash */
     Timer timer;
 };
 
@@ -64,10 +64,26 @@ static uint64_t wall_now(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static Schedule *find(const Schedules *schedules, Span name) {
+static Schedule *find_in(const Schedules *schedules, unsigned shard, Span name) {
+    uint8_t key[1 + SCHEDULE_NAME_MAX];
     Schedule *schedule;
 
-    HASH_FIND(hh, schedules->table, name.data, name.len, schedule);
+    if (name.len > SCHEDULE_NAME_MAX)
+        return NULL;
+    key[0] = (uint8_t)shard;
+    memcpy(key + 1, name.data, name.len);
+    HASH_FIND(hh, schedules->table, key, 1 + name.len, schedule);
+    return schedule;
+}
+
+/* The schedule of this name in any shard. Two of them may have one name, if they were added at two
+ * brokers. */
+static Schedule *find(const Schedules *schedules, Span name) {
+    Schedule *schedule = schedules->table;
+
+    while (schedule && !(schedule->parts.name.len == name.len &&
+                         memcmp(schedule->parts.name.data, name.data, name.len) == 0))
+        schedule = schedule->hh.next;
     return schedule;
 }
 
@@ -178,9 +194,9 @@ static int interpret(Schedule *schedule, ferry_error *reterr) {
     return r == -EINVAL ? refuse(reterr, problem) : r;
 }
 
-static int schedule_new(Schedules *schedules, const ScheduleParts *parts, Schedule **ret,
-                        ferry_error *reterr) {
-    size_t n_bytes = parts->name.len + parts->queue.len + parts->cron.len + parts->zone.len +
+static int schedule_new(Schedules *schedules, unsigned shard, const ScheduleParts *parts,
+                        Schedule **ret, ferry_error *reterr) {
+    size_t n_bytes = 1 + parts->name.len + parts->queue.len + parts->cron.len + parts->zone.len +
                      parts->missed.len + parts->body.len;
     Schedule *schedule = calloc(1, sizeof(*schedule) + n_bytes);
     uint8_t *at;
@@ -189,6 +205,7 @@ static int schedule_new(Schedules *schedules, const ScheduleParts *parts, Schedu
     if (!schedule)
         return -ENOMEM;
     at = schedule->bytes;
+    *at++ = (uint8_t)shard;
     schedule->schedules = schedules;
     schedule->parts = (ScheduleParts){.name = put(&at, parts->name),
                                       .queue = put(&at, parts->queue),
@@ -259,15 +276,15 @@ static Span name_of_fact(Buffer *to, const char *prefix, Span name) {
     return span_of(to->data, to->len);
 }
 
-static int keep(Schedules *schedules, const char *prefix, Span name, Span value, Session *session,
-                uint64_t id) {
+static int keep(Schedules *schedules, const char *prefix, const ScheduleParts *of, Span value,
+                Session *session, uint64_t id) {
     CLEANUP(buffer_deinit) Buffer fact = {0};
 
-    name_of_fact(&fact, prefix, name);
+    name_of_fact(&fact, prefix, of->name);
     if (fact.failed)
         return -ENOMEM;
-    return queues_keep_fact(schedules->broker->queues, span_of(fact.data, fact.len), value, session,
-                            id);
+    return queues_keep_fact(schedules->broker->queues, of->queue, span_of(fact.data, fact.len),
+                            value, session, id);
 }
 
 static uint64_t number_of(Span text) {
@@ -285,17 +302,17 @@ static void take_last(Schedule *schedule, Span value) {
 }
 
 /* A fact says that a schedule is added, restored or removed. */
-static void on_schedule(Schedules *schedules, Span name, Span value) {
+static void on_schedule(Schedules *schedules, unsigned shard, Span name, Span value) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(buffer_deinit) Buffer fact = {0};
     ScheduleParts parts = {.name = name};
-    Schedule *schedule = NULL, *before = find(schedules, name);
+    Schedule *schedule = NULL, *before = find_in(schedules, shard, name);
     int r = 0;
 
     /* The fact of a damaged store may have any name and any value. */
     if (value.len > 0)
         r = name.len <= SCHEDULE_NAME_MAX && read_parts(value, &parts)
-                ? schedule_new(schedules, &parts, &schedule, &error)
+                ? schedule_new(schedules, shard, &parts, &schedule, &error)
                 : -EBADMSG;
     if (r < 0)
         log_error("a schedule cannot be used, and pushes no jobs: schedule='%s' problem='%s'",
@@ -304,8 +321,7 @@ static void on_schedule(Schedules *schedules, Span name, Span value) {
         schedule_free(before);
     if (!schedule)
         return;
-    HASH_ADD_KEYPTR(hh, schedules->table, schedule->parts.name.data, schedule->parts.name.len,
-                    schedule);
+    HASH_ADD_KEYPTR(hh, schedules->table, schedule->bytes, 1 + name.len, schedule);
     if (!hash_added(schedule)) {
         zone_free(schedule->zone);
         free(schedule);
@@ -315,7 +331,8 @@ static void on_schedule(Schedules *schedules, Span name, Span value) {
     set_last(schedule, schedule->parts.since_ms);
     name_of_fact(&fact, of_last, name);
     if (!fact.failed)
-        take_last(schedule, queues_fact(schedules->broker->queues, span_of(fact.data, fact.len)));
+        take_last(schedule, queues_fact_of(schedules->broker->queues, parts.queue,
+                                           span_of(fact.data, fact.len)));
     look_soon(schedules);
 }
 
@@ -328,15 +345,15 @@ static bool begins_with(Span name, const char *prefix, Span *ret_rest) {
     return true;
 }
 
-static void on_fact(Span name, Span value, void *ctx) {
+static void on_fact(Span name, Span value, unsigned shard, void *ctx) {
     Schedules *schedules = ctx;
     Schedule *schedule;
     Span rest;
 
     if (begins_with(name, of_schedule, &rest)) {
-        on_schedule(schedules, rest, value);
+        on_schedule(schedules, shard, rest, value);
     } else if (begins_with(name, of_last, &rest)) {
-        schedule = find(schedules, rest);
+        schedule = find_in(schedules, shard, rest);
         if (schedule && value.len > 0)
             take_last(schedule, value);
     }
@@ -364,7 +381,7 @@ static void keep_last(const Schedule *schedule) {
     char text[24];
     size_t len = (size_t)snprintf(text, sizeof(text), "%" PRIu64, schedule->last_ms);
 
-    keep(schedule->schedules, of_last, schedule->parts.name, span_of(text, len), NULL, 0);
+    keep(schedule->schedules, of_last, &schedule->parts, span_of(text, len), NULL, 0);
 }
 
 static void refused(Schedule *schedule, const char *problem) {
@@ -516,6 +533,24 @@ static int check(const Schedules *schedules, const ScheduleParts *parts, ferry_e
     return 0;
 }
 
+/* A schedule that moves to another shard would be two changes in two stores. */
+static int check_shard(const Schedules *schedules, const ScheduleParts *parts,
+                       ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer fact = {0};
+    const Schedule *before = find(schedules, parts->name);
+
+    name_of_fact(&fact, of_schedule, parts->name);
+    if (fact.failed)
+        return -ENOMEM;
+    if (!before || before->bytes[0] == queues_shard_of_fact(schedules->broker->queues, parts->queue,
+                                                            span_of(fact.data, fact.len)))
+        return 0;
+    return error_set(reterr, "ferry.AlreadyExists",
+                     "the schedule '%s' exists for the queue '%s' in another shard: remove it "
+                     "first",
+                     shown(parts->name), shown(before->parts.queue));
+}
+
 int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *session, uint64_t id,
                   ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer value = {0};
@@ -524,7 +559,9 @@ int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *ses
     int r = check(schedules, parts, reterr);
 
     if (r == 0)
-        r = schedule_new(schedules, parts, &schedule, reterr);
+        r = check_shard(schedules, parts, reterr);
+    if (r == 0)
+        r = schedule_new(schedules, 0, parts, &schedule, reterr);
     if (r < 0)
         return r;
     zone_free(schedule->zone); /* on_fact() makes the schedule that is used */
@@ -534,7 +571,7 @@ int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *ses
     write_parts(&value, &with);
     if (value.failed)
         return -ENOMEM;
-    r = keep(schedules, of_schedule, parts->name, span_of(value.data, value.len), session, id);
+    r = keep(schedules, of_schedule, parts, span_of(value.data, value.len), session, id);
     if (r == -ENOSPC)
         return error_set(reterr, "ferry.Full",
                          "the broker cannot keep another schedule: the disk is full, or max_names "
@@ -543,13 +580,21 @@ int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *ses
 }
 
 int schedules_remove(Schedules *schedules, Span name, Session *session, uint64_t id) {
+    CLEANUP(buffer_deinit) Buffer queue = {0};
+    const Schedule *schedule = find(schedules, name);
+    ScheduleParts of = {.name = name};
     int r;
 
-    if (!find(schedules, name))
+    if (!schedule)
         return -ENOENT;
-    r = keep(schedules, of_schedule, name, (Span){NULL, 0}, session, id);
+    /* The first change frees the schedule. */
+    buffer_append(&queue, schedule->parts.queue.data, schedule->parts.queue.len);
+    if (queue.failed)
+        return -ENOMEM;
+    of.queue = span_of(queue.data, queue.len);
+    r = keep(schedules, of_schedule, &of, (Span){NULL, 0}, session, id);
     if (r >= 0)
-        keep(schedules, of_last, name, (Span){NULL, 0}, NULL, 0);
+        keep(schedules, of_last, &of, (Span){NULL, 0}, NULL, 0);
     return r;
 }
 

@@ -5,6 +5,7 @@
 
 #include "broker/sessions/hello.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -204,6 +205,30 @@ static Client *client_of(Broker *broker, Span id) {
     }
     broker->budget.bytes[BUDGET_CONNECTIONS] += CLIENT_MEMORY;
     return client;
+}
+
+int client_of_origin(Session *session, Span id, Client **ret) {
+    Broker *broker = session->broker;
+    Client *client;
+
+    HASH_FIND(hh, broker->clients, id.data, WIRE_TOKEN, client);
+    if (client && session->user && client->user &&
+        strcmp(client->user->name, session->user->name) != 0)
+        return -EACCES;
+    if (!client && !budget_allows(&broker->budget, CLIENT_MEMORY))
+        return -ENOBUFS;
+    if (!client) {
+        client = client_of(broker, id);
+        if (!client)
+            return -ENOMEM;
+        client->user = user_ref(session->user);
+    }
+    if (!client->session) {
+        client_found(broker, client);
+        client_lost(broker, client);
+    }
+    *ret = client;
+    return 0;
 }
 
 static void write_limits(Buffer *to, const Limits *limits, const char *cluster) {

@@ -14,6 +14,11 @@ void session_left(Session *session);
 /* Handles the first message of a connection: makes a session, or cuts the connection. */
 void session_hello(Broker *broker, Peer *peer, const Message *message);
 
+/* The client with this id (WIRE_TOKEN bytes), which has a session with another broker. If it has no
+ * session here, the broker remembers it from now on like a client that it has lost. -EACCES: it
+ * belongs to another user than the session; -ENOBUFS: the memory is used up; -ENOMEM. */
+int client_of_origin(Session *session, Span id, Client **ret);
+
 /* The connection is gone: ends its session. False: the session's calls end in later turns; the peer
  * must live until then. */
 bool sessions_peer_gone(Broker *broker, Peer *peer);

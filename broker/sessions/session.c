@@ -61,12 +61,13 @@ void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {
         session_send(session, lane, &(Message){.op = OP_OK, .id = id, .ok.seq = seq}, NULL);
 }
 
-static void write_error(Buffer *to, const char *type, const char *text) {
-    write_map(to, 2);
+static void write_error(Buffer *to, const char *type, const char *text, uint32_t n, Span pairs) {
+    write_map(to, 2 + n);
     write_text(to, "type");
     write_text(to, type);
     write_text(to, "message");
     write_text(to, text);
+    write_raw(to, pairs);
 }
 
 /* A limit was reached, if the type of the error says so. */
@@ -84,15 +85,11 @@ static void tell_limit(Session *session, const char *type, const char *text) {
                                                    .problem = text});
 }
 
-void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
+static void refuse(Session *session, uint64_t id, const char *type, const char *text, uint32_t n,
+                   Span pairs) {
     CLEANUP(buffer_deinit) Buffer error = {0};
-    char text[1024];
-    va_list args;
 
     session->broker->stats.errors++;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
     tell_limit(session, type, text);
     if (id == 0) {
         session->n_dropped++;
@@ -102,7 +99,7 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
                  session->number, session->name, type, text);
         return;
     }
-    write_error(&error, type, text);
+    write_error(&error, type, text, n, pairs);
     if (!error.failed)
         session_send(
             session, LANE_CALLS,
@@ -112,11 +109,32 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
         session_out_of_memory(session); /* without an answer the peer would wait for ever */
 }
 
+void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    refuse(session, id, type, text, 0, (Span){NULL, 0});
+}
+
+void session_error_with(Session *session, uint64_t id, const char *type, uint32_t n, Span pairs,
+                        const char *format, ...) {
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    refuse(session, id, type, text, n, pairs);
+}
+
 void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text) {
     CLEANUP(buffer_deinit) Buffer error = {0};
 
     broker->stats.faults++;
-    write_error(&error, type, text);
+    write_error(&error, type, text, 0, (Span){NULL, 0});
     /* Earlier messages of the batch took effect: send their answers before the connection ends. */
     outbox_hurry(&peer->out);
     if (!error.failed)

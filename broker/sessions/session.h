@@ -112,6 +112,9 @@ void session_credit(Session *session, uint64_t bytes);
 void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq);
 void session_error(Session *session, uint64_t id, const char *type, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The error has n further pairs, which are MessagePack. */
+void session_error_with(Session *session, uint64_t id, const char *type, uint32_t n, Span pairs,
+                        const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* The peer broke the protocol: sends FAULT, writes a line to the log, and cuts the connection. */
 void session_fault(Session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -190,7 +190,7 @@ static int restore_rest(DiskStore *disk) {
         if (queue->paused)
             r = queues_restore_queue(queues, &disk->store, span_text(queue->name), true);
     for (const FoundFact *fact = found->facts; fact && r == 0; fact = fact->hh.next)
-        r = queues_restore_fact(queues, span_of(fact->data, fact->n_name),
+        r = queues_restore_fact(queues, &disk->store, span_of(fact->data, fact->n_name),
                                 span_of(fact->data + fact->n_name, fact->n_value));
     return r;
 }

@@ -18,7 +18,13 @@
  * in memory are still delivered. The reason is in the log, in `ferry queue list` and in `ferry
  * stats`. After a write or flush that failed, the outcome of the changes under way is unknown: the
  * store never calls done() for them.
+ *
+ * Brokers may share the queues of a store in Redis: then each broker has one store for each shard,
+ * and a queue is in the shard that follows from its name. A shard is at one broker at a time, and
+ * away at all others. See "shards" below.
  */
+
+#include <assert.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,6 +76,8 @@ enum {
     STORE_REASON_MAX = 200,
     STORE_SETTING_MAX = 64,
     STORE_SHARED_MAX = 32,
+    STORE_SHARDS_MAX = 62,
+    STORE_URL_MAX = 256,
 };
 
 /* The ops of a store, all called on the broker's thread. An op that is NULL does nothing. */
@@ -123,19 +131,42 @@ typedef struct StoreOps {
     void (*queue_gone)(Store *store, StoredQueue *queue);
 } StoreOps;
 
+/* The broker that has a shard, as far as it is known. */
+typedef struct StoreOwner {
+    bool is_known;
+    uint8_t broker[WIRE_TOKEN]; /* as in WELCOME */
+    char url[STORE_URL_MAX];
+} StoreOwner;
+
 struct Store {
     const StoreOps *ops;
+    /* A store that is a shard sets these two before queues_add_store(): its number + 1 (otherwise
+     * 0); and true, because the shard is away until this broker has taken it. */
+    unsigned shard;
+    bool away;
+    /* Of a shard that is away. After a change the store calls queues_owner_changed(). */
+    StoreOwner owner;
     /* The other fields are the queue router's. */
     void (*done)(uint64_t ticket, int result, void *ctx); /* result: 0, or a negative errno */
     void *ctx;
     bool has_changes;                /* the store has changes of this turn */
+    bool adopting;                   /* a shard: it is being restored */
+    bool closing;                    /* a shard: no change of it begins any more */
+    size_t n_open;                   /* changes that the store has not finished */
+    size_t n_jobs;                   /* in all its queues */
     char degraded[STORE_REASON_MAX]; /* the reason why it cannot write; empty: the store works */
     /* The setting in force outside ferry that decides what a confirmed change survives, for example
      * "appendfsync=always wait=1"; empty: there is no such setting. */
     char setting[STORE_SETTING_MAX];
     bool broken; /* a write has failed: the broker must be restarted */
-    bool lost;   /* its queues belong to another broker: this broker must end */
+    bool lost;   /* its queues belong to another broker: this broker must end, unless the store is a
+                  * shard */
 };
+
+/* The jobs of a shard cannot be used here: it is away, or about to leave. */
+static inline bool store_is_away(const Store *store) {
+    return store->away || store->closing;
+}
 
 /* Fills in headers and body, or passed, of a message; they point into the job. Returns the block
  * around the body, or NULL. The content of a job that is paged out is empty. */
@@ -154,11 +185,11 @@ extern Store store_memory;
 
 /* ---- when the broker starts; queues/restore.c, queues/restored-pushes.c ---- */
 
-/* Adds the store, before any queue is made. Its durability is its name. -ENOSPC: there are too many
- * stores. */
+/* Adds the store, before any queue is made. Its durability is its name. Shards are added in the
+ * order of their numbers. -ENOSPC: there are too many stores. */
 int queues_add_store(struct Queues *queues, Store *store);
 /* Sets the store of queues without a durability in the configuration; before it is the store in
- * memory. */
+ * memory. A shard stands for all shards. */
 void queues_set_default_store(struct Queues *queues, Store *store);
 
 /* For restore(): a queue, before its jobs. -EINVAL: the name is wrong; -ENOMEM. */
@@ -175,10 +206,37 @@ int queues_restore_key(struct Queues *queues, Span queue, Span key, uint64_t unt
 /* A push that is stored, of this client (WIRE_TOKEN bytes). Ascending ids are the cheapest order.
  * -ENOMEM. */
 int queues_restore_push(struct Queues *queues, const uint8_t *client, uint64_t id);
-/* A fact, after the last job. -ENOMEM. */
-int queues_restore_fact(struct Queues *queues, Span name, Span value);
+/* A fact of this store, after the last job. -ENOMEM. */
+int queues_restore_fact(struct Queues *queues, Store *store, Span name, Span value);
 /* Job numbers up to this one are used up. */
 void queues_restore_last(struct Queues *queues, uint64_t last_job);
+
+/* ---- shards; queues/shards.c ---- */
+
+/*
+ * This broker has taken a shard that was away. The store calls queues_adopt_begin(), then
+ * queues_restore_*() in slices beside the turns of the broker, and then queues_adopt_end(): from
+ * now on the shard is here, and jobs go to the pulls that wait.
+ *
+ * -EBUSY: the broker has not finished queues_release_shard() yet: try again in a later turn.
+ */
+int queues_adopt_begin(struct Queues *queues, Store *store);
+void queues_adopt_end(struct Queues *queues, Store *store);
+
+/* The shard is about to leave in order: no change of it begins any more. True: no change of it is
+ * under way. */
+bool queues_close_shard(struct Queues *queues, Store *store);
+
+/*
+ * The shard is no longer at this broker, or its adoption has failed: it is away. Changes under way
+ * are answered with ferry.Moved, and done() for them is ignored. All jobs, keys and facts of the
+ * shard leave memory in slices, without a change in the store: from this call on the store must not
+ * use any StoredJob or StoredQueue of the shard, nor call queues_loaded() for one.
+ */
+void queues_release_shard(struct Queues *queues, Store *store);
+
+/* Another broker has the shard, or none: store->owner has changed. */
+void queues_owner_changed(struct Queues *queues, const Store *store);
 
 /* ---- contents that are read back; queues/loaded.c ---- */
 
@@ -194,7 +252,7 @@ bool queues_knows_push(const struct Queues *queues, const uint8_t *client, uint6
 /* The time until which a deduplication key is remembered; 0: it is not remembered. */
 uint64_t queues_key_until(struct Queues *queues, Span queue, Span key);
 bool queues_is_paused(struct Queues *queues, Span name);
-/* The value of a fact; empty: the fact is gone. */
+/* The value of a fact of a store without shards; empty: the fact is gone. */
 Span queues_fact(const struct Queues *queues, Span name);
 uint64_t queues_last_job(const struct Queues *queues);
 
@@ -202,17 +260,20 @@ uint64_t queues_last_job(const struct Queues *queues);
 
 static inline int store_append(Store *store, uint64_t ticket, StoredJob *job,
                                const StoredPush *by) {
+    assert(!store_is_away(store));
     store->has_changes = true;
     return store->ops->append ? store->ops->append(store, ticket, job, by) : 0;
 }
 
 static inline int store_settle(Store *store, uint64_t ticket, StoredJob *job) {
+    assert(!store_is_away(store));
     store->has_changes = true;
     return store->ops->settle ? store->ops->settle(store, ticket, job) : 0;
 }
 
 static inline int store_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
                                 const StoredPush *by) {
+    assert(!store_is_away(store));
     store->has_changes = true;
     return store->ops->forward ? store->ops->forward(store, ticket, old, job, by) : 0;
 }
@@ -223,12 +284,13 @@ static inline int store_load(Store *store, StoredJob *job) {
 }
 
 static inline int store_keep(Store *store, uint64_t ticket, Span name, Span value) {
+    assert(!store_is_away(store));
     store->has_changes = true;
     return store->ops->keep(store, ticket, name, value);
 }
 
 static inline void store_note(Store *store, StoredJob *job) {
-    if (!store->ops->note)
+    if (!store->ops->note || store_is_away(store))
         return;
     store->has_changes = true;
     store->ops->note(store, job);
@@ -241,20 +303,20 @@ static inline void store_flush(Store *store) {
 }
 
 static inline void store_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {
-    if (!store->ops->forget_pushes)
+    if (!store->ops->forget_pushes || store_is_away(store))
         return;
     store->has_changes = true;
     store->ops->forget_pushes(store, client, floor);
 }
 
 static inline void store_pause(Store *store, StoredQueue *queue, bool paused) {
-    if (!store->ops->pause)
+    if (!store->ops->pause || store_is_away(store))
         return;
     store->has_changes = true;
     store->ops->pause(store, queue, paused);
 }
 
 static inline void store_queue_gone(Store *store, StoredQueue *queue) {
-    if (store->ops->queue_gone)
+    if (store->ops->queue_gone && !store_is_away(store))
         store->ops->queue_gone(store, queue);
 }

@@ -199,7 +199,8 @@ static int take_paused(RedisQueues *redis, const Reply *reply, size_t i) {
 }
 
 static int take_fact(RedisQueues *redis, const Reply *reply, size_t i) {
-    return queues_restore_fact(redis->store.ctx, reply_word(reply, i), reply_word(reply, i + 1));
+    return queues_restore_fact(redis->store.ctx, &redis->store, reply_word(reply, i),
+                               reply_word(reply, i + 1));
 }
 
 static const struct {

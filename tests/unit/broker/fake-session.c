@@ -3,11 +3,14 @@
 
 #include "unit/broker/fake-session.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/text.h"
+#include "broker/sessions/hello.h"
 
 typedef struct FakeSession {
     Session session;
@@ -84,6 +87,14 @@ static Client *client_of(Broker *broker, uint8_t byte) {
         HASH_ADD(hh, broker->clients, id, sizeof(id), client);
     }
     return client;
+}
+
+/* The client whose id is 16 times '!' belongs to another user. */
+int client_of_origin(Session *session, Span id, Client **ret) {
+    if (id.data[0] == '!')
+        return -EACCES;
+    *ret = client_of(session->broker, id.data[0]);
+    return 0;
 }
 
 Session *fake_connect(Broker *broker, uint8_t byte) {
@@ -174,8 +185,9 @@ void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {
         session_send(session, lane, &(Message){.op = OP_OK, .id = id, .ok.seq = seq}, NULL);
 }
 
-void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
-    va_list args;
+static void record_error(Session *session, uint64_t id, const char *type, uint32_t n, Span pairs,
+                         const char *format, va_list args) {
+    Reader reader = reader_of(pairs.data, pairs.len);
     FakeSent *sent;
 
     if (!id) {
@@ -186,8 +198,32 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
     sent->message.op = OP_ERROR;
     sent->message.id = id;
     snprintf(sent->type, sizeof(sent->type), "%s", type);
-    va_start(args, format);
     vsnprintf(sent->text, sizeof(sent->text), format, args);
+    for (; n > 0; n--) {
+        if (!span_is(reader_str(&reader), "url")) {
+            reader_value(&reader);
+            continue;
+        }
+        pairs = reader_str(&reader);
+        snprintf(sent->url, sizeof(sent->url), "%.*s", (int)pairs.len, (const char *)pairs.data);
+    }
+    assert(!reader.problem && reader_left(&reader) == 0);
+}
+
+void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    record_error(session, id, type, 0, (Span){NULL, 0}, format, args);
+    va_end(args);
+}
+
+void session_error_with(Session *session, uint64_t id, const char *type, uint32_t n, Span pairs,
+                        const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    record_error(session, id, type, n, pairs, format, args);
     va_end(args);
 }
 

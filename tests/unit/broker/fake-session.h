@@ -25,6 +25,7 @@ typedef struct FakeSent {
     const void *block; /* the block that was given to session_send(), or NULL; not owned */
     char type[64];     /* of an ERROR: "ferry.Full" */
     char text[256];    /* of an ERROR or FAULT */
+    char url[64];      /* of an ERROR ferry.Moved: the owner's; empty: it has none */
     uint8_t bytes[];
 } FakeSent;
 

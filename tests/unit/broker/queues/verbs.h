@@ -57,14 +57,20 @@ static inline void configure(const char *pattern, const char *key, const char *v
     CU_ASSERT_EQUAL(queues_configure(queues, pattern, key, value, &problem), 0);
 }
 
-/* Options as key, value, …, NULL. Values are numbers, except for "key". */
+/* Options as key, value, …, NULL. Values are numbers, except for "key", "order" and "origin", the
+ * id of a client of fake_connect() as a text of one byte. */
 static inline Span options_of(uint8_t bytes[256], const char *first, va_list args) {
     uint8_t *to = bytes + 1;
     uint8_t n = 0;
 
     for (const char *key = first; key; key = va_arg(args, const char *), n++) {
         to = put_bytes(put_str_head(to, strlen(key)), key, strlen(key));
-        if (strcmp(key, "key") == 0) {
+        if (strcmp(key, "origin") == 0) {
+            uint8_t id[WIRE_TOKEN];
+
+            memset(id, *va_arg(args, const char *), sizeof(id));
+            to = put_bytes(put_bin_head(to, sizeof(id)), id, sizeof(id));
+        } else if (strcmp(key, "key") == 0 || strcmp(key, "order") == 0) {
             const char *text = va_arg(args, const char *);
 
             to = put_bytes(put_str_head(to, strlen(text)), text, strlen(text));

@@ -118,8 +118,9 @@ static void a_restored_schedule_with_a_long_name_is_refused(void) {
     write_text(&value, "q");
     write_pair(&value, "every", 1000);
     write_pair(&value, "since", at("2040-01-01T00:00"));
-    CU_ASSERT_EQUAL(queues_restore_fact(queues, span_text(fact), span_of(value.data, value.len)),
-                    0);
+    CU_ASSERT_EQUAL(
+        queues_restore_fact(queues, &store_memory, span_text(fact), span_of(value.data, value.len)),
+        0);
     CU_ASSERT_EQUAL(schedules_queue_of(broker.schedules, span_text(fact + 9)).len, 0);
     end_in_memory();
 }
