@@ -55,6 +55,8 @@ MethodFn method_sessions, method_kick, method_check, method_users;
 MethodFn method_caches, method_report_caches;
 /* services.c */
 MethodFn method_services, method_describe, method_methods;
+/* shards.c */
+MethodFn method_shards;
 /* topics.c */
 MethodFn method_topics;
 /* queues.c */

@@ -160,6 +160,7 @@ static const struct {
     {"topics", method_topics, NEED_NOTHING, 0},
     {"queues", method_queues, NEED_NOTHING, 0},
     {"queue", method_queue, NEED_SIGHT_OF_QUEUE, 0},
+    {"shards", method_shards, NEED_ACTION_ON_ALL, ACTION_WATCH},
     {"sessions", method_sessions, NEED_NOTHING, 0},
     {"stats", stats, NEED_ACTION_ON_ALL, ACTION_WATCH},
     {"peek", method_peek, NEED_ACTION_ON_QUEUE, ACTION_PEEK},

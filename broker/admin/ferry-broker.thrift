@@ -126,6 +126,20 @@ struct QueueStatus {
   31: optional string store_setting
 }
 
+/** A part of the queues that several brokers share in a store with shards. */
+struct ShardStatus {
+  1: i32 shard
+  /** One of here, restoring (this broker is taking it), leaving (this broker gives it up), elsewhere, none (no broker
+   * has it). */
+  2: string state
+  /** URL of the other broker that has it; empty: no other broker is known to have it. */
+  3: string owner
+  /** Jobs of its queues in this broker's memory. */
+  4: i64 jobs
+  /** The reason why it cannot be written, so that pushes are not confirmed. Absent: it can be written. */
+  5: optional string degraded
+}
+
 struct JobStatus {
   1: i64 job
   /** One of storing, ready, delayed, held, settling. */
@@ -357,6 +371,8 @@ service Broker {
   list<QueueStatus> queues() (idempotent = "true")
   /** One queue, with its settings. */
   QueueStatus queue(1: string queue) (idempotent = "true")
+  /** Empty: the broker has no store with shards. */
+  list<ShardStatus> shards() (idempotent = "true")
   list<SessionStatus> sessions() (idempotent = "true")
   Counters stats() (idempotent = "true")
   /** The next jobs of a queue, which stay in the queue. limit 0: as many as possible, up to 1 000 jobs and 4 MiB. */

@@ -55,6 +55,8 @@ SCENES = {
     "end-no-stream": serve + say(B, call(1), [20, 1]),
     "more-no-stream": serve + say(B, call(1), [21, 1, 5]),
     "refused-own-call": serve + say(B, *[call(i) for i in range(1, 40)]) + say(B, [6, 1, b"x" * 1001], [10, 39, 1]),
+    "push-origin": say(A, [48, 7, 0, "mail", {"origin": batch.T}, None, b"j"], [48, 7, 0, "mail", {"origin": batch.T}, None, b"j"], [48, 8, 0, "mail", {"origin": b"short"}, None, b"j"]) + wait(60001),
+    "pull-wait": say(A, [49, 1, "mail", 1, 0, 1]) + say(B, [48, 1, 0, "mail", None, None, b"j"]) + say(A, [133, "mail"]),
     "large": serve + say(B, [6, 1, b"abc"], [6, 1, b"def"], [18, 1, 9, 0, 0, "calc.Calc", "m", "", None, 1]) + say(A, [6, 9, b"r"], [10, 1, 9]),
     "manage": say(B, *[[18, i + 1, 100, 0, 0, "ferry.Broker", m, "", None, b"\x90"] for i, m in enumerate(["services", "topics", "queues", "sessions", "stats"])])
     + say(B, [18, 9, 1, 0, 0, "ferry.Broker", "describe", "", None, b"\x91\xa1x"], [18, 10, 1, 0, 0, "ferry.Broker", "peek", "", None, b"\x91\x01"]),

@@ -10,11 +10,12 @@ const Command *const commands[] = {
     &command_pub,      &command_sub,      &command_gather,
     &command_push,     &command_work,     &command_queue,
     &command_services, &command_describe, &command_topics,
-    &command_sessions, &command_caches,   &command_stats,
-    &command_ping,     &command_tap,      &command_top,
-    &command_auth,     &command_session,  &command_reload,
-    &command_key,      &command_context,  &command_pipeline,
-    &command_job,      &command_schedule, &command_gateway,
+    &command_sessions, &command_shards,   &command_caches,
+    &command_stats,    &command_ping,     &command_tap,
+    &command_top,      &command_auth,     &command_session,
+    &command_reload,   &command_key,      &command_context,
+    &command_pipeline, &command_job,      &command_schedule,
+    &command_gateway,
 #ifdef FERRY_WITH_CACHE
     &command_cache,
 #endif

@@ -136,6 +136,7 @@ static const Row rows[] = {
     {"queue", "mail", "push mail", "see 'mail'", NULL, NULL},
     {"queue", "mail", "work mail", "see 'mail'", NULL, NULL},
     {"stats", "", "watch >", "watch '>'", NULL, NULL},
+    {"shards", "", "watch >", "watch '>'", NULL, NULL},
     {"peek", "mail", "peek mail", "peek 'mail'", NULL, NULL},
     {"purge", "mail", "manage mail", "manage 'mail'", NULL, NULL},
     {"pause", "mail", "manage mail", "manage 'mail'", NULL, NULL},

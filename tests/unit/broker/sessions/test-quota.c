@@ -262,6 +262,77 @@ static void messages_of_a_user_are_counted(void) {
     end();
 }
 
+/* ---- clients of other brokers ---- */
+
+/* Pushes with the option 'origin': 16 times this byte. Returns the type of the error; "": OK. */
+static const char *push_for(Peer *peer, uint64_t id, uint8_t origin) {
+    CLEANUP(buffer_deinit) Buffer options = {0};
+    uint8_t token[WIRE_TOKEN];
+    const Message *answer;
+
+    memset(token, origin, sizeof(token));
+    write_map(&options, 1);
+    write_text(&options, "origin");
+    write_bin(&options, token, origin == 's' ? 3 : sizeof(token));
+    fake_say(&broker, peer,
+             &(Message){.op = OP_PUSH,
+                        .id = id,
+                        .name = span_text("n"),
+                        .push.options = span_of(options.data, options.len),
+                        .body = span_text("x")});
+    answer = fake_next_real(peer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(answer);
+    return answer->op == OP_ERROR ? fake_error(answer, "type") : "";
+}
+
+static void a_push_has_an_origin_of_its_own_user(void) {
+    Peer *peer;
+
+    begin(NULL, NULL);
+    peer = connect_as(MODEST, 'm');
+    connect_as(GREEDY, 'g');
+    CU_ASSERT_STRING_EQUAL(push_for(peer, 7, 'g'), "ferry.PermissionDenied");
+    CU_ASSERT_STRING_EQUAL(push_for(peer, 7, 's'), "ferry.InvalidArgument");
+    CU_ASSERT_STRING_EQUAL(push_for(peer, 7, 'o'), "");
+    /* The origin belongs to this user from now on. */
+    CU_ASSERT_STRING_EQUAL(push_for(connect_as(GREEDY, 'h'), 8, 'o'), "ferry.PermissionDenied");
+    CU_ASSERT_STRING_EQUAL(push_for(connect_as(MODEST, 'n'), 8, 'o'), "");
+    end();
+}
+
+/* The broker remembers an origin as long as a lost client, counted from its last push. */
+static void an_origin_is_remembered_like_a_lost_client(void) {
+    unsigned n_clients;
+    Peer *peer;
+
+    begin(NULL, NULL);
+    peer = connect_as(MODEST, 'm');
+    n_clients = HASH_COUNT(broker.clients);
+    push_for(peer, 7, 'o');
+    fake_wait(&broker, broker.limits.client_memory_ms - 1);
+    push_for(peer, 8, 'o');
+    fake_wait(&broker, broker.limits.client_memory_ms - 1);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), n_clients + 1);
+    CU_ASSERT_EQUAL(broker.n_lost, 1);
+    fake_wait(&broker, 2);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), n_clients);
+    push_for(peer, 9, 'm'); /* the session's own client */
+    CU_ASSERT_EQUAL(broker.n_lost, 0);
+    end();
+}
+
+static void a_stranger_cannot_make_the_broker_remember_any_number_of_origins(void) {
+    uint64_t id = 100;
+    Peer *peer;
+
+    begin(NULL, NULL);
+    peer = connect_as(MODEST, 'm');
+    broker.budget.max = budget_used(&broker.budget);
+    CU_ASSERT_STRING_EQUAL(push_for(peer, ++id, 'o'), "ferry.Full");
+    CU_ASSERT_EQUAL(broker.n_lost, 0);
+    end();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_user_has_one_quota_after_memory_was_short),
@@ -275,6 +346,9 @@ int main(void) {
         TEST(new_limits_count_what_was_there_before),
         TEST(limits_that_cannot_be_read_are_explained),
         TEST(messages_of_a_user_are_counted),
+        TEST(a_push_has_an_origin_of_its_own_user),
+        TEST(an_origin_is_remembered_like_a_lost_client),
+        TEST(a_stranger_cannot_make_the_broker_remember_any_number_of_origins),
         TESTS_END,
     };
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ferry shards: the shards of the queues that brokers share, as a table. */
+
+#include "clients/cli/bodies/show.h"
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/run/brokers.h"
+#include "clients/cli/run/watch.h"
+
+static const Column columns[] = {
+    {"SHARD", "shard", COLUMN_NUMBER},     {"STATE", "state", COLUMN_TEXT},
+    {"BROKER", "owner", COLUMN_TEXT},      {"JOBS", "jobs", COLUMN_NUMBER},
+    {"DEGRADED", "degraded", COLUMN_TEXT}, {NULL, NULL, COLUMN_TEXT},
+};
+
+typedef struct Values {
+    uint64_t watch_ms;
+} Values;
+
+static const Option options[] = {
+    OPTION_WATCH(Values),
+    OPTION_END,
+};
+
+typedef struct Run {
+    Cli *cli;
+    ferry_client *client;
+} Run;
+
+/* A broker knows best about a shard that it has; its number in this list is the lowest. */
+static unsigned rank_of(const json_t *row) {
+    static const char *const states[] = {"here", "restoring", "leaving", "elsewhere"};
+    const char *state = json_string_value(json_object_get(row, "state"));
+    unsigned rank = 0;
+
+    while (rank < sizeof(states) / sizeof(*states) && state && strcmp(state, states[rank]) != 0)
+        rank++;
+    return rank;
+}
+
+/* One row for each shard, from the broker that knows best. */
+static json_t *merged(const Cli *cli, const json_t *rows) {
+    json_t *best = json_array(), *row, *other;
+    size_t i, j;
+
+    json_array_foreach(rows, i, row) {
+        json_t *number = json_object_get(row, "shard"), *broker = json_object_get(row, "broker");
+
+        if (rank_of(row) < 3) /* the broker that was asked has the shard */
+            json_object_set_new(row, "owner",
+                                broker ? json_incref(broker) : json_string(cli_url(cli)));
+        json_object_del(row, "broker");
+        json_array_foreach(best, j, other) {
+            if (json_equal(json_object_get(other, "shard"), number))
+                break;
+        }
+        if (j == json_array_size(best))
+            json_array_append(best, row);
+        else if (rank_of(row) < rank_of(other))
+            json_array_set(best, j, row);
+    }
+    return best;
+}
+
+static int show(void *ctx) {
+    const Run *run = ctx;
+    CLEANUP(json_decref) json_t *all = NULL, *rows = NULL;
+    int status = brokers_ask(run->cli, run->client, false, &all, "shards", NULL);
+
+    if (status != EXIT_OK)
+        return status;
+    rows = merged(run->cli, all);
+    if (json_array_size(rows) == 0)
+        cli_note(run->cli, "the queues of this broker are in no store with shards");
+    show_rows(run->cli, rows, columns);
+    return EXIT_OK;
+}
+
+static int run_shards(Cli *cli, const void *values, int argc, char **argv) {
+    const Values *v = values;
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    int status = cli_open(cli, NULL, &client);
+
+    (void)argc, (void)argv;
+    return status == EXIT_OK ? watch(cli, v->watch_ms, show, &(Run){cli, client}) : status;
+}
+
+const Command command_shards = {
+    .name = "shards",
+    .usage = "[--watch T]",
+    .summary = "list the shards of shared queues, with their brokers",
+    .help =
+        "Brokers that share queues in Redis ('ferry broker --store redis://HOST?shards=N') have\n"
+        "these queues in N shards; each shard is at one broker at a time. STATE is here, "
+        "restoring\n"
+        "(a broker is taking it), leaving (a broker gives it up), elsewhere (at a broker that was\n"
+        "not asked) or none (at no broker). JOBS are those in the memory of that broker. With a "
+        "URL\n"
+        "that lists brokers, all of them are asked.\n"
+        "\n"
+        "Examples:\n  ferry shards\n  ferry shards --url tcp://a:5877,tcp://b:5877 --watch 1s\n"
+        "  ferry shards --json | jq '.[] | select(.state == \"none\") | .shard'\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .run = run_shards,
+};
