@@ -23,13 +23,17 @@ static Runner runner;
 static ferry_client *client, *uncached;
 static ferry_cache *cache;
 
-static void set_up(void) {
+static void set_up_with(uint32_t cache_ms) {
     memo_start();
     broker_spawn(&broker);
     runner_start(&runner, &broker, serve, NULL);
     uncached = connect_client(&broker);
-    cache = memo_cache();
+    cache = memo_cache(cache_ms);
     CU_ASSERT_EQUAL_FATAL(ferry_with(uncached, &(ferry_options){.cache = cache}, &client, NULL), 0);
+}
+
+static void set_up(void) {
+    set_up_with(MEMO_PATIENCE_MS);
 }
 
 static void tear_down(void) {
@@ -295,7 +299,7 @@ static void a_stopped_redis_does_not_stop_calls(void) {
 
     if (!with_redis || over_cluster)
         return;
-    set_up();
+    set_up_with(MEMO_FROZEN_MS);
     CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
     redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 5; i++) {
@@ -323,7 +327,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
 
     if (!with_redis || over_cluster)
         return;
-    set_up();
+    set_up_with(MEMO_FROZEN_MS);
     redis_freeze(&memo_servers.servers[0]);
     all_us = clock_us();
     for (int i = 0; i < CALLS; i++) {
@@ -337,7 +341,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     all_us = clock_us() - all_us;
     printf("(%d calls begun in %.1f ms, %.1f ms at most for one) ", CALLS, (double)all_us / 1000,
            (double)longest_us / 1000);
-    /* If the calls waited, each would take 100 ms, the cache's timeout. */
+    /* If the calls waited, each would take MEMO_FROZEN_MS. */
     CU_ASSERT(all_us < CALLS * 50000);
     CU_ASSERT_TRUE(process_until(client, &answers.n, CALLS));
     CU_ASSERT_EQUAL(answers.code, 0);

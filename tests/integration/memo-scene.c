@@ -83,9 +83,8 @@ void memo_start(void) {
     cache_setup_empty(&memo_servers);
 }
 
-ferry_cache *memo_cache(void) {
-    /* A busy machine may need more than the default of 100 ms to read the map of a cluster. */
-    const ferry_cache_options with = {.timeout_ms = over_cluster ? 5000 : 0,
+ferry_cache *memo_cache(uint32_t timeout_ms) {
+    const ferry_cache_options with = {.timeout_ms = timeout_ms,
                                       .near_cache = all_near     ? FERRY_NEAR_ALL
                                                     : never_near ? FERRY_NEAR_NOTHING
                                                                  : FERRY_NEAR_MEMOISED};

@@ -25,7 +25,12 @@ extern bool with_redis, over_cluster, never_near;
 extern CacheSetup memo_servers; /* the servers of the cache; all tests of the program share them */
 
 void memo_start(void); /* for each test: empties the servers */
-ferry_cache *memo_cache(void);
+
+/* The cache's timeout_ms: a read that takes longer counts as a miss. The first is long for a busy
+ * machine, and short enough for calls to wait for Redis at all; with the second, a call waits for a
+ * frozen Redis only a short time. */
+enum { MEMO_PATIENCE_MS = 5000, MEMO_FROZEN_MS = 100 };
+ferry_cache *memo_cache(uint32_t timeout_ms);
 
 int memo_calls_suite(void); /* memo-calls.c: EXIT_SUCCESS or EXIT_FAILURE */
 int memo_serve_suite(void); /* memo-serve.c */

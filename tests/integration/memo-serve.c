@@ -65,15 +65,19 @@ static ferry_client *client;  /* has no cache */
 static ferry_client *caching; /* a client that has the server's cache, or the same Redis */
 static ferry_cache *cache;    /* the cache of `caching` */
 
-static void set_up(void) {
+static void set_up_with(uint32_t cache_ms) {
     memo_start();
     deferred = NULL;
-    server_cache = memo_cache();
+    server_cache = memo_cache(cache_ms);
     broker_spawn(&broker);
     runner_start(&runner, &broker, serve, NULL);
     client = connect_client(&broker);
-    cache = with_redis ? memo_cache() : server_cache;
+    cache = with_redis ? memo_cache(cache_ms) : server_cache;
     CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.cache = cache}, &caching, NULL), 0);
+}
+
+static void set_up(void) {
+    set_up_with(MEMO_PATIENCE_MS);
 }
 
 static void tear_down(void) {
@@ -532,7 +536,7 @@ static void a_stopped_redis_does_not_stop_a_server(void) {
 
     if (!with_redis || over_cluster)
         return;
-    set_up();
+    set_up_with(MEMO_FROZEN_MS);
     CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
     redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 5; i++) {
@@ -554,7 +558,7 @@ static void a_call_in_a_hurry_does_not_wait_for_redis(void) {
 
     if (!with_redis || over_cluster)
         return;
-    set_up();
+    set_up_with(MEMO_FROZEN_MS);
     CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.timeout_ms = 150}, &hurried, NULL),
                           0);
     redis_freeze(&memo_servers.servers[0]);
@@ -571,7 +575,7 @@ static void a_call_cancelled_before_its_handler_ran_does_not_run(void) {
 
     if (!with_redis || over_cluster)
         return;
-    set_up();
+    set_up_with(MEMO_FROZEN_MS);
     redis_freeze(&memo_servers.servers[0]);
     CU_ASSERT_EQUAL(memo_users_slow_async(caching, 100, on_number, &answers, NULL), 0);
     CU_ASSERT_EQUAL(memo_users_slow_async(client, 100, on_number, &answers, NULL), 0);
@@ -591,7 +595,7 @@ static void a_stopping_server_ends_requests_that_wait_for_redis(void) {
 
     if (!with_redis || over_cluster)
         return;
-    set_up();
+    set_up_with(MEMO_FROZEN_MS);
     redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 10; i++)
         CU_ASSERT_EQUAL(memo_users_slow_async(client, 100 + i, on_number, &answers, NULL), 0);

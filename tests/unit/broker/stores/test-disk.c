@@ -4,6 +4,7 @@
 #include "unit/broker/stores/disk-life.h"
 #include "unit/broker/stores/survival.h"
 
+#include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 
@@ -23,8 +24,9 @@ int flock(int fd, int operation) {
 }
 
 static FileOps faulty;
-static int flush_fails;           /* a flush fails with this negative errno */
-static uint64_t space = 1u << 30; /* bytes that reserve() may still use */
+/* The journal's threads read these: */
+static atomic_int flush_fails;                /* a flush fails with this negative errno */
+static atomic_uint_fast64_t space = 1u << 30; /* bytes that reserve() may still use */
 
 static int faulty_flush(int fd) {
     return flush_fails ? flush_fails : file_ops_posix.flush(fd);
