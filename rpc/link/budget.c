@@ -27,16 +27,21 @@ bool budget_allows_transfer(const Budget *budget, uint64_t own, uint64_t n) {
            (used <= budget->max_transfers && is_in_share(budget->max_transfers - used, own, n));
 }
 
+/* The free bytes for a peer that will hold this much. */
+static uint64_t free_for(const Budget *budget, uint64_t held) {
+    return held <= BUDGET_LITTLE ? budget_free(budget) : budget_free_for_many(budget);
+}
+
 bool account_allows(const Account *account, uint64_t n) {
-    return is_in_share(budget_free(account->budget), account->held, n);
+    return is_in_share(free_for(account->budget, account->held + n), account->held, n);
 }
 
 bool account_allows_output(const Account *account, uint64_t n) {
-    return is_in_share(budget_free(account->budget), account->output, n);
+    return is_in_share(free_for(account->budget, account->output + n), account->output, n);
 }
 
 bool account_is_used_up(const Account *account) {
-    return account->due > BUDGET_SHARE * budget_free(account->budget) / 2;
+    return account->due > BUDGET_SHARE * free_for(account->budget, account->due) / 2;
 }
 
 const char *budget_kind_name(BudgetKind kind) {

@@ -6,16 +6,23 @@
  * is the cause, its account counts the bytes too. Counting allocates nothing.
  *
  * A peer may hold at most BUDGET_SHARE times the bytes that are still free. So a single peer can
- * use three quarters of the budget, each of many peers can use less, and some bytes are always free
- * for a new peer. The broker stops reading from a peer before the peer's share is used up: see
- * account_is_used_up().
+ * use about three quarters of the budget, each of many peers can use less, and some bytes are
+ * always free for a new peer. The broker stops reading from a peer before the peer's share is used
+ * up: see account_is_used_up().
+ *
+ * Incomplete frames of many peers may take bytes that no share allows. So a sixteenth of the budget
+ * is a reserve for peers that hold at most BUDGET_LITTLE: they go on while others fill the rest.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BUDGET_SHARE = 3 };
+enum {
+    BUDGET_SHARE = 3,
+    BUDGET_LITTLE = 16 * 1024,
+    BUDGET_RESERVE = 16, /* the reserve is the budget divided by this */
+};
 
 typedef enum BudgetKind {
     BUDGET_CONNECTIONS, /* the records of connections */
@@ -53,9 +60,16 @@ static inline uint64_t budget_free(const Budget *budget) {
     return budget->max == 0 ? UINT64_MAX / 4 : used < budget->max ? budget->max - used : 0;
 }
 
+/* The free bytes without the reserve. */
+static inline uint64_t budget_free_for_many(const Budget *budget) {
+    uint64_t left = budget_free(budget), reserve = budget->max / BUDGET_RESERVE;
+
+    return left > reserve ? left - reserve : 0;
+}
+
 /* True: the process may hold n more bytes that belong to no account. */
 static inline bool budget_allows(const Budget *budget, uint64_t n) {
-    return n <= budget_free(budget) / 2;
+    return n <= budget_free_for_many(budget) / 2;
 }
 
 /* True: the process may hold n more bytes because of this peer's messages. */

@@ -96,6 +96,33 @@ static void calls_of_one_caller_leave_room_for_others(void) {
 }
 
 /* The decoded tables take several times the bytes of the description. */
+/* The input of other peers takes all free memory but a part of the reserve. */
+static void a_caller_that_holds_little_is_served_from_the_reserve(void) {
+    Account *account;
+    uint64_t input;
+
+    begin();
+    fake_say(&broker, peer,
+             &(Message){.op = OP_SERVE, .id = 1, .name = span_text("s"), .serve.slots = 10});
+    expect_ok(1);
+    account = &fake_peer_connected(&broker, 'b')->account;
+    broker.budget.max = 64 << 20;
+    input = budget_free(&broker.budget) - broker.budget.max / BUDGET_RESERVE / 2;
+    broker.budget.bytes[BUDGET_INPUT] += input;
+    CU_ASSERT_TRUE(account_allows(account, BUDGET_LITTLE));
+    CU_ASSERT_TRUE(account_allows_output(account, BUDGET_LITTLE));
+    CU_ASSERT_FALSE(account_allows(account, BUDGET_LITTLE + 1));
+    CU_ASSERT_FALSE(budget_allows(&broker.budget, 1));
+    account_charge(account, BUDGET_CALLS, BUDGET_LITTLE);
+    CU_ASSERT_FALSE(account_allows(account, 1));
+    CU_ASSERT_FALSE(account_is_used_up(account));
+    account_charge(account, BUDGET_CALLS, 1);
+    CU_ASSERT_TRUE(account_is_used_up(account));
+    account_refund(account, BUDGET_CALLS, BUDGET_LITTLE + 1);
+    broker.budget.bytes[BUDGET_INPUT] -= input;
+    fake_hub_deinit(&broker);
+}
+
 static void the_tables_of_a_description_are_charged(void) {
     static const char description[] = "\x83\xa1v\x01\xa7service\xa1"
                                       "s\xa7methods\x90";
@@ -160,6 +187,7 @@ int main(void) {
         TEST(a_client_is_charged_until_it_is_forgotten),
         TEST(calls_are_charged_until_they_end),
         TEST(calls_of_one_caller_leave_room_for_others),
+        TEST(a_caller_that_holds_little_is_served_from_the_reserve),
         TEST(the_tables_of_a_description_are_charged),
         TEST(topics_and_queues_are_charged),
         TEST(a_full_broker_refuses_newcomers),
