@@ -100,6 +100,7 @@ void config_deinit(Config *config) {
     free(config->data);
     free(config->web);
     free(config->store);
+    free(config->advertise);
     free(config->cluster);
     free(config->path);
     *config = (Config){0};
@@ -165,10 +166,10 @@ static void set_limit(ConfigReading *reading, size_t i, const char *value) {
 }
 
 static void refuse_name(ConfigReading *reading, const char *name) {
-    enum { N_OTHERS = 9 };
-    const char *names[N_SETTINGS + N_OTHERS] = {"bind",      "data",       "ipc_mode",
-                                                "log_level", "log_format", "drain_timeout",
-                                                "web",       "store",      "cluster"};
+    enum { N_OTHERS = 10 };
+    const char *names[N_SETTINGS + N_OTHERS] = {
+        "bind",          "data", "ipc_mode", "log_level", "log_format",
+        "drain_timeout", "web",  "store",    "cluster",   "advertise"};
     const char *nearest;
 
     for (size_t i = 0; i < N_SETTINGS; i++)
@@ -235,6 +236,19 @@ static void set_web(ConfigReading *reading, const char *value) {
     take_text(reading, "web", value, problem, &config->web);
 }
 
+const char *config_advertise_problem(const char *url) {
+    const char *problem = endpoint_problem(url, ENDPOINT_CONNECT);
+
+    if (problem || strncmp(url, "tcp://", strlen("tcp://")) != 0)
+        return problem ? problem : "it is not tcp://HOST:PORT";
+    return strlen(url) < STORE_URL_MAX ? NULL : "it is longer than 255 bytes";
+}
+
+static void set_advertise(ConfigReading *reading, const char *value) {
+    take_text(reading, "advertise", value, config_advertise_problem(value),
+              &reading->config->advertise);
+}
+
 static void set_cluster(ConfigReading *reading, const char *value) {
     Config *config = reading->config;
     size_t len = strlen(value);
@@ -258,6 +272,8 @@ static void set_broker(ConfigReading *reading, const char *name, const char *val
     } else if (strcmp(name, "store") == 0) {
         free(config->store);
         config->store = strdup(value);
+    } else if (strcmp(name, "advertise") == 0) {
+        set_advertise(reading, value);
     } else if (strcmp(name, "cluster") == 0) {
         set_cluster(reading, value);
     } else if (strcmp(name, "ipc_mode") == 0) {

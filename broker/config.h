@@ -42,6 +42,7 @@ typedef struct Config {
     size_t n_binds;
     char *data;
     char *store;       /* the URL of a Redis that keeps the queues; NULL: no Redis */
+    char *advertise;   /* the broker's URL for the clients of others; NULL: from `binds` */
     char *cluster;     /* the name of the brokers of one URL; NULL: they have no name */
     char *web;         /* ADDRESS:PORT of the HTTP side; NULL: the broker has no HTTP side */
     unsigned ipc_mode; /* permissions of socket files */
@@ -66,6 +67,9 @@ void config_deinit(Config *config);
 /* Reads the file. 0; -EINVAL: config->errors has all errors; another error: the file cannot be
  * read, and config->errors has the reason. */
 int config_read(Config *config, const char *path);
+
+/* Why a broker cannot be advertised at this URL; NULL: it can. */
+const char *config_advertise_problem(const char *url);
 
 /* Why the broker cannot serve HTTP at this address; NULL: it can. */
 const char *config_web_problem(const char *address);

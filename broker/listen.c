@@ -45,6 +45,17 @@ static void put_own_url(char url[256], const char *bound) {
     snprintf(url, 256, "%s", bound);
 }
 
+/* True: other machines can reach the endpoint, and its host is one address. */
+static bool is_definite(const char *bound) {
+    return !endpoint_is_local(bound) && strncmp(bound, "tcp://0.0.0.0:", 14) != 0 &&
+           strncmp(bound, "tcp://[::]:", 11) != 0;
+}
+
+static void look_at_advertised(char url[256], const char *bound) {
+    if (!*url || (!is_definite(url) && is_definite(bound)))
+        snprintf(url, 256, "%s", bound);
+}
+
 static int bind_one(const BrokerEndpoints *listening, const char *endpoint, BrokerListening *ret,
                     ferry_error *reterr) {
     const char *problem = endpoint_problem(endpoint, ENDPOINT_BIND);
@@ -77,6 +88,7 @@ static int bind_one(const BrokerEndpoints *listening, const char *endpoint, Brok
     ret->is_open |= !endpoint_is_local(endpoint);
     if (!*ret->url || (path && strncmp(ret->url, "ipc://", 6) != 0))
         put_own_url(ret->url, bound);
+    look_at_advertised(ret->advertised, bound);
     if (!endpoint_is_local(endpoint) && !has_keys)
         log_warning(broker->rights
                         ? "anybody who reaches %s from another machine is the user 'anonymous', "
@@ -109,6 +121,10 @@ int listen_all(const BrokerEndpoints *listening, BrokerListening *ret, ferry_err
             return r;
         is_local_tcp |= !endpoint_path(endpoint) && endpoint_is_local(endpoint);
     }
+    if (listening->options->advertise || listening->config->advertise)
+        snprintf(result.advertised, sizeof(result.advertised), "%s",
+                 listening->options->advertise ? listening->options->advertise
+                                               : listening->config->advertise);
     if (is_local_tcp && !listening->broker->rights)
         log_info("every program on this machine may use this broker: the configuration has no "
                  "[user]");

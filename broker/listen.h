@@ -14,9 +14,12 @@ typedef struct BrokerEndpoints {
 } BrokerEndpoints;
 
 typedef struct BrokerListening {
-    bool is_open;  /* other machines can reach an endpoint */
-    char url[256]; /* for clients in this process: the first ipc:// endpoint; else the first
-                    * endpoint */
+    bool is_open;         /* other machines can reach an endpoint */
+    char url[256];        /* for clients in this process: the first ipc:// endpoint; else the first
+                           * endpoint */
+    char advertised[256]; /* for clients of other brokers: `advertise` of the command line or the
+                           * configuration; else the first endpoint with a host that other machines
+                           * can reach; else the first endpoint */
 } BrokerListening;
 
 /* -EACCES: other machines could reach an endpoint, the broker has no keys, and its options do not

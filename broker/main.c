@@ -40,6 +40,7 @@
 #include "broker/stores/disk.h"
 #ifdef FERRY_WITH_REDIS
 #include "broker/stores/redis/redis-store.h"
+#include "broker/stores/redis/shards.h"
 #endif
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
@@ -54,6 +55,7 @@ enum {
     CATCH_UP_MS = 20, /* after a pause, timers wait at least this long for input */
     CATCH_UP_MAX_MS = 2000, /* and at most this long */
     DRAIN_CHECK_MS = 20,
+    SHARDS_CHECK_MS = 5, /* while a shard waits for the router */
 };
 
 typedef struct BrokerProgram {
@@ -61,15 +63,17 @@ typedef struct BrokerProgram {
     Config config;
     Broker broker;
     KeyPair *keys[CURVE_SERVER_KEYS_MAX]; /* broker.keys points to them */
-    bool needs_keys;        /* other machines can reach an endpoint, and --insecure is not given */
-    int signals;            /* signalfd */
-    Waker waker;            /* a store has work for the broker's thread */
-    int wakers;             /* epoll of signals and waker */
-    Store *disk;            /* the store in the data folder; NULL: there is no data folder */
-    Store *redis;           /* the store in Redis; NULL: there is no URL of a Redis */
-    uint64_t drain_ends_ms; /* 0: the broker does not drain */
-    uint64_t woke_ms;       /* when a pause ended; 0: the broker has caught up */
-    uint64_t n_batches;     /* batches handled so far */
+    bool needs_keys; /* other machines can reach an endpoint, and --insecure is not given */
+    int signals;     /* signalfd */
+    Waker waker;     /* a store has work for the broker's thread */
+    int wakers;      /* epoll of signals and waker */
+    Store *disk;     /* the store in the data folder; NULL: there is no data folder */
+    Store *redis;    /* the store in Redis; NULL: there is no URL of a Redis */
+    struct RedisShards *shards; /* the stores in Redis; NULL: the URL has no shards */
+    bool shards_are_busy;       /* they must be looked at again soon */
+    uint64_t drain_ends_ms;     /* 0: the broker does not drain */
+    uint64_t woke_ms;           /* when a pause ended; 0: the broker has caught up */
+    uint64_t n_batches;         /* batches handled so far */
     Trim trim;
     Timer trim_timer;
     Timer alive; /* tells the service manager each alive_ms that the broker works */
@@ -137,7 +141,11 @@ static int add_redis(BrokerProgram *program, ferry_error *reterr) {
     if (!url)
         return 0;
 #ifdef FERRY_WITH_REDIS
-    r = store_redis_new(url, &program->redis, reterr);
+    r = redis_shards_new(url, &program->shards, reterr);
+    if (r == 0 && program->shards)
+        return redis_shards_add(program->shards, program->broker.queues);
+    if (r == 0)
+        r = store_redis_new(url, &program->redis, reterr);
     if (r < 0)
         return r;
     queues_set_default_store(program->broker.queues, program->redis);
@@ -228,13 +236,23 @@ static void tell_restoring(uint64_t *told_ms) {
 
 static bool on_signals(BrokerProgram *program);
 
+/* 1: there is more to do. */
+static int restore_some(BrokerProgram *program, ferry_error *reterr) {
+    int r = queues_restore(program->broker.queues, reterr);
+
+#ifdef FERRY_WITH_REDIS
+    if (r == 0 && program->shards)
+        r = redis_shards_check(program->shards, reterr);
+#endif
+    return r;
+}
+
 /* A store may wait for another broker or for a server: a signal ends the wait. */
 static int restore(BrokerProgram *program, ferry_error *reterr) {
-    Queues *queues = program->broker.queues;
     uint64_t told_ms = 0;
     int r;
 
-    while ((r = queues_restore(queues, reterr)) > 0) {
+    while ((r = restore_some(program, reterr)) > 0) {
         tell_restoring(&told_ms);
         if (on_signals(program) || program->broker.draining)
             return error_set_code(reterr, -ECANCELED, "ended before the queues were restored");
@@ -255,7 +273,7 @@ static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     if (program->wakers < 0 || watch(program->wakers, program->waker.fd) < 0 ||
         watch(program->wakers, program->signals) < 0)
         return error_set_code(reterr, -errno, NULL);
-    if (!program->disk && !program->redis)
+    if (!program->disk && !program->redis && !program->shards)
         log_info("there is no data folder (--data DIR): queues are in memory and end with the "
                  "broker");
     r = queues_open_stores(queues, &program->waker, reterr);
@@ -384,6 +402,55 @@ static int reload(Broker *broker, ferry_error *reterr) {
     return r;
 }
 
+/* ---- shards ---- */
+
+static void turn_shards(BrokerProgram *program) {
+#ifdef FERRY_WITH_REDIS
+    program->shards_are_busy = program->shards && redis_shards_turn(program->shards);
+#else
+    (void)program;
+#endif
+}
+
+static void leave_shards(BrokerProgram *program) {
+#ifdef FERRY_WITH_REDIS
+    if (program->shards)
+        redis_shards_leave(program->shards);
+#else
+    (void)program;
+#endif
+}
+
+static void stop_shards(BrokerProgram *program) {
+#ifdef FERRY_WITH_REDIS
+    if (program->shards)
+        redis_shards_stop(program->shards);
+#else
+    (void)program;
+#endif
+}
+
+static bool has_left_shards(const BrokerProgram *program) {
+#ifdef FERRY_WITH_REDIS
+    return !program->shards || redis_shards_n_left(program->shards) == 0;
+#else
+    (void)program;
+    return true;
+#endif
+}
+
+/* The broker listens, so it may become a member of a cluster. */
+static int start_shards(BrokerProgram *program, const char *url, ferry_error *reterr) {
+#ifdef FERRY_WITH_REDIS
+    if (program->shards)
+        return redis_shards_start(program->shards, program->broker.id, url, reterr);
+#endif
+    (void)program;
+    (void)url;
+    (void)reterr;
+    return 0;
+}
+
 /* True: stop now. */
 static bool on_signals(BrokerProgram *program) {
     struct signalfd_siginfo info;
@@ -406,13 +473,15 @@ static bool on_signals(BrokerProgram *program) {
 /* A signal or ferry.Broker.drain has begun to drain the broker: drain_timeout runs from now on. */
 static void begin_drain(BrokerProgram *program) {
     program->drain_ends_ms = program->broker.now_ms + program->config.drain_timeout_ms;
+    leave_shards(program);
     systemd_notify("STOPPING=1\nSTATUS=draining");
 }
 
 static bool is_drained(const BrokerProgram *program) {
     const Broker *broker = &program->broker;
 
-    return (rooms_n_unfinished(broker) == 0 && broker->n_to_leave == 0) ||
+    return (rooms_n_unfinished(broker) == 0 && broker->n_to_leave == 0 &&
+            has_left_shards(program)) ||
            broker->now_ms >= program->drain_ends_ms;
 }
 
@@ -421,7 +490,8 @@ static void tick(Broker *broker) {
     broker->now_ms = broker->now_us / 1000;
 }
 
-static int time_to_sleep(const Broker *broker) {
+static int time_to_sleep(const BrokerProgram *program) {
+    const Broker *broker = &program->broker;
     uint64_t next = timers_next(&broker->timers), hub_next = hub_next_ms(broker->hub);
     uint64_t rooms_next = rooms_next_ms(broker);
 
@@ -430,6 +500,8 @@ static int time_to_sleep(const Broker *broker) {
     /* The end of drain_timeout has no timer. */
     if (broker->draining && next > broker->now_ms + DRAIN_CHECK_MS)
         next = broker->now_ms + DRAIN_CHECK_MS;
+    if (program->shards_are_busy && next > broker->now_ms + SHARDS_CHECK_MS)
+        next = broker->now_ms + SHARDS_CHECK_MS;
     if (next == UINT64_MAX)
         return -1;
     return next <= broker->now_ms          ? 0
@@ -490,11 +562,22 @@ static void turn(BrokerProgram *program) {
 
 /* Handles what stores have done; and, if a descriptor is readable, signals. True: stop now. */
 static bool on_wake(BrokerProgram *program, bool is_readable) {
-    if (waker_take(&program->waker, is_readable)) {
+    bool is_called = waker_take(&program->waker, is_readable);
+
+    if (is_called || program->shards_are_busy)
         tick(&program->broker);
+    if (is_called)
         queues_process_stores(program->broker.queues);
-    }
+    if (is_called || program->shards_are_busy)
+        turn_shards(program);
     return is_readable && on_signals(program);
+}
+
+/* The process was stopped. Another broker may have taken over shards of it meanwhile. */
+static void catch_up(BrokerProgram *program) {
+    program->woke_ms = clock_ms();
+    tick(&program->broker);
+    turn_shards(program);
 }
 
 static void run(BrokerProgram *program) {
@@ -506,13 +589,13 @@ static void run(BrokerProgram *program) {
         timer_arm(&broker->timers, &program->alive, broker->now_ms, on_alive);
     timer_arm(&broker->timers, &program->trim_timer, broker->now_ms + TRIM_LOOK_MS, on_trim);
     for (;;) {
-        int sleep_ms = program->woke_ms ? 1 : time_to_sleep(broker);
+        int sleep_ms = program->woke_ms ? 1 : time_to_sleep(program);
         uint64_t before_ms = clock_ms();
 
         if (on_wake(program, hub_wait(broker->hub, program->wakers, sleep_ms)))
             return;
         if (sleep_ms >= 0 && clock_ms() > before_ms + (unsigned)sleep_ms + PAUSE_MS)
-            program->woke_ms = clock_ms();
+            catch_up(program);
         turn(program);
         if (queues_lost(broker->queues)) {
             log_error("another broker has the queues, ending: %s", queues_degraded(broker->queues));
@@ -552,6 +635,7 @@ static void say_goodbye(Broker *broker) {
 static void close_rooms(BrokerProgram *program) {
     Broker *broker = &program->broker;
 
+    stop_shards(program);
     sessions_free(broker);
     broker->taps = taps_free(broker->taps);
     admin_free(broker->admin);
@@ -576,6 +660,7 @@ static void close_rooms(BrokerProgram *program) {
     store_disk_free(program->disk);
 #ifdef FERRY_WITH_REDIS
     store_redis_free(program->redis);
+    redis_shards_free(program->shards);
 #endif
 }
 
@@ -605,11 +690,21 @@ static int configure(BrokerProgram *program, ferry_error *reterr) {
     return read < 0 ? read : -EINVAL;
 }
 
+static int check_advertise(const BrokerOptions *options, ferry_error *reterr) {
+    const char *problem = options->advertise ? config_advertise_problem(options->advertise) : NULL;
+
+    return !problem ? 0
+                    : error_set(reterr, "ferry.InvalidArgument", "--advertise %s: %s",
+                                options->advertise, problem);
+}
+
 static int start(BrokerProgram *program, ferry_error *reterr) {
     const BrokerEndpoints endpoints = {&program->broker, program->options, &program->config};
     int r = check_web(program->options, reterr);
     BrokerListening listening = {0};
 
+    if (r == 0)
+        r = check_advertise(program->options, reterr);
     if (r == 0)
         r = configure(program, reterr);
     if (r < 0 || program->options->check_config)
@@ -618,6 +713,8 @@ static int start(BrokerProgram *program, ferry_error *reterr) {
     if (r == 0)
         r = listen_all(&endpoints, &listening, reterr);
     program->needs_keys = listening.is_open && !program->options->insecure;
+    if (r == 0)
+        r = start_shards(program, listening.advertised, reterr);
     return r == 0 ? listen_web(&endpoints, listening.url, reterr) : r;
 }
 

@@ -15,10 +15,12 @@ typedef struct BrokerOptions {
                                * tcp://127.0.0.1:5877 */
     const char *data;         /* the broker's own folder; NULL: the broker has no data folder */
     const char *store;        /* the URL of a Redis that keeps the queues; NULL: no Redis */
-    const char *config;       /* the configuration file; NULL: there is no file */
-    const char *log_level;    /* NULL: the level of the configuration, or else info */
-    const char *web;          /* ADDRESS:PORT of the HTTP side; NULL: the setting `web` of the
-                               * configuration */
+    const char *advertise; /* the broker's URL for the clients of other brokers; NULL: that of the
+                            * configuration, or an endpoint */
+    const char *config;    /* the configuration file; NULL: there is no file */
+    const char *log_level; /* NULL: the level of the configuration, or else info */
+    const char *web;       /* ADDRESS:PORT of the HTTP side; NULL: the setting `web` of the
+                            * configuration */
     /* Starts the HTTP side at an address, as a client of url. Called after the broker listens and
      * before it serves. 0, or a negative errno with *reterr. NULL: this program has no HTTP
      * side. */

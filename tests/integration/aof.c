@@ -19,8 +19,9 @@ typedef struct AofCommand {
     int n;
 } AofCommand;
 
+/* Of a space. */
 typedef struct AofState {
-    const char *key;
+    char key[40];
     AofVerdict *verdict;
     long long token, calls[N_PARTS]; /* the last ones; UNKNOWN: not seen in these files */
 } AofState;
@@ -99,12 +100,13 @@ static void take_command(AofState *state, const AofCommand *command) {
             take_call(state, part, atoll(command->words[3]));
 }
 
-static void read_file(AofState *state, const char *path) {
+static void read_file(AofState *states, unsigned n, const char *path) {
     FILE *file = fopen(path, "re");
     AofCommand command;
 
     while (file && read_command(file, &command))
-        take_command(state, &command);
+        for (unsigned i = 0; i < n; i++)
+            take_command(&states[i], &command);
     if (file)
         fclose(file);
 }
@@ -113,18 +115,26 @@ static int is_increment(const struct dirent *entry) {
     return strstr(entry->d_name, ".incr.aof") != NULL;
 }
 
-void aof_check(const char *folder, const char *key, AofVerdict *verdict) {
-    AofState state = {key, verdict, UNKNOWN, {UNKNOWN, UNKNOWN}};
+void aof_check(const char *folder, const char *name, unsigned n_shards, AofVerdict *verdict) {
+    unsigned n_spaces = n_shards > 0 ? n_shards : 1;
+    AofState states[AOF_SHARDS_MAX];
     struct dirent **entries;
     char path[512];
     int n;
 
+    for (unsigned i = 0; i < n_spaces; i++) {
+        states[i] = (AofState){.verdict = verdict, .token = UNKNOWN, .calls = {UNKNOWN, UNKNOWN}};
+        if (n_shards > 0)
+            snprintf(states[i].key, sizeof(states[i].key), "ferry:{%s.%u}", name, i);
+        else
+            snprintf(states[i].key, sizeof(states[i].key), "ferry:{%s}", name);
+    }
     snprintf(path, sizeof(path), "%s/appendonlydir", folder);
     /* "appendonly.aof.NUMBER.incr.aof" */
     n = scandir(path, &entries, is_increment, versionsort);
     for (int i = 0; i < n; i++) {
         snprintf(path, sizeof(path), "%s/appendonlydir/%s", folder, entries[i]->d_name);
-        read_file(&state, path);
+        read_file(states, n_spaces, path);
         free(entries[i]);
     }
     if (n >= 0)

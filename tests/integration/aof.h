@@ -3,9 +3,9 @@
 
 /*
  * The append-only file of a Redis server holds each write in its order: it is the log of the leases
- * of a space, and of the calls that each lease has made. A lease begins with a new fencing token,
- * and the calls of a part ("pushes", "releases") count up from 1. So a write of a broker that had
- * lost its lease would stand out.
+ * of the spaces there, and of the calls that each lease has made. A lease begins with a new fencing
+ * token, and the calls of a part ("pushes", "releases") count up from 1. So a write of a broker
+ * that had lost its lease would stand out.
  */
 
 #include <stddef.h>
@@ -17,6 +17,8 @@ typedef struct AofVerdict {
                      * lease */
 } AofVerdict;
 
+enum { AOF_SHARDS_MAX = 16 };
+
 /* Reads the files of the server with this folder, which does not write meanwhile, and adds its
- * leases and calls of the space with this first key. */
-void aof_check(const char *folder, const char *key, AofVerdict *verdict);
+ * leases and calls of the space with this name, or of its n_shards shards. */
+void aof_check(const char *folder, const char *name, unsigned n_shards, AofVerdict *verdict);

@@ -48,6 +48,14 @@ static void note(int log, const char *format, ...) {
     (void)n;
 }
 
+/* The queue of push n. */
+static const char *queue_name(const char *kind, uint32_t n) {
+    static char name[20];
+
+    snprintf(name, sizeof(name), "%s.%u", kind, n % LEDGER_QUEUES);
+    return name;
+}
+
 typedef struct Pusher {
     int log;
     int n_open, n_confirmed;
@@ -100,8 +108,8 @@ static int play_push(int argc, char **argv) {
 
         *sent = (Sent){&pusher, n};
         note(pusher.log, "sent %u\n", n);
-        if (ferry_push_async(client, "first", (ferry_bytes){body, len, NULL}, NULL, on_stored, sent,
-                             NULL) < 0) {
+        if (ferry_push_async(client, queue_name("first", n), (ferry_bytes){body, len, NULL}, NULL,
+                             on_stored, sent, NULL) < 0) {
             free(sent);
             turn_for(client, 10);
             continue;
@@ -144,8 +152,8 @@ static int on_job(ferry_job *job, void *ctx) {
     }
     note(*log, "%s %u %u %s %u %" PRIu64 "\n", job->queue, pusher, n, job->id, job->attempt,
          clock_ms());
-    if (strcmp(job->queue, "first") == 0 && n % LEDGER_FORWARD_EACH == 0)
-        return ferry_job_forward(job, "second", job->body, NULL);
+    if (strncmp(job->queue, "first", 5) == 0 && n % LEDGER_FORWARD_EACH == 0)
+        return ferry_job_forward(job, queue_name("second", n), job->body, NULL);
     return 0;
 }
 
@@ -155,8 +163,10 @@ static int play_work(int argc, char **argv) {
     ferry_work_options options = {.slots = 20};
 
     (void)argc;
-    ferry_work(client, "first", &options, on_job, &log, NULL, NULL);
-    ferry_work(client, "second", &options, on_job, &log, NULL, NULL);
+    for (unsigned i = 0; i < LEDGER_QUEUES; i++) {
+        ferry_work(client, queue_name("first", i), &options, on_job, &log, NULL, NULL);
+        ferry_work(client, queue_name("second", i), &options, on_job, &log, NULL, NULL);
+    }
     tell("ready 0");
     signal(SIGTERM, on_term);
     while (!stopping)
@@ -303,7 +313,7 @@ static void read_files(Ledger *ledger, LedgerVerdict *verdict, const char *prefi
         while (from && fgets(line, sizeof(line), from)) {
             if (sscanf(line, "%19s %u %u %" SCNu64 " %u %" SCNu64, word, &pusher, &n, &job,
                        &attempt, &at_ms) == 6) {
-                delivered(ledger, verdict, strcmp(word, "second") == 0, pusher, n, job, attempt,
+                delivered(ledger, verdict, strncmp(word, "second", 6) == 0, pusher, n, job, attempt,
                           at_ms);
             } else if (sscanf(line, "%19s %u", word, &n) == 2 && strcmp(word, "corrupt") != 0) {
                 fate = fate_of(ledger, (unsigned)(entry->d_name[5] - '0'), n);

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Three brokers with one space in a Redis Cluster of three masters and three replicas. Brokers and
- * servers of Redis are killed and stopped at random, sometimes two at once, under load. ledger.h
- * and aof.h say what is compared. Redis runs with appendfsync always, and the brokers with wait=1,
- * so a single failure may lose no confirmed job.
+ * Three brokers whose queues are in a Redis Cluster of three masters and three replicas: all three
+ * are active and share the queues, or one is active and the others wait. Brokers and servers of
+ * Redis are killed and stopped at random, sometimes two at once, under load. ledger.h and aof.h say
+ * what is compared. Redis runs with appendfsync always, and the brokers with wait=1, so a single
+ * failure may lose no confirmed job.
  *
- * FERRY_TEST_FAULTS is the number of faults, TEST_SEED chooses them.
+ * FERRY_TEST_FAULTS is the number of faults, TEST_SEED chooses them; with FERRY_TEST_SHARDS
+ * all brokers are active.
  */
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include <ferry/ferry.h>
 
@@ -26,22 +29,25 @@
 
 enum {
     BROKERS = 3,
-    SHARDS = 3,
-    SERVERS = 2 * SHARDS,
+    MASTERS = 3,
+    SERVERS = 2 * MASTERS,
+    SHARDS = 8,
     WORKERS = 2,
     WORKER_KILL_EACH = 5,
     LEASE_MS = 2000,
     DOWN_MAX_MS = 4000,
     STOP_MAX_MS = 6000,
     PROBE_PAUSE_MS = 20, /* after a refusal */
+    SPREAD_MS = 60000,   /* for all shards to be in their places */
     TOKENS_MAX = 4096,
 };
 
-#define SPACE "ferry:{chaos}"
+#define NAME "chaos"
 
 typedef enum FaultKind { BROKER_KILLED, BROKER_STOPPED, REDIS_KILLED, REDIS_STOPPED } FaultKind;
 
-/* Faults by what they hit: the broker that has the lease, the master that has the space, others. */
+/* Faults by what they hit: the broker that has the lease of a space, the master that has its data,
+ * others. */
 typedef enum FaultClass {
     OWNER_KILLED,
     OWNER_STOPPED,
@@ -53,8 +59,8 @@ typedef enum FaultClass {
 } FaultClass;
 
 static const char *const class_names[N_CLASSES] = {
-    "active broker killed", "active broker stopped", "master killed",
-    "master stopped",       "two at once",           "another one",
+    "owner killed",       "owner stopped", "its master killed",
+    "its master stopped", "two at once",   "another one",
 };
 
 /* A broker or a server of Redis that a fault has hit, until its end. */
@@ -62,11 +68,16 @@ typedef struct Fault {
     FaultKind kind;
     unsigned target;
     uint64_t ends_ms;
-    size_t explains; /* of a broker: the number in the ledger */
+    size_t explains; /* the number in the ledger; NO_FAULT: it explains nothing */
 } Fault;
+
+enum { NO_FAULT = -1 };
 
 typedef struct Chaos {
     Dice dice;
+    unsigned n_shards;       /* 0: one broker is active */
+    char probes[SHARDS][16]; /* a queue of each shard */
+    unsigned shard;          /* that this fault is about */
     RedisServer servers[SERVERS];
     Daemon brokers[BROKERS];
     bool broker_is_hit[BROKERS], server_is_hit[SERVERS];
@@ -77,6 +88,9 @@ typedef struct Chaos {
     ferry_client *probe;
     Fault faults[2]; /* the present ones */
     size_t n_present, n_faults, n_ended_itself;
+    size_t unsettled[16]; /* numbers in the ledger of faults that have ended: their shards may still
+                           * move */
+    size_t n_unsettled;
     double *recovery_ms[N_CLASSES];
     size_t n_recoveries[N_CLASSES];
 } Chaos;
@@ -103,7 +117,10 @@ static void start_brokers(Chaos *chaos) {
     for (unsigned i = 0; i < SERVERS; i++)
         n += snprintf(config + n, sizeof(config) - (size_t)n, "%s127.0.0.1:%u",
                       i == 0 ? "redis+cluster://" : ",", chaos->servers[i].port);
-    snprintf(config + n, sizeof(config) - (size_t)n, "?name=chaos&wait=1&lease=%dms\n", LEASE_MS);
+    n += snprintf(config + n, sizeof(config) - (size_t)n, "?name=" NAME "&wait=1&lease=%dms",
+                  LEASE_MS);
+    snprintf(config + n, sizeof(config) - (size_t)n, chaos->n_shards > 0 ? "&shards=%u\n" : "\n",
+             chaos->n_shards);
     for (unsigned i = 0; i < BROKERS; i++) {
         size_t len = strlen(chaos->urls);
 
@@ -114,12 +131,17 @@ static void start_brokers(Chaos *chaos) {
     }
 }
 
-/* The server that has the space, and the broker that has the lease; -1: unknown. */
-static void find_owner(Chaos *chaos, int *ret_server, int *ret_broker) {
+/* The server that has a space, and the broker that has its lease; -1: unknown. */
+static void find_owner(Chaos *chaos, unsigned shard, int *ret_server, int *ret_broker) {
+    char words[60];
+
+    if (chaos->n_shards > 0)
+        snprintf(words, sizeof(words), "HGET ferry:{" NAME ".%u} holder", shard);
+    else
+        snprintf(words, sizeof(words), "HGET ferry:{" NAME "} holder");
     *ret_server = *ret_broker = -1;
     for (unsigned i = 0; i < SERVERS && *ret_server < 0; i++) {
-        const char *line =
-            chaos->server_is_hit[i] ? "" : redis_ask(&chaos->servers[i], "HGET " SPACE " holder");
+        const char *line = chaos->server_is_hit[i] ? "" : redis_ask(&chaos->servers[i], words);
         const char *pid = strstr(line, "process ");
 
         if (line[0] != '$')
@@ -131,7 +153,30 @@ static void find_owner(Chaos *chaos, int *ret_server, int *ret_broker) {
     }
 }
 
+/* True: each broker has its share of the shards. */
+static bool is_even(Chaos *chaos) {
+    unsigned counts[BROKERS] = {0};
+
+    for (unsigned k = 0; k < chaos->n_shards; k++) {
+        int server, broker;
+
+        find_owner(chaos, k, &server, &broker);
+        if (broker < 0)
+            return false;
+        counts[broker]++;
+    }
+    for (unsigned i = 0; i < BROKERS; i++)
+        if (counts[i] < chaos->n_shards / BROKERS)
+            return false;
+    return true;
+}
+
 /* ---- faults ---- */
+
+/* Redis has a fault: shards whose lease cannot be prolonged leave their broker. */
+static bool explains_redeliveries(const Chaos *chaos, FaultKind kind) {
+    return chaos->n_shards > 0 || kind == BROKER_KILLED || kind == BROKER_STOPPED;
+}
 
 static void begin_fault(Chaos *chaos, Fault *fault) {
     uint64_t max_ms =
@@ -154,11 +199,13 @@ static void begin_fault(Chaos *chaos, Fault *fault) {
     }
     if (fault->kind == REDIS_KILLED || fault->kind == REDIS_STOPPED) {
         chaos->server_is_hit[fault->target] = true;
-        aof_check(server->folder, SPACE, &chaos->aof);
+        aof_check(server->folder, NAME, chaos->n_shards, &chaos->aof);
     } else {
         chaos->broker_is_hit[fault->target] = true;
-        fault->explains = ledger_fault(&chaos->ledger, clock_ms());
     }
+    fault->explains = explains_redeliveries(chaos, fault->kind)
+                          ? ledger_fault(&chaos->ledger, clock_ms())
+                          : (size_t)NO_FAULT;
     fault->ends_ms = clock_ms() + dice_below(&chaos->dice, max_ms);
 }
 
@@ -183,17 +230,33 @@ static void end_fault(Chaos *chaos, const Fault *fault) {
         chaos->server_is_hit[fault->target] = false;
     } else {
         chaos->broker_is_hit[fault->target] = false;
-        ledger_fault_ended(&chaos->ledger, fault->explains);
     }
+    if (fault->explains == (size_t)NO_FAULT)
+        return;
+    ledger_fault_ended(&chaos->ledger, fault->explains);
+    chaos->unsettled[chaos->n_unsettled++] = fault->explains;
 }
 
-/* Half of the faults hit the broker or the server that the queues depend on. */
+/* Waits until all shards are in their places: the faults so far move no shard any more. */
+static void settle(Chaos *chaos) {
+    uint64_t until_ms = clock_ms() + SPREAD_MS;
+
+    while (chaos->n_shards > 0 && !is_even(chaos) && clock_ms() < until_ms)
+        turn_for(chaos->probe, PROBE_PAUSE_MS);
+    CU_ASSERT(clock_ms() < until_ms);
+    for (; chaos->n_shards > 0 && chaos->n_unsettled > 0; chaos->n_unsettled--)
+        ledger_fault_ended(&chaos->ledger, chaos->unsettled[chaos->n_unsettled - 1]);
+    chaos->n_unsettled = 0;
+}
+
+/* Half of the faults hit the broker or the server that the probe depends on. */
 static FaultClass add_fault(Chaos *chaos) {
     Fault *fault = &chaos->faults[chaos->n_present];
     bool is_broker, is_important;
     int server, broker, important;
 
-    find_owner(chaos, &server, &broker);
+    chaos->shard = chaos->n_shards > 0 ? (unsigned)dice_below(&chaos->dice, chaos->n_shards) : 0;
+    find_owner(chaos, chaos->shard, &server, &broker);
     do {
         fault->kind = (FaultKind)dice_below(&chaos->dice, 4);
         is_broker = fault->kind == BROKER_KILLED || fault->kind == BROKER_STOPPED;
@@ -241,8 +304,8 @@ static bool probe_confirmed(Chaos *chaos) {
 
     while (!probe.is_confirmed && clock_ms() < until_ms) {
         probe = (Probe){0};
-        if (ferry_push_async(chaos->probe, "probe", ferry_str("x"), NULL, on_probed, &probe, NULL) <
-            0)
+        if (ferry_push_async(chaos->probe, chaos->probes[chaos->shard], ferry_str("x"), NULL,
+                             on_probed, &probe, NULL) < 0)
             probe.is_over = true;
         while (!probe.is_over) {
             ferry_process(chaos->probe, NULL);
@@ -280,6 +343,10 @@ static bool fault_once(Chaos *chaos) {
         look_after(chaos);
     }
     well = well && probe_confirmed(chaos);
+    /* Half of the faults come while shards still move. */
+    if (dice_below(&chaos->dice, 2) == 0 ||
+        chaos->n_unsettled + 2 > sizeof(chaos->unsettled) / sizeof(*chaos->unsettled))
+        settle(chaos);
     if (well && worker_too)
         ledger_start_worker(&chaos->ledger, &chaos->workers[worker], chaos->urls);
     return well;
@@ -289,12 +356,19 @@ static int by_text(const void *a, const void *b) {
     return strcmp(a, b);
 }
 
+/* The shard that a line of the log is about; 0: the queues have no shards. */
+static unsigned shard_in(const char *line) {
+    const char *at = strstr(line, "key=ferry:{" NAME ".");
+
+    return at ? (unsigned)atoi(at + strlen("key=ferry:{" NAME ".")) % SHARDS : 0;
+}
+
 /* Each broker logs the token of its lease after Redis has confirmed it. Returns the number of
  * tokens that are not larger than that of the line before; lines begin with their time. */
 static size_t count_wrong_tokens(const Chaos *chaos, size_t *ret_tokens) {
     static char lines[TOKENS_MAX][300];
     size_t n = 0, n_wrong = 0;
-    long long last = 0;
+    long long last[SHARDS] = {0};
 
     for (unsigned i = 0; i < BROKERS; i++) {
         FILE *file = fopen(chaos->brokers[i].log, "re");
@@ -309,8 +383,8 @@ static size_t count_wrong_tokens(const Chaos *chaos, size_t *ret_tokens) {
         const char *at = strstr(lines[i], "token=");
         long long token = at ? atoll(at + strlen("token=")) : 0;
 
-        n_wrong += token <= last;
-        last = token;
+        n_wrong += token <= last[shard_in(lines[i])];
+        last[shard_in(lines[i])] = token;
     }
     *ret_tokens = n;
     return n_wrong;
@@ -318,19 +392,37 @@ static size_t count_wrong_tokens(const Chaos *chaos, size_t *ret_tokens) {
 
 static void report(Chaos *chaos, size_t n_tokens, size_t n_wrong) {
     printf("\n    seed %" PRIu64
-           ": %zu faults; %zu leases, two owners at once: %zu by the brokers' "
+           ": %u shards, %zu faults; %zu leases, two owners at once: %zu by the brokers' "
            "logs, %zu by %zu calls in the logs of Redis; brokers that lost a lease and ended: "
            "%zu\n    until a push is confirmed:\n",
-           chaos->dice.seed, chaos->n_faults, n_tokens, n_wrong, chaos->aof.n_wrong,
-           chaos->aof.n_calls, chaos->n_ended_itself);
+           chaos->dice.seed, chaos->n_shards, chaos->n_faults, n_tokens, n_wrong,
+           chaos->aof.n_wrong, chaos->aof.n_calls, chaos->n_ended_itself);
     for (int i = 0; i < N_CLASSES; i++)
         printf("    %-22s %4zu times: p50 %6.0f ms, p99 %6.0f ms\n", class_names[i],
                chaos->n_recoveries[i], share_of(chaos->recovery_ms[i], chaos->n_recoveries[i], 0.5),
                share_of(chaos->recovery_ms[i], chaos->n_recoveries[i], 0.99));
 }
 
+/* A queue of each shard, for the probe. */
+static void name_probes(Chaos *chaos) {
+    char name[sizeof(chaos->probes[0])];
+    unsigned n_found = 0;
+
+    for (unsigned i = 0; n_found < SHARDS; i++) {
+        int len = snprintf(name, sizeof(name), "probe.%u", i);
+        unsigned k = (unsigned)(XXH3_64bits(name, (size_t)len) % SHARDS);
+
+        if (*chaos->probes[k])
+            continue;
+        memcpy(chaos->probes[k], name, sizeof(name));
+        n_found++;
+    }
+}
+
 static void begin_chaos(Chaos *chaos, size_t n_faults) {
-    redis_start_replicated_cluster(chaos->servers, SHARDS, redis_words);
+    chaos->n_shards = getenv("FERRY_TEST_SHARDS") ? SHARDS : 0;
+    name_probes(chaos);
+    redis_start_replicated_cluster(chaos->servers, MASTERS, redis_words);
     start_brokers(chaos);
     ledger_open(&chaos->ledger, chaos->brokers[0].folder, chaos->dice.seed);
     for (int i = 0; i < N_CLASSES; i++)
@@ -368,12 +460,13 @@ static void nothing_confirmed_is_lost_by_faults_of_brokers_and_redis(void) {
         if (!well)
             break;
     }
+    settle(&chaos);
     for (unsigned i = 0; i < LEDGER_PUSHERS; i++)
         ledger_end_pusher(&chaos.pushers[i]);
     verdict = ledger_judge(&chaos.ledger);
     for (unsigned i = 0; i < SERVERS; i++) {
         redis_kill(&chaos.servers[i]);
-        aof_check(chaos.servers[i].folder, SPACE, &chaos.aof);
+        aof_check(chaos.servers[i].folder, NAME, chaos.n_shards, &chaos.aof);
     }
     for (unsigned i = 0; i < BROKERS; i++)
         n_older += daemon_log_lines(&chaos.brokers[i], "Redis has lost changes");
@@ -385,6 +478,7 @@ static void nothing_confirmed_is_lost_by_faults_of_brokers_and_redis(void) {
     CU_ASSERT(n_tokens > 0);
     CU_ASSERT_EQUAL(n_wrong, 0);
     CU_ASSERT_EQUAL(n_older, 0);
+    CU_ASSERT(chaos.n_shards == 0 || chaos.n_ended_itself == 0);
     end_chaos(&chaos);
 }
 

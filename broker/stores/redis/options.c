@@ -54,11 +54,21 @@ static int read_lease(const char *value, RedisStoreOptions *to) {
     return 0;
 }
 
+static int read_shards(const char *value, RedisStoreOptions *to) {
+    uint64_t n;
+
+    if (text_parse_count(value, &n) < 0 || n < 2 || n > STORE_SHARDS_MAX)
+        return -EINVAL;
+    to->n_shards = (unsigned)n;
+    return 0;
+}
+
 static const StoreSetting settings[] = {
     {"name=", read_name, "1 to 64 letters, digits, '-', '_' and '.'"},
     {"id=", read_id, "the 32 digits that the broker's log shows as id="},
     {"wait=", read_wait, "a number of replicas from 0 to 100"},
     {"lease=", read_lease, "a time from 1s to 10min"},
+    {"shards=", read_shards, "a number from 2 to 62"},
 };
 
 /* One NAME=VALUE; false: it is a setting of the connection. */

@@ -3,6 +3,7 @@
 
 /* The URL of a store in Redis, parsed: see redis-store.h. */
 
+#include "broker/stores/redis/spread.h"
 #include "cache/connection/url.h"
 
 enum {
@@ -16,10 +17,11 @@ enum {
 
 typedef struct RedisStoreOptions {
     CacheUrl url;
-    char name[REDIS_NAME_MAX + 1];
-    char id[REDIS_ID_SIZE + 1]; /* empty: any */
+    char name[REDIS_NAME_MAX + sizeof(".99")]; /* of a shard: NAME.SHARD */
+    char id[REDIS_ID_SIZE + 1];                /* empty: any */
     uint32_t n_wait;
     uint32_t lease_ms;
+    unsigned n_shards; /* 0: the queues are one space */
 } RedisStoreOptions;
 
 /* 0; -EINVAL, -ENOMEM and others, each with its cause in reterr. */

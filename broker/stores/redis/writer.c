@@ -473,6 +473,15 @@ void redis_writer_end(RedisWriter *writer, uint32_t ms) {
     pthread_mutex_unlock(&writer->lock);
 }
 
+bool redis_writer_is_over(RedisWriter *writer) {
+    bool is_over;
+
+    pthread_mutex_lock(&writer->lock);
+    is_over = writer->is_over;
+    pthread_mutex_unlock(&writer->lock);
+    return is_over;
+}
+
 static void free_batches(WriterBatch *batch) {
     WriterBatch *next;
 
@@ -527,6 +536,21 @@ void redis_writer_why(RedisWriter *writer, char to[STORE_REASON_MAX]) {
     pthread_mutex_lock(&writer->lock);
     memcpy(to, writer->why, sizeof(writer->why));
     pthread_mutex_unlock(&writer->lock);
+}
+
+void redis_writer_reason(RedisWriter *writer, char to[STORE_REASON_MAX]) {
+    pthread_mutex_lock(&writer->lock);
+    memcpy(to, writer->report.reason, sizeof(writer->report.reason));
+    pthread_mutex_unlock(&writer->lock);
+}
+
+bool redis_writer_has_expired(RedisWriter *writer) {
+    bool has_expired;
+
+    pthread_mutex_lock(&writer->lock);
+    has_expired = is_lease_over(writer);
+    pthread_mutex_unlock(&writer->lock);
+    return has_expired;
 }
 
 void redis_writer_submit(RedisWriter *writer, WriterBatch *batch) {

@@ -120,6 +120,7 @@ int redis_writer_start(RedisWriter *writer, const RedisReader *reader, bool is_s
 /* Lets the thread write what was submitted, for at most this time, and end. While it reads, it
  * gives the lease back first. */
 void redis_writer_end(RedisWriter *writer, uint32_t ms);
+bool redis_writer_is_over(RedisWriter *writer);
 /* Ends the thread within REDIS_CLOSE_MS, and waits for that. */
 void redis_writer_stop(RedisWriter *writer);
 
@@ -128,6 +129,10 @@ void redis_writer_stop(RedisWriter *writer);
 ReadSlice *redis_writer_take_slice(RedisWriter *writer, uint32_t wait_ms);
 /* Why there is no slice yet; empty: it is being read. */
 void redis_writer_why(RedisWriter *writer, char to[STORE_REASON_MAX]);
+/* The reason of the last report. */
+void redis_writer_reason(RedisWriter *writer, char to[STORE_REASON_MAX]);
+/* True: the time of the lease is over, and another broker may have it. */
+bool redis_writer_has_expired(RedisWriter *writer);
 
 void redis_writer_submit(RedisWriter *writer, WriterBatch *batch);
 /* The batches that have ended, in the order of submission: a list by next, or NULL. */

@@ -23,7 +23,7 @@
 
 typedef struct Values {
     Texts binds;
-    const char *data, *store, *config, *log_level, *web;
+    const char *data, *store, *advertise, *config, *log_level, *web;
     bool insecure, check_config;
 } Values;
 
@@ -35,6 +35,8 @@ static const Option options[] = {
                  "keep queues in this folder (default: in memory)"),
     OPTION_PLAIN(OPTION_TEXT, 's', "store", Values, store, "URL",
                  "keep queues in Redis: redis://, redis+sentinel:// or redis+cluster://"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "advertise", Values, advertise, "URL",
+                 "where clients of other brokers with the same --store reach this one"),
     OPTION_PLAIN(OPTION_TEXT, 'c', "config", Values, config, "FILE", "the configuration file"),
     OPTION_ROW(OPTION_TEXT, 'l', "log-level", Values, log_level, "L",
                "error, warning, info (default) or debug", 0, 0, "error|warning|info|debug"),
@@ -110,6 +112,7 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
                             .n_binds = v->binds.n,
                             .default_bind = cli->url ? cli->url : getenv("FERRY_URL"),
                             .data = v->data,
+                            .advertise = v->advertise,
                             .config = v->config,
                             .log_level = v->log_level ? v->log_level
                                          : cli->quiet ? "warning"
@@ -145,7 +148,8 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_broker = {
     .name = "broker",
-    .usage = "[--bind ENDPOINT]... [--data DIR] [--store URL] [--config FILE] [--log-level L]"
+    .usage = "[--bind ENDPOINT]... [--data DIR] [--store URL] [--advertise URL] "
+             "[--config FILE] [--log-level L]"
 #ifdef FERRY_WITH_WEB
              " [--web ADDRESS:PORT]"
 #endif

@@ -418,9 +418,12 @@ static void settings_of_the_store_are_taken_from_the_url(void) {
     CLEANUP(redis_options_deinit) RedisStoreOptions options = {0};
 
     CU_ASSERT_EQUAL_FATAL(
-        redis_options_parse("redis://:secret@h:1/2?lease=3s&name=a-b&wait=2", &options, NULL), 0);
+        redis_options_parse("redis://:secret@h:1/2?lease=3s&name=a-b&wait=2&shards=8", &options,
+                            NULL),
+        0);
     CU_ASSERT_STRING_EQUAL(options.name, "a-b");
     CU_ASSERT_EQUAL(options.n_wait, 2);
+    CU_ASSERT_EQUAL(options.n_shards, 8);
     CU_ASSERT_EQUAL(options.lease_ms, 3000);
     CU_ASSERT_EQUAL(options.url.db, 2);
     CU_ASSERT_EQUAL(options.url.hosts[0].port, 1);
@@ -434,11 +437,12 @@ static void settings_of_the_store_are_taken_from_the_url(void) {
 
 static void wrong_urls_are_refused(void) {
     static const char *const wrong[][2] = {
-        {"redis://h?name=", "'name='"},   {"redis://h?name=a%20b", "'name='"},
-        {"redis://h?wait=x", "'wait='"},  {"redis://h?lease=1ms", "'lease='"},
-        {"redis://h?id=12", "'id='"},     {"redis://h?nome=x", "after '?'"},
-        {"redis://h,i", "several hosts"}, {"memory://", "not a store"},
-        {"http://h", "is not a cache"},   {"redis+cluster://h/1", "no databases"},
+        {"redis://h?name=", "'name='"},      {"redis://h?name=a%20b", "'name='"},
+        {"redis://h?wait=x", "'wait='"},     {"redis://h?lease=1ms", "'lease='"},
+        {"redis://h?shards=1", "'shards='"}, {"redis://h?shards=63", "'shards='"},
+        {"redis://h?id=12", "'id='"},        {"redis://h?nome=x", "after '?'"},
+        {"redis://h,i", "several hosts"},    {"memory://", "not a store"},
+        {"http://h", "is not a cache"},      {"redis+cluster://h/1", "no databases"},
     };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {

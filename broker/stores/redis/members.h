@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The brokers of a cluster with shards, as Redis knows them: a thread writes the entry of this
+ * broker again and again, and reads the entries of the others. script.h describes the keys.
+ */
+
+#include <pthread.h>
+
+#include "base/waker.h"
+#include "broker/stores/redis/link.h"
+#include "broker/stores/redis/script.h"
+#include "broker/stores/redis/spread.h"
+
+/* The answer of Redis: the other members, and the shards that the cluster has had before. */
+typedef struct MembersNews {
+    ShardMember others[MEMBERS_MAX];
+    size_t n;
+    uint64_t made;
+    bool is_valid;              /* false: `why` says why the entries cannot be read */
+    bool is_wrong;              /* trying again does not help */
+    char why[STORE_REASON_MAX]; /* NUL-terminated */
+} MembersNews;
+
+typedef struct RedisMembers {
+    RedisLink link;
+    Waker *waker;
+    uint32_t lease_ms;
+    unsigned n_shards;
+    char id[REDIS_ID_SIZE + 1]; /* of the data; empty: not known yet */
+    bool id_is_known;           /* the URL or Redis has named it */
+    LinkScript script;
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    /* Shared, under the lock. */
+    ShardMember own;
+    uint32_t pause_ms; /* between two calls */
+    bool is_leaving, called, stopping;
+    MembersNews news;
+    bool has_news;
+} RedisMembers;
+
+/* Takes the URL out of options. 0, or a negative errno with its cause in reterr. */
+int redis_members_open(RedisMembers *members, RedisStoreOptions *options, ferry_error *reterr);
+void redis_members_close(RedisMembers *members);
+
+/* Checks that the cluster is the one of the URL, or begins it. 0; STORE_HAS_MORE: Redis does not
+ * answer, members->link.why has the reason; or a negative errno, and *reterr. */
+int redis_members_check(RedisMembers *members, ferry_error *reterr);
+
+/* Starts the thread. It calls the waker when it has news. 0, or a negative errno. */
+int redis_members_start(RedisMembers *members, const ShardMember *own, Waker *waker);
+/* From now on the entry of this broker has these shards; Redis gets it at once. pause_ms: between
+ * two calls. is_leaving: the broker has no entry any more. */
+void redis_members_tell(RedisMembers *members, const ShardMember *own, uint32_t pause_ms,
+                        bool is_leaving);
+/* True: *ret is the latest answer. */
+bool redis_members_take(RedisMembers *members, MembersNews *ret);
+/* Removes the entry, for at most a second, and ends the thread. */
+void redis_members_stop(RedisMembers *members);

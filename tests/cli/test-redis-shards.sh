@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The errors of a broker with shards in Redis, and the URL that it advertises. Skipped without Redis.
+source "$(dirname "$0")/lib.sh" "$1"
+command -v redis-server >/dev/null || exit 77
+
+# Usage
+expect 2 '' "'shards=' must be a number from 2 to 62" ferry broker --store 'redis://h?shards=1'
+expect 2 '' "'shards=' must be a number from 2 to 62" ferry broker --store 'redis://h?shards=63'
+expect 2 '' 'advertise ipc:///x: it is not tcp' ferry broker --advertise ipc:///x
+printf '[broker]\nadvertise = tcp://h\n' >"$work/conf"
+expect 2 '' 'advertise = tcp://h: ' ferry broker --config "$work/conf" --check-config
+printf '[broker]\nstore = redis://h?shards=8\nadvertise = tcp://h:1\n' >"$work/conf"
+expect 0 '*' '' ferry broker --config "$work/conf" --check-config
+
+redis-server --port 0 --unixsocket "$work/redis" --dir "$work" --save '' >/dev/null &
+started+=($!)
+ask() { redis-cli -s "$work/redis" "$@"; }
+until_true ask ping
+store="redis+unix://$work/redis?lease=2s"
+
+# The URL that other brokers tell clients
+broker() { # NAME OPTION...: its process is in $started_pid
+    local name=$1
+    shift
+    start broker --bind "ipc://$work/$name" "$@" 2>"$work/log-$name"
+    until_true grep -q 'ready$' "$work/log-$name"
+}
+members() { ask hvals 'ferry:{shop}:members'; }
+broker a --store "$store&name=shop&shards=4"
+is_alone() { members | grep -q "ipc://$work/a 0 1 2 3\$"; }
+until_true is_alone
+broker b --advertise tcp://b.example:5877 --store "$store&name=shop&shards=4"
+is_shared() { [ "$(members | grep -c " [0-3] [0-3]\$")" = 2 ]; }
+until_true is_shared
+members | grep -q ' tcp://b.example:5877 ' || failed 'the advertised URL' <(members)
+
+# Entries that no ferry has written are no members
+ask hset 'ferry:{shop}:members' nonsense text "$(printf %032d 1)" '99999999999999 tcp://x 4' \
+    "$(printf %032d 2)" $'99999999999999 tcp://x\ny 0' >/dev/null
+is_undisturbed() { [ "$(members | grep -c " [0-3] [0-3]\$")" = 2 ] && ! members | grep -q text; }
+until_true is_undisturbed
+for i in $(seq 64); do ask hset 'ferry:{full}:members' "$(printf %032d "$i")" '99999999999999 tcp://x' >/dev/null; done
+expect 2 '' 'has 64 brokers already' ferry broker --store "$store&name=full&shards=4"
+
+# The number of shards is fixed, and a space is either one or divided
+expect 2 '' 'has shards=4, and the URL says shards=5' ferry broker --store "$store&name=shop&shards=5"
+expect 2 '' 'the URL of the store needs shards=' ferry broker --store "$store&name=shop"
+start broker --bind "ipc://$work/c" --store "$store&name=whole" 2>"$work/log-c"
+until_true ferry ping --url "ipc://$work/c"
+expect 2 '' 'one space without shards' ferry broker --store "$store&name=whole&shards=4"
+
+# Ids and formats
+id=$(ask hget 'ferry:{shop}:cluster' id)
+expect 2 '' "has the id $id, and not 00000000000000000000000000000000" \
+    ferry broker --store "$store&name=shop&shards=4&id=00000000000000000000000000000000"
+expect 2 '' 'it was emptied, or is another Redis' \
+    ferry broker --store "$store&name=other&shards=4&id=$id"
+ask hset 'ferry:{new}:cluster' format 2 shards 4 id "$id" >/dev/null
+expect 2 '' 'has format 2, and this ferry reads format 1' ferry broker --store "$store&name=new&shards=4"
+
+# A shard of other data, and a lost shard: an error in the log, and the other shards work
+broker d --store "$store&name=lost&shards=2"
+is_whole() { ask hget 'ferry:{lost}:cluster' made | grep -q '0' && ask hget 'ferry:{lost}:cluster' made | grep -q 1; }
+until_true is_whole
+kill "$started_pid"
+status_of "$started_pid"
+ask del 'ferry:{lost.0}' >/dev/null
+ask hset 'ferry:{lost.1}' id 00000000000000000000000000000000 >/dev/null
+broker e --store "$store&name=lost&shards=2"
+until_true grep -q 'there is no ferry:{lost.0} in Redis, and it was there before' "$work/log-e"
+until_true grep -q 'ferry:{lost.1} in Redis belongs to other data' "$work/log-e"
+equal 0 "$(ask exists 'ferry:{lost.0}')" 'nothing was written'
+
+done_testing

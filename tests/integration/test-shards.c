@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Active brokers that share the queues in one Redis: they start, drain, are killed and stopped, and
+ * Redis is away. All confirmed jobs are delivered, and the logs of Redis show one owner of each
+ * shard at a time.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ferry/ferry.h>
+
+#include "base/clock.h"
+#include "integration/aof.h"
+#include "support/faults.h"
+#include "support/process.h"
+#include "support/redis.h"
+#include "support/suite.h"
+
+enum {
+    BROKERS = 3,
+    SHARDS = 8,
+    SERVERS_MAX = 3,
+    QUEUES = 24,
+    JOBS = 240,
+    SLOTS = 4,
+    LOOK_MS = 20,
+};
+
+typedef struct Scene {
+    RedisServer servers[SERVERS_MAX];
+    size_t n_servers;
+    char config[400];
+    Daemon brokers[BROKERS];
+    bool runs[BROKERS]; /* and is not stopped */
+} Scene;
+
+static const char *const redis_words[] = {"--appendonly", "yes", NULL};
+
+/* ---- brokers and Redis ---- */
+
+static void start_broker(Scene *scene, unsigned i) {
+    scene->runs[i] = true;
+    daemon_start(&scene->brokers[i],
+                 &(DaemonOptions){.tcp = true, .config = scene->config, .level = "info"});
+}
+
+/* n_servers 1: one server; otherwise a Cluster. */
+static void start_redis(Scene *scene, size_t n_servers, const char *lease) {
+    int n;
+
+    scene->n_servers = n_servers;
+    if (n_servers == 1)
+        redis_start(&scene->servers[0], redis_words);
+    else
+        redis_start_cluster(scene->servers, n_servers);
+    n = snprintf(scene->config, sizeof(scene->config),
+                 "[queue >]\nmax_attempts = 0\n[broker]\nstore = redis%s://",
+                 n_servers == 1 ? "" : "+cluster");
+    for (size_t i = 0; i < n_servers; i++)
+        n += snprintf(scene->config + n, sizeof(scene->config) - (size_t)n, "%s127.0.0.1:%u",
+                      i == 0 ? "" : ",", scene->servers[i].port);
+    snprintf(scene->config + n, sizeof(scene->config) - (size_t)n, "?name=s&shards=%d&lease=%s\n",
+             SHARDS, lease);
+}
+
+static void start(Scene *scene, size_t n_servers, const char *lease) {
+    start_redis(scene, n_servers, lease);
+    for (unsigned i = 0; i < BROKERS; i++)
+        start_broker(scene, i);
+}
+
+/* By the log of Redis, each lease has a larger token, and no call of an older one was applied. */
+static void expect_one_owner_at_a_time(const Scene *scene) {
+    AofVerdict verdict = {0};
+
+    aof_check(scene->servers[0].folder, "s", SHARDS, &verdict);
+    CU_ASSERT(verdict.n_leases >= SHARDS);
+    CU_ASSERT_EQUAL(verdict.n_wrong, 0);
+}
+
+static void end(Scene *scene) {
+    for (unsigned i = 0; i < BROKERS; i++)
+        if (*scene->brokers[i].folder)
+            daemon_end(&scene->brokers[i]);
+    if (scene->n_servers == 1) {
+        redis_kill(&scene->servers[0]);
+        expect_one_owner_at_a_time(scene);
+    }
+    for (size_t i = 0; i < scene->n_servers; i++)
+        redis_stop(&scene->servers[i]);
+}
+
+/* ---- shares ---- */
+
+/* The process that has the lease of a shard; 0: none. */
+static pid_t holder_of(const Scene *scene, unsigned k) {
+    char words[60];
+
+    snprintf(words, sizeof(words), "HGET ferry:{s.%u} holder", k);
+    for (size_t i = 0; i < scene->n_servers; i++) {
+        const char *line = redis_ask(&scene->servers[i], words);
+        const char *at = strstr(line, "process ");
+
+        if (*line == '$')
+            return at ? atoi(at + strlen("process ")) : 0;
+    }
+    return 0;
+}
+
+static int descending(const void *a, const void *b) {
+    return *(const int *)b - *(const int *)a;
+}
+
+/* The shares of the running brokers, the largest one first: "332". */
+static const char *shares_of(const Scene *scene) {
+    static char text[12 * BROKERS];
+    int counts[BROKERS] = {0}, n = 0, at = 0;
+
+    for (unsigned i = 0; i < BROKERS; i++) {
+        if (!scene->runs[i])
+            continue;
+        for (unsigned k = 0; k < SHARDS; k++)
+            counts[n] += holder_of(scene, k) == scene->brokers[i].process.pid;
+        n++;
+    }
+    qsort(counts, (size_t)n, sizeof(*counts), descending);
+    for (int i = 0; i < n; i++)
+        at += snprintf(text + at, sizeof(text) - (size_t)at, "%d", counts[i]);
+    return text;
+}
+
+static bool until_shares(const Scene *scene, const char *wanted) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+
+    while (strcmp(shares_of(scene), wanted) != 0 && clock_ms() < until_ms)
+        sleep_ms(LOOK_MS);
+    CU_ASSERT_STRING_EQUAL(shares_of(scene), wanted);
+    return clock_ms() < until_ms;
+}
+
+/* ---- jobs ---- */
+
+static const char *queue_name(unsigned i) {
+    static char name[16];
+
+    snprintf(name, sizeof(name), "q%u", i);
+    return name;
+}
+
+static void open_clients(const Scene *scene, ferry_client *clients[BROKERS]) {
+    for (unsigned i = 0; i < BROKERS; i++)
+        clients[i] = scene->runs[i] ? open_with(scene->brokers[i].url, NULL) : NULL;
+}
+
+static void close_clients(ferry_client *clients[BROKERS]) {
+    for (unsigned i = 0; i < BROKERS; i++)
+        ferry_close(clients[i]);
+}
+
+typedef struct Push {
+    int *n_over;
+    bool is_confirmed;
+} Push;
+
+static void on_pushed(const ferry_error *error, void *ctx) {
+    Push *push = ctx;
+
+    push->is_confirmed = error == NULL;
+    ++*push->n_over;
+}
+
+/* Sends all jobs without a confirmation to this broker, which has a part of the queues. */
+static void push_at(ferry_client *client, Push pushes[JOBS]) {
+    int n_over = 0, n_sent = 0;
+
+    for (unsigned i = 0; i < JOBS; i++) {
+        char body[12];
+
+        if (pushes[i].is_confirmed)
+            continue;
+        snprintf(body, sizeof(body), "%u", i);
+        pushes[i].n_over = &n_over;
+        n_sent += ferry_push_async(client, queue_name(i % QUEUES), ferry_str(body), NULL, on_pushed,
+                                   &pushes[i], NULL) == 0;
+    }
+    CU_ASSERT_TRUE(turn_until(client, &n_over, n_sent, PATIENCE_MS));
+}
+
+static int n_confirmed(const Push pushes[JOBS]) {
+    int n = 0;
+
+    for (unsigned i = 0; i < JOBS; i++)
+        n += pushes[i].is_confirmed;
+    return n;
+}
+
+/* Asks one broker after the other, until all jobs are confirmed. */
+static void push_jobs(const Scene *scene) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+    ferry_client *clients[BROKERS];
+    Push pushes[JOBS] = {0};
+
+    open_clients(scene, clients);
+    while (n_confirmed(pushes) < JOBS && clock_ms() < until_ms)
+        for (unsigned i = 0; i < BROKERS; i++)
+            if (clients[i])
+                push_at(clients[i], pushes);
+    CU_ASSERT_EQUAL(n_confirmed(pushes), JOBS);
+    close_clients(clients);
+}
+
+typedef struct Seen {
+    bool jobs[JOBS];
+    int n;
+} Seen;
+
+static int on_job(ferry_job *job, void *ctx) {
+    Seen *seen = ctx;
+    char text[12];
+    unsigned number;
+
+    snprintf(text, sizeof(text), "%.*s", (int)job->body.len, (const char *)job->body.data);
+    number = (unsigned)strtoul(text, NULL, 10);
+    if (number < JOBS && !seen->jobs[number]) {
+        seen->jobs[number] = true;
+        seen->n++;
+    }
+    return 0;
+}
+
+/* Works at the broker that has the queue. */
+static bool work(ferry_client *clients[BROKERS], const char *queue, Seen *seen) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+
+    while (clock_ms() < until_ms) {
+        for (unsigned i = 0; i < BROKERS; i++)
+            if (clients[i] && ferry_work(clients[i], queue, &(ferry_work_options){.slots = SLOTS},
+                                         on_job, seen, NULL, NULL) == 0)
+                return true;
+        sleep_ms(LOOK_MS);
+    }
+    return false;
+}
+
+static void expect_jobs(const Scene *scene) {
+    ferry_client *clients[BROKERS];
+    Seen seen = {0};
+
+    open_clients(scene, clients);
+    for (unsigned i = 0; i < QUEUES; i++)
+        CU_ASSERT_TRUE(work(clients, queue_name(i), &seen));
+    turn_all_until(clients, BROKERS, &seen.n, JOBS, PATIENCE_MS);
+    CU_ASSERT_EQUAL(seen.n, JOBS);
+    close_clients(clients);
+}
+
+/* ---- tests ---- */
+
+static void a_broker_that_starts_later_gets_its_share(void) {
+    Scene scene = {0};
+
+    start_redis(&scene, 1, "2s");
+    start_broker(&scene, 0);
+    until_shares(&scene, "8");
+    start_broker(&scene, 1);
+    until_shares(&scene, "44");
+    push_jobs(&scene);
+    start_broker(&scene, 2);
+    until_shares(&scene, "332");
+    expect_jobs(&scene);
+    end(&scene);
+}
+
+static void take_over_from_a_killed_broker(size_t n_servers) {
+    Scene scene = {0};
+
+    start(&scene, n_servers, "2s");
+    until_shares(&scene, "332");
+    push_jobs(&scene);
+    daemon_kill(&scene.brokers[1]);
+    scene.runs[1] = false;
+    until_shares(&scene, "44");
+    expect_jobs(&scene);
+    daemon_restart(&scene.brokers[1]);
+    scene.runs[1] = true;
+    until_shares(&scene, "332");
+    end(&scene);
+}
+
+static void the_others_take_over_from_a_killed_broker(void) {
+    take_over_from_a_killed_broker(1);
+}
+
+static void the_others_take_over_in_a_cluster_too(void) {
+    take_over_from_a_killed_broker(SERVERS_MAX);
+}
+
+static void a_broker_that_drains_hands_over_at_once(void) {
+    Scene scene = {0};
+
+    /* A lease ends long after the patience of this test. */
+    start(&scene, 1, "10m");
+    until_shares(&scene, "332");
+    push_jobs(&scene);
+    CU_ASSERT_EQUAL(process_end(&scene.brokers[0].process, SIGTERM, PATIENCE_MS), 0);
+    scene.runs[0] = false;
+    until_shares(&scene, "44");
+    expect_jobs(&scene);
+    end(&scene);
+}
+
+static void a_broker_that_was_stopped_writes_nothing_and_joins_again(void) {
+    Scene scene = {0};
+
+    start(&scene, 1, "2s");
+    until_shares(&scene, "332");
+    push_jobs(&scene);
+    process_signal(&scene.brokers[2].process, SIGSTOP);
+    scene.runs[2] = false;
+    until_shares(&scene, "44");
+    process_signal(&scene.brokers[2].process, SIGCONT);
+    scene.runs[2] = true;
+    until_shares(&scene, "332");
+    CU_ASSERT(daemon_log_lines(&scene.brokers[2], "a shard has left this broker") >= 2);
+    expect_jobs(&scene);
+    end(&scene);
+}
+
+static void all_shards_come_back_when_redis_was_away(void) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+    size_t n_left = 0;
+    Scene scene = {0};
+
+    start(&scene, 1, "2s");
+    until_shares(&scene, "332");
+    push_jobs(&scene);
+    redis_freeze(&scene.servers[0]);
+    while (n_left < SHARDS && clock_ms() < until_ms) {
+        sleep_ms(LOOK_MS);
+        n_left = 0;
+        for (unsigned i = 0; i < BROKERS; i++)
+            n_left += daemon_log_lines(&scene.brokers[i], "a shard has left this broker");
+    }
+    CU_ASSERT(n_left >= SHARDS);
+    redis_unfreeze(&scene.servers[0]);
+    until_shares(&scene, "332");
+    expect_jobs(&scene);
+    end(&scene);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_broker_that_starts_later_gets_its_share),
+        TEST(the_others_take_over_from_a_killed_broker),
+        TEST(the_others_take_over_in_a_cluster_too),
+        TEST(a_broker_that_drains_hands_over_at_once),
+        TEST(a_broker_that_was_stopped_writes_nothing_and_joins_again),
+        TEST(all_shards_come_back_when_redis_was_away),
+        TESTS_END,
+    };
+
+    if (!redis_available())
+        return EXIT_SKIPPED;
+    return run_suite("faults: brokers that share queues in Redis", tests);
+}
