@@ -48,11 +48,25 @@ static void note(int log, const char *format, ...) {
     (void)n;
 }
 
+static unsigned shard_of(const char *name) {
+    return (unsigned)(XXH3_64bits(name, strlen(name)) % LEDGER_SHARDS);
+}
+
 /* The queue of push n. */
-static const char *queue_name(const char *kind, uint32_t n) {
+static const char *first_queue(uint32_t n) {
     static char name[20];
 
-    snprintf(name, sizeof(name), "%s.%u", kind, n % LEDGER_QUEUES);
+    snprintf(name, sizeof(name), "first.%u", n % LEDGER_QUEUES);
+    return name;
+}
+
+/* The queue that it is forwarded to. */
+static const char *second_queue(uint32_t n) {
+    unsigned shard = shard_of(first_queue(n));
+    static char name[30];
+
+    for (unsigned i = 0; i == 0 || shard_of(name) != shard; i++)
+        snprintf(name, sizeof(name), "second.%u.%u", n % LEDGER_QUEUES, i);
     return name;
 }
 
@@ -108,7 +122,7 @@ static int play_push(int argc, char **argv) {
 
         *sent = (Sent){&pusher, n};
         note(pusher.log, "sent %u\n", n);
-        if (ferry_push_async(client, queue_name("first", n), (ferry_bytes){body, len, NULL}, NULL,
+        if (ferry_push_async(client, first_queue(n), (ferry_bytes){body, len, NULL}, NULL,
                              on_stored, sent, NULL) < 0) {
             free(sent);
             turn_for(client, 10);
@@ -153,7 +167,7 @@ static int on_job(ferry_job *job, void *ctx) {
     note(*log, "%s %u %u %s %u %" PRIu64 "\n", job->queue, pusher, n, job->id, job->attempt,
          clock_ms());
     if (strncmp(job->queue, "first", 5) == 0 && n % LEDGER_FORWARD_EACH == 0)
-        return ferry_job_forward(job, queue_name("second", n), job->body, NULL);
+        return ferry_job_forward(job, second_queue(n), job->body, NULL);
     return 0;
 }
 
@@ -164,8 +178,8 @@ static int play_work(int argc, char **argv) {
 
     (void)argc;
     for (unsigned i = 0; i < LEDGER_QUEUES; i++) {
-        ferry_work(client, queue_name("first", i), &options, on_job, &log, NULL, NULL);
-        ferry_work(client, queue_name("second", i), &options, on_job, &log, NULL, NULL);
+        ferry_work(client, first_queue(i), &options, on_job, &log, NULL, NULL);
+        ferry_work(client, second_queue(i), &options, on_job, &log, NULL, NULL);
     }
     tell("ready 0");
     signal(SIGTERM, on_term);

@@ -13,6 +13,7 @@ enum {
     LEDGER_PUSHERS = 2,
     LEDGER_BODY_MAX = 3000,
     LEDGER_QUEUES = 6,       /* that the pushers use in turn */
+    LEDGER_SHARDS = 8,       /* a job is forwarded to a queue in the same one of so many shards */
     LEDGER_FORWARD_EACH = 8, /* every eighth job is forwarded to a second queue */
     LEDGER_AROUND_MS = 2000, /* a delivery may wait so long in a client: a fault that ended at most
                               * this long before it explains it */
