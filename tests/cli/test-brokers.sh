@@ -41,4 +41,16 @@ expect 0 '*' "left out: no broker listens at $b" ferry queue list
 equal "$a" "$(column 2 | sort -u)" 'the queues of the other broker'
 expect 0 '*' '' ferry call echo.Echo.say '"hello"'
 expect 2 '' 'lists the broker' ferry ping --url "$a,$a"
+
+# The brokers of a name: localhost often has an address without a broker, too
+start broker --insecure --bind 'tcp://127.0.0.1:*' 2>"$work/log"
+port() { sed -n 's|.*listening on tcp://127.0.0.1:\([0-9]*\)$|\1|p' "$work/log" | grep .; }
+until_true port
+export FERRY_URL=tcp+dns://localhost:$(port)
+expect 0 '*' '' ferry push mail four
+ferry queue list >"$work/out" 2>/dev/null
+equal mail "$(column 1)" 'the queue of the broker that was found'
+expect 0 four '' ferry work mail --drain
+expect 2 '' 'without a port' ferry ping --url tcp+srv://localhost:1
+expect 2 '' 'it stands alone' ferry ping --url "tcp+srv://localhost,$a"
 done_testing
