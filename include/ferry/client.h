@@ -146,7 +146,9 @@ enum {
      * description. */
     FERRY_EVENT_UNDESCRIBED,
     /* The broker refused this client, and the client makes no further attempt, because the broker
-     * would refuse it again. ferry_run() and ferry_process() return the error. */
+     * would refuse it again. ferry_run() and ferry_process() return the error. If the URL has
+     * several brokers and others accept the client, they do not return it: services, workers and
+     * subscriptions are at the other brokers, and the client asks this one again after 30 s. */
     FERRY_EVENT_CLOSED
 };
 

@@ -43,7 +43,7 @@ expect 0 '*' '' ferry call echo.Echo.say '"hello"'
 expect 2 '' 'lists the broker' ferry ping --url "$a,$a"
 
 # The brokers of a name: localhost often has an address without a broker, too
-start broker --insecure --bind 'tcp://127.0.0.1:*' 2>"$work/log"
+start broker --insecure --bind 'tcp://127.0.0.1:*' --bind "ipc://$work/c" 2>"$work/log"
 port() { sed -n 's|.*listening on tcp://127.0.0.1:\([0-9]*\)$|\1|p' "$work/log" | grep .; }
 until_true port
 export FERRY_URL=tcp+dns://localhost:$(port)
@@ -51,6 +51,9 @@ expect 0 '*' '' ferry push mail four
 ferry queue list >"$work/out" 2>/dev/null
 equal mail "$(column 1)" 'the queue of the broker that was found'
 expect 0 four '' ferry work mail --drain
+# Two URLs of one broker
+start serve two.Urls.say --exec cat --url "ipc://$work/c,tcp://127.0.0.1:$(port)" 2>"$work/notes"
+until_true grep -q 'left out: .*it is the same broker as' "$work/notes"
 expect 2 '' 'without a port' ferry ping --url tcp+srv://localhost:1
 expect 2 '' 'it stands alone' ferry ping --url "tcp+srv://localhost,$a"
 done_testing

@@ -28,6 +28,7 @@ typedef struct Scripted {
     int fd;
     uint16_t port;
     char url[64];
+    unsigned answers;       /* the op that it answers; 0: CALL */
     int n_hellos, n_others; /* atomic: messages of clients */
 } Scripted;
 
@@ -101,7 +102,8 @@ static void *talk(void *ctx) {
     if (raw_greet_back(fd) && raw_hear(fd, OP_HELLO, PATIENCE_MS, &message) == HEARD) {
         __atomic_add_fetch(&scripted.n_hellos, 1, __ATOMIC_RELEASE);
         answer_hello(fd);
-        while (raw_hear(fd, OP_CALL, PATIENCE_MS, &message) == HEARD) {
+        while (raw_hear(fd, scripted.answers ? scripted.answers : OP_CALL, PATIENCE_MS, &message) ==
+               HEARD) {
             __atomic_add_fetch(&scripted.n_others, 1, __ATOMIC_RELEASE);
             /* All fields of OK are set, so that one more is unknown. */
             say_more(fd, &(Message){.op = OP_OK,
@@ -225,6 +227,22 @@ static void a_broker_that_sends_other_batches_is_not_used(void) {
     expect_the_other_one(BATCHES_AS_2, "unknown protocol version");
 }
 
+/* A broker that is restarted with another version gets the service half a minute later. */
+static void a_broker_that_refused_is_asked_again(void) {
+    ferry_client *client = NULL;
+    char url[300];
+
+    start(FAULTS);
+    snprintf(url, sizeof(url), "%s,%s?prefer=order", scripted.url, broker.url);
+    CU_ASSERT_EQUAL_FATAL(ferry_open(url, NULL, &client, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "echo.Echo.say", NULL, echo, NULL, NULL, NULL), 0);
+    scripted.answers = OP_SERVE;
+    scripted.speech = LATER_VERSION_1;
+    CU_ASSERT_TRUE(turn_until(client, &scripted.n_others, 1, PATIENCE_MS));
+    ferry_close(client);
+    end();
+}
+
 /* If no broker can be used, the error names the last one. */
 static void a_broker_of_another_version_alone_is_an_error(void) {
     ferry_error error = FERRY_ERROR_INIT;
@@ -267,6 +285,7 @@ int main(void) {
         TEST(a_broker_that_refuses_version_1_is_not_used),
         TEST(a_broker_that_chooses_another_version_is_not_used),
         TEST(a_broker_that_sends_other_batches_is_not_used),
+        TEST(a_broker_that_refused_is_asked_again),
         TEST(a_broker_of_another_version_alone_is_an_error),
         TEST(a_later_form_of_version_1_is_understood),
         TESTS_END,

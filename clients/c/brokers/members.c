@@ -22,6 +22,8 @@ typedef struct MemberInfo {
     bool is_gone; /* the broker has left the list; the member lasts as long as its session */
 } MemberInfo;
 
+enum { ASK_AGAIN_MS = 30000 }; /* a broker that refused the client */
+
 struct Brokers {
     ferry_options options; /* of the members */
     char *name, *key_file, *server_key;
@@ -30,6 +32,8 @@ struct Brokers {
     Core *members[BROKERS_MAX];
     MemberInfo each[BROKERS_MAX];
     unsigned n_lists;  /* the last list of brokers that the members follow */
+    Timer again;       /* after ASK_AGAIN_MS it sets asks_again */
+    bool asks_again;   /* the next turn opens the members again whose brokers refused the client */
     char cluster[64];  /* of the first broker that has one */
     char mixed[512];   /* another one belongs to another cluster; empty: all belong to one */
     char problem[512]; /* see refuses() */
@@ -50,6 +54,7 @@ static void deinit(Core *leader) {
     leader->brokers = NULL;
     if (!brokers)
         return;
+    timer_disarm(&leader->timers, &brokers->again);
     if (brokers->epoll_fd >= 0)
         close(brokers->epoll_fd);
     free(brokers->name);
@@ -317,24 +322,51 @@ static void follow_list(Core *leader) {
             add_member(leader, link_broker(leader->link, i));
 }
 
-/* Opens a closed member again if its twin has lost the session: perhaps the broker can be reached
- * by this address only. */
-static void open_twins(Core *leader) {
-    struct Brokers *brokers = leader->brokers;
-    unsigned n = leader->n_members;
+static void open_again(Core *leader, unsigned i) {
+    char *url = strdup(leader->brokers->each[i].url);
 
-    for (unsigned i = n; i-- > 0;) {
-        char *url;
-
-        if (!brokers->each[i].is_twin ||
-            find_twin(leader, i, brokers->each[i].id) < leader->n_members || !can_close(leader, i))
-            continue;
-        url = strdup(brokers->each[i].url);
-        close_member(leader, i);
-        if (url)
-            add_member(leader, url);
+    if (!url || !can_close(leader, i)) {
         free(url);
+        return;
     }
+    close_member(leader, i);
+    add_member(leader, url);
+    free(url);
+}
+
+/* A twin has lost the session: perhaps the broker can be reached by the other address only. */
+static void open_twins(Core *leader) {
+    const struct Brokers *brokers = leader->brokers;
+
+    for (unsigned i = leader->n_members; i-- > 0;)
+        if (brokers->each[i].is_twin &&
+            find_twin(leader, i, brokers->each[i].id) == leader->n_members)
+            open_again(leader, i);
+}
+
+static void on_again(Timer *timer, void *ctx) {
+    Core *leader = ctx;
+
+    (void)timer;
+    leader->brokers->asks_again = true;
+}
+
+/* A broker that refused the client may know its key, or speak its protocol, after a restart. */
+static void open_refused(Core *leader) {
+    leader->brokers->asks_again = false;
+    for (unsigned i = leader->n_members; i-- > 0;)
+        if (!leader->brokers->each[i].is_twin &&
+            link_state(leader->members[i]->link) == LINK_CLOSED)
+            open_again(leader, i);
+}
+
+static void down(Core *core, const ferry_error *reason, bool was_up) {
+    Core *leader = core->leader;
+
+    (void)reason, (void)was_up;
+    if (leader && link_state(core->link) == LINK_CLOSED && !brokers_is_twin(core) &&
+        !timer_armed(&leader->brokers->again))
+        timer_arm(&leader->timers, &leader->brokers->again, clock_ms() + ASK_AGAIN_MS, on_again);
 }
 
 /* ---- turns ---- */
@@ -350,6 +382,8 @@ static bool run(Core *leader) {
         follow_list(leader);
         open_twins(leader);
     }
+    if (leader->brokers->asks_again && !leader->has_run)
+        open_refused(leader);
     n = epoll_wait(leader->brokers->epoll_fd, ready, BROKERS_MAX, 0);
     for (int i = 0; i < n && !leader->closed; i++)
         busy |= core_turn(ready[i].data.ptr);
@@ -361,6 +395,7 @@ const Part brokers_part = {
     .free = deinit,
     .hello = hello,
     .refuses = refuses,
+    .down = down,
     .run = run,
     .watch = watch,
     .stop = close_members,

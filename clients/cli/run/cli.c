@@ -219,6 +219,13 @@ static int split_headers(Cli *cli) {
     return EXIT_OK;
 }
 
+/* A command continues if one of several brokers refuses the client. */
+static bool has_brokers(const Cli *cli) {
+    const char *url = cli_url(cli);
+
+    return url && (strchr(url, ',') || strstr(url, "+dns://") || strstr(url, "+srv://"));
+}
+
 /* Reports disconnects and reconnects of long-running commands. */
 static void tell_event(int event, const ferry_error *error, void *ctx) {
     Cli *cli = ctx;
@@ -234,6 +241,8 @@ static void tell_event(int event, const ferry_error *error, void *ctx) {
         cli_note(cli, "%s: trying again", error->message);
     else if (event == FERRY_EVENT_REFUSED)
         cli_note(cli, "refused, trying again: %s", error->message);
+    else if (event == FERRY_EVENT_CLOSED && has_brokers(cli))
+        cli_note(cli, "left out: %s", error->message);
     else if (event == FERRY_EVENT_UP && cli->was_down)
         cli_note(cli, "connected again");
     cli->was_down = event == FERRY_EVENT_DOWN || (cli->was_down && event != FERRY_EVENT_UP);
