@@ -28,6 +28,10 @@ def wait(ms):
     return bytes([3 << 2]) + struct.pack(">H", ms)
 
 
+def move(n):
+    return bytes([3 << 2 | 16]) + struct.pack(">H", n)
+
+
 A, B, C, D = range(4)
 STREAM = 1 << 63
 serve = say(A, [16, 1, "calc.Calc", 1, "one", b"idl"])
@@ -55,6 +59,11 @@ SCENES = {
     "end-no-stream": serve + say(B, call(1), [20, 1]),
     "more-no-stream": serve + say(B, call(1), [21, 1, 5]),
     "refused-own-call": serve + say(B, *[call(i) for i in range(1, 40)]) + say(B, [6, 1, b"x" * 1001], [10, 39, 1]),
+    "shards": move(0) + move(1) + say(A, [49, 1, "shared.0", 4, 0, 1], [49, 2, "shared.1", 4]) + say(B, [48, 1, 0, "shared.0", {"key": "k"}, None, b"j"], [48, 2, 0, "shared.1", {"order": "o"}, None, b"j"])
+    + wait(1) + say(A, [52, 9, 129, 1]) + move(2) + move(3) + move(0) + move(1) + wait(100) + move(0) + wait(3000) + say(B, [48, 1, 0, "shared.0", {"origin": batch.T}, None, b"j"]),
+    "shards-away": say(A, [49, 1, "shared.0", 4, 0, 1], [49, 2, "shared.1", 4], [52, 3, 65, 1], [48, 4, 0, "shared.0", None, None, b"j"]) + gone(A) + move(0) + wait(61000),
+    "shards-manage": move(0) + say(B, *[[18, i + 1, 100, 0, 0, "ferry.Broker", m, "", None, b"\x91" + pack("shared.0")] for i, m in enumerate(["queue", "purge", "pause", "resume", "shards"])])
+    + say(B, [18, 9, 100, 0, 0, "ferry.Broker", "configure", "", None, pack(["shared.0", "ttl", "1s"])]) + move(0) + wait(10),
     "push-origin": say(A, [48, 7, 0, "mail", {"origin": batch.T}, None, b"j"], [48, 7, 0, "mail", {"origin": batch.T}, None, b"j"], [48, 8, 0, "mail", {"origin": b"short"}, None, b"j"]) + wait(60001),
     "pull-wait": say(A, [49, 1, "mail", 1, 0, 1]) + say(B, [48, 1, 0, "mail", None, None, b"j"]) + say(A, [133, "mail"]),
     "large": serve + say(B, [6, 1, b"abc"], [6, 1, b"def"], [18, 1, 9, 0, 0, "calc.Calc", "m", "", None, 1]) + say(A, [6, 9, b"r"], [10, 1, 9]),
