@@ -35,6 +35,17 @@ is_shared() { [ "$(members | grep -c " [0-3] [0-3]\$")" = 2 ]; }
 until_true is_shared
 members | grep -q ' tcp://b.example:5877 ' || failed 'the advertised URL' <(members)
 
+# ferry shards: the broker that has a shard knows its jobs; the others know where it is
+rows() { ferry shards --url "$1" --json >"$work/rows"; }
+of_one() { rows "ipc://$work/a" && jq -e '[([.[] | select(.state == "here")] | length),
+    ([.[] | select(.state == "elsewhere" and .owner == "tcp://b.example:5877")] | length)] == [2, 2]' "$work/rows" >/dev/null; }
+until_true of_one
+anywhere() { ferry push "$1" x --url "ipc://$work/a" || ferry push "$1" x --url "ipc://$work/b"; }
+for i in 1 2 3 4 5 6 7 8; do until_true anywhere "queue-$i" >/dev/null 2>&1; done
+of_all() { rows "ipc://$work/a,ipc://$work/b" && jq -e --arg b "ipc://$work/b" '[.[].shard] == [0, 1, 2, 3]
+    and all(.[]; .state == "here") and ([.[].jobs] | add) >= 8 and ([.[] | select(.owner == $b)] | length) == 2' "$work/rows" >/dev/null; }
+until_true of_all
+
 # Entries that no ferry has written are no members
 ask hset 'ferry:{shop}:members' nonsense text "$(printf %032d 1)" '99999999999999 tcp://x 4' \
     "$(printf %032d 2)" $'99999999999999 tcp://x\ny 0' >/dev/null
