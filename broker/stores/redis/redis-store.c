@@ -117,13 +117,20 @@ static void batch_free_or_keep(RedisQueues *redis, WriterBatch *batch) {
         redis->spare = batch;
 }
 
+/* Too many bytes wait for Redis; shards share the limit. */
+static bool is_behind(const RedisQueues *redis) {
+    unsigned n_shards = redis->options.n_shards;
+
+    return redis->backlog > (size_t)REDIS_BACKLOG / (n_shards > 0 ? n_shards : 1);
+}
+
 /* Checks that the store has room for one more push. */
 static int admit(const RedisQueues *redis) {
     if (redis->store.broken || !redis->writes)
         return -EIO;
     if (redis->state == WRITER_FULL)
         return -ENOBUFS;
-    if (redis->state == WRITER_WAITS || redis->backlog > REDIS_BACKLOG)
+    if (redis->state == WRITER_WAITS || is_behind(redis))
         return -EBUSY;
     return 0;
 }
@@ -244,7 +251,7 @@ static int redis_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJo
     /* While Redis does not confirm, a forwarded job waits for it like an acknowledgement. */
     if (redis->state == WRITER_FULL)
         return -ENOBUFS;
-    return redis->backlog > REDIS_BACKLOG ? -EBUSY : add(redis, ticket, old, job, by);
+    return is_behind(redis) ? -EBUSY : add(redis, ticket, old, job, by);
 }
 
 static int redis_settle(Store *store, uint64_t ticket, StoredJob *job) {
@@ -286,7 +293,7 @@ static int redis_keep(Store *store, uint64_t ticket, Span name, Span value) {
 
 /* The part for a change without a ticket. NULL: the change is dropped. */
 static WriterPart *part_for_note(RedisQueues *redis) {
-    return redis->store.broken || !redis->writes || redis->backlog > REDIS_BACKLOG
+    return redis->store.broken || !redis->writes || is_behind(redis)
                ? NULL
                : part_of(redis, PART_RELEASES);
 }
@@ -294,7 +301,7 @@ static WriterPart *part_for_note(RedisQueues *redis) {
 static void redis_note(Store *store, StoredJob *job) {
     RedisQueues *redis = redis_of(store);
 
-    if (segment_job(job) && !store->broken && redis->writes && redis->backlog <= REDIS_BACKLOG)
+    if (segment_job(job) && !store->broken && redis->writes && !is_behind(redis))
         segments_job_noted(&redis->segments, job);
 }
 
