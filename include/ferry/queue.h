@@ -120,9 +120,13 @@ typedef int (*ferry_job_fn)(ferry_job *job, void *ctx);
  *   -ETIMEDOUT  not confirmed in time; if error.outcome_unknown is set, the job may be stored;
  *   -ENOTCONN   no connection within 5 s; if error.outcome_unknown is set, the job may be stored;
  *   -ESHUTDOWN  the broker is shutting down;
+ *   -EREMCHG    the queue is at a broker that the client's URL does not list;
  *   -ECANCELED  client is closed;
  *   -ECHILD     client was opened before fork();
  *   -ENOMEM     out of memory.
+ *
+ * If brokers share queues, and the client's URL lists all of them, the client finds the broker that
+ * has the queue. While no broker has it, the push waits.
  */
 int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
                const ferry_push_options *options, ferry_error *reterr);
@@ -179,6 +183,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr);
  *   -EACCES     the user lacks the right;
  *   -ENOTCONN   no connection within 5 s;
  *   -ETIMEDOUT  no answer in time;
+ *   -EREMCHG    the job or the queue is at a broker that the client's URL does not list;
  *   -ECONNRESET the connection was lost while it waited;
  *   -ECANCELED  client is closed;
  *   -ECHILD     client was opened before fork();

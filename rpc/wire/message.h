@@ -70,6 +70,7 @@ enum {
     SERVE_NOT_READY = 1, /* the server gets no calls until the next SERVE */
     TICKET_UNUSED = 1,   /* the ticket is withdrawn, unless a connection uses it */
     TICKET_CUT = 2,      /* the ticket is withdrawn, and its connection must be closed */
+    PUSH_COUNTS = 1,     /* the client counts the answers ferry.Moved to its pushes: see §11 */
     PUBLISH_RETAIN = 1,  /* the message becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
 };

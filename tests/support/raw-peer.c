@@ -205,8 +205,25 @@ bool raw_say(int fd, const Message *message) {
     return done;
 }
 
+static _Thread_local uint8_t bytes[FRAME_MAX];
+
+Heard raw_hear_batch(int fd, int timeout_ms, void (*fn)(const Message *message, void *ctx),
+                     void *ctx) {
+    uint64_t until_ms = clock_ms() + (uint64_t)timeout_ms;
+    Message message;
+    Reader reader;
+    size_t len;
+    int flags;
+    Heard heard = take_frame(fd, bytes, &len, &flags, until_ms);
+
+    if (heard != HEARD || flags & FLAG_COMMAND || batch_open(&reader, bytes, len) < 0)
+        return heard;
+    while (message_read(&reader, &message) > 0)
+        fn(&message, ctx);
+    return HEARD;
+}
+
 Heard raw_hear(int fd, unsigned op, int timeout_ms, Message *ret) {
-    static _Thread_local uint8_t bytes[FRAME_MAX];
     uint64_t until_ms = clock_ms() + (uint64_t)timeout_ms;
     Reader reader;
     size_t len;

@@ -42,6 +42,10 @@ bool raw_say(int fd, const Message *message);
 /* Reads the next message with this op and skips others. *ret points into static memory. */
 Heard raw_hear(int fd, unsigned op, int timeout_ms, Message *ret);
 
+/* Reads the next batch, and passes its messages on. */
+Heard raw_hear_batch(int fd, int timeout_ms, void (*fn)(const Message *message, void *ctx),
+                     void *ctx);
+
 /* From now on the peer sends a ZMTP PING each second, like libzmq, because the broker closes a
  * silent connection. It ends with raw_close(). */
 void raw_keep_alive(int fd);

@@ -27,6 +27,18 @@ const char *brokers_mixed(const Core *leader);
 /* True: the member is closed, because another member uses the same broker. */
 bool brokers_is_twin(const Core *member);
 
+/* The way to a broker that an answer ferry.Moved names. */
+typedef enum Owner {
+    OWNER_HERE,     /* the leader uses this broker */
+    OWNER_MEMBER,   /* a member has a session with it */
+    OWNER_AWAY,     /* it is not known, or there is no session with it now: try again */
+    OWNER_UNLISTED, /* there are sessions with all brokers of the URL, and this one is another */
+} Owner;
+
+/* Opens the members, if they are needed. broker, url: of a Moved. *ret is the way through the
+ * member, for OWNER_MEMBER. */
+Owner brokers_find_owner(Core *leader, Span broker, Span url, Route **ret);
+
 /* Opens the members, unless they are open. If the URL has the name of the brokers, waits for the
  * lookup. */
 int brokers_open_members(const ferry_client *client, ferry_error *reterr);

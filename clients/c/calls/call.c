@@ -9,6 +9,7 @@
 
 #include "base/container.h"
 #include "base/random.h"
+#include "clients/c/calls/follow.h"
 #include "clients/c/calls/send.h"
 #include "clients/c/calls/stream.h"
 #include "clients/c/core/client.h"
@@ -18,6 +19,7 @@
 #include "clients/c/core/pack-format.h"
 #include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
+#include "clients/c/resend/moved.h"
 #include "clients/c/resend/retry.h"
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);
@@ -235,6 +237,7 @@ static void leave(Core *core, PendingCall *call) {
     timer_disarm(&core->timers, &call->timer);
     link_out(call);
     call->record = record_free(call->record);
+    call_stop_following(core, call);
     if (call->first_error)
         ferry_error_clear(call->first_error);
     free(call->first_error);
@@ -359,6 +362,19 @@ static bool has_moved(Core *core, PendingCall *call, const ferry_error *error) {
     return true;
 }
 
+/* True: the call is about a queue at another broker. It goes there, or is tried again soon. */
+static bool follows(Core *core, PendingCall *call, const Message *answer) {
+    uint64_t pause_ms;
+
+    if (!call_follows(core, call, answer, &pause_ms))
+        return false;
+    await_take(core, &call->await);
+    call_leave_route(call);
+    call->state = CALL_BACKOFF;
+    timer_arm(&core->timers, &call->timer, clock_ms() + pause_ms, on_timer);
+    return true;
+}
+
 static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
     PendingCall *call = (PendingCall *)await;
 
@@ -366,10 +382,11 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
         ferry_error error = FERRY_ERROR_INIT;
 
         error_of_message(message, &error);
-        if (has_moved(core, call, &error)) {
+        if (has_moved(core, call, &error) || follows(core, call, message)) {
             ferry_error_clear(&error);
             return;
         }
+        moved_advise(message, &error);
         pending_call_fail(core, call, &error, true);
         return;
     }
@@ -473,7 +490,7 @@ static void on_timer(Timer *timer, void *ctx) {
     if (call->await.deferred)
         return;
     if (call->state == CALL_BACKOFF && now_ms < call->deadline_ms) {
-        if (core->is_up || call->is_direct) {
+        if (core->is_up || call->is_direct || call->via) {
             send_again(core, call, now_ms);
         } else {
             call->state = CALL_BEFORE_CONNECT;
@@ -545,10 +562,33 @@ static void calls_up(Core *core, const Message *welcome) {
     }
 }
 
+/* The connection through which these calls were sent is lost: a route, or (route is NULL) the
+ * session with a broker that drained. */
+static void fail_sent(Core *core, const Route *route, const char *type, const ferry_error *reason) {
+    for (ferry_client *handle = &core->main; handle && !(route && route->n_calls == 0);
+         handle = handle->next) {
+        PendingCall *next;
+
+        for (PendingCall *call = handle->calls; call; call = next) {
+            ferry_error error = FERRY_ERROR_INIT;
+
+            next = call->next;
+            if (call->await.route != route)
+                continue;
+            if (!route && (call->state != CALL_SENT || !core_is_left(core, call->await.id)))
+                continue;
+            error_set(&error, type, "%s", reason->message);
+            error.outcome_unknown = true;
+            pending_call_fail(core, call, &error, false);
+        }
+    }
+}
+
 static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
     bool for_good = link_state(core->link) == LINK_CLOSED;
 
-    (void)was_up;
+    if (was_up && core->route)
+        fail_sent(core->leader, core->route, "ferry.ConnectionLost", reason);
     for (ferry_client *handle = &core->main; handle; handle = handle->next) {
         PendingCall *next;
 
@@ -568,28 +608,6 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
                 end_with(core, call, &error, false);
             else
                 pending_call_fail(core, call, &error, false);
-        }
-    }
-}
-
-/* The connection through which these calls were sent is lost: a route, or (route is NULL) the
- * session with a broker that drained. */
-static void fail_sent(Core *core, const Route *route, const char *type, const ferry_error *reason) {
-    for (ferry_client *handle = &core->main; handle && !(route && route->n_calls == 0);
-         handle = handle->next) {
-        PendingCall *next;
-
-        for (PendingCall *call = handle->calls; call; call = next) {
-            ferry_error error = FERRY_ERROR_INIT;
-
-            next = call->next;
-            if (call->await.route != route)
-                continue;
-            if (!route && (call->state != CALL_SENT || !core_is_left(core, call->await.id)))
-                continue;
-            error_set(&error, type, "%s", reason->message);
-            error.outcome_unknown = true;
-            pending_call_fail(core, call, &error, false);
         }
     }
 }

@@ -56,6 +56,8 @@ struct PendingCall {
     ferry_stream *stream; /* the stream of this call; NULL: not a streaming call */
     uint32_t timeout_ms;  /* deadline_ms minus the start */
     uint32_t flags;
+    Route *via; /* to the broker that has the queue of this call; NULL: the client's own one */
+    unsigned n_moved; /* answers ferry.Moved that it has followed */
     uint16_t attempts;
     uint8_t state;
     bool was_sent;     /* the server may have executed it */

@@ -14,7 +14,7 @@ static int send_there(Core *core, PendingCall *call, Message *message, const voi
     Route *route = call->await.route;
     int r;
 
-    call->await.id = core->next_id;
+    call->await.id = *core->next_id;
     r = await_put(core, &call->await);
     if (r < 0)
         return r;
@@ -24,7 +24,7 @@ static int send_there(Core *core, PendingCall *call, Message *message, const voi
         await_take(core, &call->await);
         return r;
     }
-    core->next_id++;
+    (*core->next_id)++;
     if (route)
         route->n_calls++;
     call->state = CALL_SENT;
@@ -36,6 +36,8 @@ static int send_there(Core *core, PendingCall *call, Message *message, const voi
 /* Oneway calls outlive their caller's session, so the broker keeps them. */
 static Route *choose_route(const ferry_client *client, const PendingCall *call,
                            const Message *message) {
+    if (call->via && call->via->member)
+        return call->via;
     if (!call->is_direct || call->flags & CALL_ONEWAY)
         return NULL;
     return client->core->direct_ops->choose(client->core, message->name, message->call.instance);

@@ -270,7 +270,8 @@ static int fill_core(Core *core) {
     core->free = core_free;
     core->shut = shut_if_closed;
     core->main.core = core;
-    core->next_id = 1;
+    core->own_next_id = 1;
+    core->next_id = core->leader ? core->leader->next_id : &core->own_next_id;
     slabs_init(&core->slabs, &core->slab_bytes);
     core->down_since_ms = clock_ms();
     timers_init(&core->timers, clock_ms());

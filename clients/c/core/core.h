@@ -178,7 +178,10 @@ struct Core {
     unsigned corks;
     bool loop_mode, closed, is_up;
     bool has_run; /* an earlier run, now ended, announced services and workers */
-    uint64_t next_id;
+    /* The id of the next message. A leader and its members count together, because messages of the
+     * leader may go through the connections of its members. */
+    uint64_t *next_id;
+    uint64_t own_next_id;
     uint64_t session;                  /* number of the session; 0: before the first */
     uint64_t left_session, left_below; /* see core_is_left() */
     uint64_t now_ms;                   /* inside a turn */
@@ -219,10 +222,12 @@ struct Core {
     struct Brokers *brokers; /* see brokers/brokers.h; NULL: the URL names one broker */
     Core **members;          /* the clients of each of its brokers */
     unsigned n_members;
-    Core *leader;      /* the client that this one is a member of; NULL */
-    bool has_endpoint; /* direct calls of all members of the leader arrive at this one */
-    bool is_quiet;     /* its events are not passed to the program */
-    Outcome *outcome;  /* if set, a registration does not wait: its outcome goes here */
+    Core *leader;       /* the client that this one is a member of; NULL */
+    Route *route;       /* of a member: the way of its leader's messages through it; else NULL */
+    unsigned n_carried; /* messages and queues of a leader that wait for answers to its members */
+    bool has_endpoint;  /* direct calls of all members of the leader arrive at this one */
+    bool is_quiet;      /* its events are not passed to the program */
+    Outcome *outcome;   /* if set, a registration does not wait: its outcome goes here */
 
     Registration *registrations;
     IdMap subscriptions, pulls;                    /* by the id that messages and jobs carry */

@@ -218,10 +218,18 @@ static bool is_due(const Core *core) {
     return false;
 }
 
+/* True: a blocking call waits for answers that come through members. In turns the members have
+ * turns of their own. */
+static bool drives_members(const Core *core) {
+    return core->waits > 0 && core->n_carried > 0;
+}
+
 /* Reads from all connections. Returns the number of messages. */
 static int process(Core *core, uint64_t now_ms) {
     int n = link_process(core->link, TURN_MESSAGES, now_ms);
 
+    for (unsigned i = 0; i < core->n_members && drives_members(core); i++)
+        core_poll(core->members[i]);
     for (size_t i = 0; i < core->n_parts; i++)
         if (core->parts[i]->process)
             n += core->parts[i]->process(core, now_ms);
@@ -249,11 +257,19 @@ static uint64_t parts_next_ms(const Core *core) {
 
 /* Sleeps until a connection or the descriptor has input, or until until_ms. */
 static void sleep_until(Core *core, int fd, uint64_t until_ms) {
+    Link *links[LINK_WAIT_MAX] = {core->link, core->hot};
     uint64_t next_ms = parts_next_ms(core);
+    unsigned n = 2;
 
     if (has_input(core))
         return;
-    link_wait((Link *[]){core->link, core->hot}, 2, fd, next_ms < until_ms ? next_ms : until_ms);
+    for (unsigned i = 0; i < core->n_members && drives_members(core); i++) {
+        uint64_t timer_ms = timers_next(&core->members[i]->timers);
+
+        links[n++] = core->members[i]->link;
+        next_ms = timer_ms < next_ms ? timer_ms : next_ms;
+    }
+    link_wait(links, n, fd, next_ms < until_ms ? next_ms : until_ms);
 }
 
 /* In loop mode: makes the descriptor readable when there is work, and sets the timer for later

@@ -23,7 +23,7 @@ int core_ping(Core *core, uint64_t until_ms, uint32_t timeout_ms, ferry_error *r
     Ping ping = {.await = {.fn = on_pong, .session_only = true, .at_close = true}};
     int r;
 
-    ping.await.id = core->next_id++;
+    ping.await.id = (*core->next_id)++;
     r = await_put(core, &ping.await);
     if (r == 0)
         r = link_put(core->link, LANE_CONTROL, &(Message){.op = OP_PING, .id = ping.await.id},

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A connection to a server, for direct calls. direct/ makes and frees routes; calls/ sends calls
- * through them.
+ * A connection other than the client's own one to a broker, for some of its messages: to a server,
+ * for direct calls (direct/), or of a member, for its leader's messages about a queue that the
+ * member's broker has (brokers/).
  */
 
 #include "clients/c/core/core.h"
@@ -11,6 +12,7 @@
 struct Route {
     Core *core;
     Link *link;
+    Core *member;     /* the member whose connection it is; NULL: it leads to a server */
     unsigned n_calls; /* calls that were sent through it and have no answer yet */
     Flow *full_flows; /* streams that wait for room in its outbox */
 };
@@ -40,5 +42,5 @@ struct DirectOps {
     bool (*is_withdrawn)(const Core *core);
 };
 
-/* A message from the server that the route leads to. */
-void session_route_message(Route *route, const Message *message, const void *block);
+/* A message that came through the route. later: the connection is being read in a blocking call. */
+void session_route_message(Route *route, const Message *message, const void *block, bool later);

@@ -114,6 +114,10 @@ static void to_await(Core *core, uint64_t id, const Message *message, const void
                      bool later) {
     Await *await = id_map_get(&core->awaits, id);
 
+    if (!await && core->route) {
+        session_route_message(core->route, message, block, core->waits > 0);
+        return;
+    }
     if (!await || (core->closed && !await->at_close))
         return; /* too late: the call has ended */
     if (later && await->callback)
@@ -158,21 +162,21 @@ static void on_message(const Message *message, const void *block, void *ctx) {
         to_await(core, message->id, message, block, false);
 }
 
-void session_route_message(Route *route, const Message *message, const void *block) {
+void session_route_message(Route *route, const Message *message, const void *block, bool later) {
     Core *core = route->core;
     const Await *await;
 
     if (message->op != OP_OK && message->op != OP_ERROR && message->op != OP_ITEM &&
         message->op != OP_MORE)
         return;
-    /* A server answers its own calls, and no others. */
+    /* The answer to a call or push that was sent there, and to no other one. */
     await = id_map_get(&core->awaits, message->id);
     if (!await || await->route != route)
         return;
     /* A call with a callback gets one answer and no items. A server must not fill the list of
      * deferred messages with more. */
     if (!await->callback || (!await->deferred && (message->op == OP_OK || message->op == OP_ERROR)))
-        to_await(core, message->id, message, block, core->waits > 0 || core->deferred);
+        to_await(core, message->id, message, block, later || core->waits > 0 || core->deferred);
 }
 
 bool deferred_run(Core *core) {
@@ -408,8 +412,8 @@ static void on_leave(void *ctx) {
     core->is_up = false;
     core->down_since_ms = clock_ms();
     core->left_session = core->session;
-    core->left_below = core->next_id;
-    link_leave_below(core->link, core->next_id);
+    core->left_below = *core->next_id;
+    link_leave_below(core->link, *core->next_id);
 }
 
 static void on_left(const ferry_error *error, void *ctx) {

@@ -69,7 +69,7 @@ static void on_message(const Message *message, const void *block, void *ctx) {
         link_put(route->route.link, LANE_CALLS, &(Message){.op = OP_OK, .id = message->id}, NULL);
         return;
     }
-    session_route_message(&route->route, message, block);
+    session_route_message(&route->route, message, block, false);
 }
 
 static void on_up(const Message *welcome, void *ctx) {
@@ -262,7 +262,7 @@ static void ask(WatchedService *watch) {
         route->is_old = true;
     }
     await_take(core, &watch->await);
-    watch->await = (Await){.fn = on_watched, .id = core->next_id++, .session_only = true};
+    watch->await = (Await){.fn = on_watched, .id = (*core->next_id)++, .session_only = true};
     if (await_put(core, &watch->await) < 0 ||
         link_put(core->link, LANE_CALLS,
                  &(Message){.op = OP_WATCH,

@@ -4,6 +4,7 @@
  * connection. */
 
 #include "base/buffer.h"
+#include "clients/c/brokers/homes.h"
 #include "clients/c/core/client.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
@@ -12,6 +13,11 @@
 #include "clients/c/resend/push-log.h"
 
 /* ---- sending ---- */
+
+/* Pushes through the handle of a request are its leader's, which sees where queues are. */
+static Core *core_of(const ferry_client *client) {
+    return client->core->leader ? client->core->leader : client->core;
+}
 
 static int put(Core *core, const Message *message, const void *block) {
     int r = link_put(core->link, LANE_BULK, message, block);
@@ -25,18 +31,20 @@ static int put(Core *core, const Message *message, const void *block) {
 static int check(ferry_client *client, const char *queue, ferry_bytes body,
                  const CachedName **ret_name, ferry_error *reterr) {
     int r = client_check(client, reterr);
+    const Core *core;
 
     if (r < 0)
         return r;
-    *ret_name = names_find(client->core->names, queue, reterr);
+    core = core_of(client);
+    *ret_name = names_find(core->names, queue, reterr);
     if (!*ret_name)
         return -EINVAL;
     if (!body.data && body.len > 0)
         return error_set(reterr, "ferry.Misuse", "body.data is NULL, but body.len is not 0");
-    if (body.len > link_max_body(client->core->link))
+    if (body.len > link_max_body(core->link))
         return error_set(reterr, "ferry.TooBig",
                          "the body has %zu bytes; the limit (max_body) is %llu", body.len,
-                         (unsigned long long)link_max_body(client->core->link));
+                         (unsigned long long)link_max_body(core->link));
     return 0;
 }
 
@@ -53,6 +61,24 @@ typedef struct PushListener {
     Outcome *result;
 } PushListener;
 
+/* Sends the push now, or leaves it to the log. -EAGAIN: the outbox is full. */
+static int send(Core *core, Push *push, const Message *message, const void *block) {
+    int r = 0;
+
+    if (homes_are_known(core))
+        return home_add(core, push);
+    if (core->is_up && !core->pushes->unsent) {
+        r = core->pushes->moved > 0 ? push_put(core, push, NULL) : put(core, message, block);
+        push->was_sent = r == 0;
+        push->session = r == 0 ? core->session : 0;
+        if (r == -ENOTCONN)
+            r = 0;
+    }
+    if (r == 0 && !push->was_sent && !core->pushes->unsent)
+        core->pushes->unsent = push;
+    return r;
+}
+
 /* -EAGAIN: no room for another push. */
 static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
                       const ferry_push_options *options, PushListener listener, Push **ret,
@@ -66,10 +92,11 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
 
     if (r < 0)
         return r;
-    core = client->core;
+    core = core_of(client);
     message = (Message){.op = OP_PUSH,
                         .name = name_span(name),
                         .headers = client_headers(client),
+                        .push.flags = PUSH_COUNTS,
                         .body = span_bytes(body)};
     if (options) {
         r = push_options_write(&scratch, options, &message.push.options, &message.headers, reterr);
@@ -83,7 +110,7 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
                              "65 536 pushes, or 64 MiB of pushes, are "
                              "not confirmed yet: wait for confirmations");
     }
-    message.id = core->next_id;
+    message.id = (*core->next_id)++;
     push = push_log_add(core->pushes, &message, body.block);
     if (!push)
         return error_set_code(reterr, -ENOMEM, NULL);
@@ -91,24 +118,16 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     push->ctx = listener.ctx;
     push->result = listener.result;
     push->pushed = options ? options->pushed : NULL;
-    push->await.fn = push_log_answer;
+    push->await.fn = core->brokers ? home_answer : push_log_answer;
     push->await.at_close = true;
     r = await_put(core, &push->await);
-    if (r == 0 && core->is_up && !core->pushes->unsent) {
-        r = put(core, &message, body.block);
-        push->was_sent = r == 0;
-        push->session = r == 0 ? core->session : 0;
-        if (r == -ENOTCONN)
-            r = 0;
-    }
-    if (r == 0 && !push->was_sent && !core->pushes->unsent)
-        core->pushes->unsent = push;
+    if (r == 0)
+        r = send(core, push, &message, body.block);
     if (r < 0) {
         forget(core, push);
         return error_set_code(reterr, r,
                               r == -EAGAIN ? "the outbox is full: 4 MiB wait to be sent" : NULL);
     }
-    core->next_id++;
     if (push->was_sent)
         core_sent(core);
     if (ret)
@@ -141,7 +160,7 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
 
     if (r < 0)
         return r;
-    core = client->core;
+    core = core_of(client);
     timeout_ms = client_timeout(client, 0, now_ms);
     until_ms = now_ms + timeout_ms;
     while ((r = push_start(client, queue, body, options, listener, &push, reterr)) == -EAGAIN &&
@@ -149,7 +168,8 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
         pause_briefly(core);
     if (!push)
         return r;
-    r = session_await(client, until_ms, reterr);
+    if (!home_is_elsewhere(push))
+        r = session_await(core == client->core ? client : &core->main, until_ms, reterr);
     if (r == 0 && core_wait(core, &result.done, until_ms) < 0)
         r = error_set(reterr, "ferry.DeadlineExceeded", "the push was not confirmed within %u ms",
                       timeout_ms);
@@ -164,22 +184,31 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
     return result.code;
 }
 
+static int take_flush_error(Core *core, ferry_error *reterr) {
+    int r = core->flush_error.type ? core->flush_error.code : 0;
+
+    if (r < 0)
+        error_move(reterr, &core->flush_error);
+    return r;
+}
+
 int ferry_flush(ferry_client *client, ferry_error *reterr) {
     uint64_t now_ms = clock_ms(), until_ms;
     uint32_t timeout_ms;
     PushLog *log;
-    Core *core;
+    Core *core, *pusher;
     int r = client_check(client, reterr);
 
     if (r < 0)
         return r;
     core = client->core;
-    log = core->pushes;
+    pusher = core_of(client);
+    log = pusher->pushes;
     log->confirmed = !log->first;
-    log->flush_id = core->next_id - 1;
+    log->flush_id = *core->next_id - 1;
     timeout_ms = client_timeout(client, 0, now_ms);
     until_ms = now_ms + timeout_ms;
-    r = core_wait(core, &log->confirmed, until_ms);
+    r = core_wait(pusher, &log->confirmed, until_ms);
     log->flush_id = 0;
     while (r == 0 && (core->n_oneway > 0 || core->n_confirms > 0)) {
         if (clock_ms() < until_ms)
@@ -196,13 +225,11 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
             reterr->outcome_unknown = true;
         return r;
     }
-    if (core->flush_error.type) {
-        r = core->flush_error.code;
-        error_move(reterr, &core->flush_error);
+    r = take_flush_error(pusher, reterr);
+    if (r == 0)
+        r = take_flush_error(core, reterr);
+    if (r < 0 || !core->has_published)
         return r;
-    }
-    if (!core->has_published)
-        return 0;
     /* Publishes have no answer, but the answer to a later ping shows that the broker has them. */
     r = session_await(client, until_ms, reterr);
     while (r == 0 && link_waiting(core->link) > 0 && clock_ms() < until_ms)

@@ -86,7 +86,7 @@ static int send_settlement(Delivery *job, Lane lane, Message *message, const voi
 
     if (!settlement)
         return core_send(core, lane, message, block);
-    message->id = settlement->await.id = core->next_id;
+    message->id = settlement->await.id = *core->next_id;
     r = await_put(core, &settlement->await);
     if (r < 0) {
         settlement->await.id = 0;
@@ -94,7 +94,7 @@ static int send_settlement(Delivery *job, Lane lane, Message *message, const voi
     }
     DL_APPEND(core->settlements, settlement);
     job->confirm = NULL;
-    core->next_id++;
+    (*core->next_id)++;
     r = core_send(core, lane, message, block);
     if (r < 0)
         settlement_free(core, settlement);

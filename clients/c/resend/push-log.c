@@ -54,6 +54,8 @@ Push *push_log_add(PushLog *log, const Message *message, const void *block) {
     push->error = NULL;
     push->was_sent = false;
     push->session = 0;
+    push->is_held = push->is_returned = false;
+    push->home = NULL;
     push->len = 0;
     if (message_size(message) <= PUSH_INLINE) {
         push->len = (uint16_t)(message_write(push->bytes, message) - push->bytes);
@@ -78,6 +80,8 @@ void push_log_take(PushLog *log, Push *push) {
     log->n--;
     log->bytes -= push->size;
     push->record = record_free(push->record);
+    if (push->home)
+        log->left_home(push);
 }
 
 void push_log_give_back(PushLog *log, Push *push) {

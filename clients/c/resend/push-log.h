@@ -9,6 +9,7 @@
 #include <ferry/queue.h>
 
 #include "clients/c/core/core.h"
+#include "clients/c/resend/moved.h"
 
 enum {
     PUSHES_MAX = 65536, /* unconfirmed pushes: the broker remembers this many ids */
@@ -18,6 +19,7 @@ enum {
 enum { PUSH_INLINE = 192 };
 
 typedef struct Push Push;
+typedef struct Home Home;
 
 struct Push {
     Await await;
@@ -30,8 +32,12 @@ struct Push {
     Record *record;       /* NULL: the message is stored in this struct */
     uint32_t size;        /* its share of log->bytes */
     uint16_t len;
-    uint64_t session; /* the last session in which it was sent; 0: none */
-    bool was_sent;    /* sent at least once, in any session */
+    uint64_t session;            /* the last session in which it was sent; 0: none */
+    bool was_sent;               /* sent at least once, in any session */
+    bool is_held;                /* its home sends it, not the log */
+    bool is_returned;            /* see brokers/homes.c */
+    Home *home;                  /* of its queue: see brokers/homes.h; NULL: it has none */
+    Push *held_prev, *held_next; /* of a list of the home */
     uint8_t bytes[PUSH_INLINE];
 };
 
@@ -42,6 +48,9 @@ struct PushLog {
     Push *ended;       /* removed from the log; their callbacks are due */
     uint64_t flush_id; /* ferry_flush() waits for all ids up to this one; 0: no flush */
     bool confirmed;
+    uint64_t moved; /* the number of the last ferry.Moved in this session; 0: none came */
+    /* A push that has a home leaves the log; NULL: no push has one. */
+    void (*left_home)(Push *push);
     Slabs *slabs; /* of the core */
 };
 
@@ -66,7 +75,33 @@ void push_log_give_back(PushLog *log, Push *push);
 /* Reads the stored message. Returns the block around its body, or NULL. */
 const void *push_read(const Push *push, Message *message);
 
-/* pushes.c: receives the broker's answer to a push. */
+/* ---- pushes.c ---- */
+
+/* Puts the push into the outbox of this client. origin: the client that gave it its id; NULL: this
+ * one. 0; an error of link_put(); -ENOMEM. */
+int push_put(Core *core, Push *push, const uint8_t *origin);
+
+/* Sends again what the log has to send, from this push on. */
+void push_log_send_from(Core *core, Push *push);
+
+/* Receives the broker's answer to a push. */
 void push_log_answer(Core *core, Await *await, const Message *message, const void *block);
+
+/* True: the answer is ferry.Moved. Notes its number. */
+bool push_has_moved(Core *core, const Push *push, const Message *message, Moved *ret);
+/* The answer ends the push, unless its broker drains and the client goes to another one. */
+void push_answered(Core *core, Push *push, const Message *message, bool in_turn);
+
+/* Ends a push. Its callback runs now if it may (in_turn), else in a later turn. error (NULL: the
+ * push is confirmed) is moved. */
+void push_finish(Core *core, Push *push, ferry_error *error, bool in_turn);
+
+/* Ends a push, because the client is closed. */
+void push_cancel(Core *core, Push *push);
+
+/* True: callbacks may run now. */
+static inline bool core_is_in_turn(const Core *core) {
+    return core->turns > 0 && core->waits == 0;
+}
 
 extern const Part pushes_part; /* pushes.c */

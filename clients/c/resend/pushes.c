@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/buffer.h"
 #include "clients/c/core/loop.h"
+#include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
 #include "clients/c/resend/push-log.h"
 
@@ -38,9 +40,7 @@ static void confirm(PushLog *log) {
         log->confirmed = true;
 }
 
-/* Ends a push. Its callback runs now if callbacks may run, else in a later turn. error (NULL:
- * confirmed) is moved. */
-static void finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
+void push_finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
     PushLog *log = core->pushes;
     ferry_done_fn fn = push->fn;
     void *ctx = push->ctx;
@@ -72,35 +72,92 @@ static ferry_durability durability_of(const Message *ok) {
                                                  : FERRY_DURABILITY_UNKNOWN;
 }
 
-void push_log_answer(Core *core, Await *await, const Message *message, const void *block) {
-    Push *push = (Push *)await;
-    bool in_turn = core->turns > 0 && core->waits == 0;
+bool push_has_moved(Core *core, const Push *push, const Message *message, Moved *ret) {
+    const Route *route = push->await.route;
+
+    if (!moved_read(message, ret))
+        return false;
+    if (route)
+        route->member->pushes->moved = ret->number;
+    else if (push->session == core->session)
+        core->pushes->moved = ret->number;
+    return true;
+}
+
+void push_answered(Core *core, Push *push, const Message *message, bool in_turn) {
     ferry_error error = FERRY_ERROR_INIT;
 
-    (void)block;
     if (message->op == OP_ERROR) {
         error_of_message(message, &error);
-        if (session_refuses_as_it_drains(core, await->id, &error)) {
+        if (!push->await.route && session_refuses_as_it_drains(core, push->await.id, &error)) {
             ferry_error_clear(&error);
             push->session = 0;
             core->pushes->unsent = core->pushes->first;
             return;
         }
+        moved_advise(message, &error);
     }
-    await_take(core, await);
+    await_take(core, &push->await);
     if (message->op != OP_ERROR && push->pushed)
         *push->pushed = (ferry_pushed){.job = message->ok.seq,
                                        .duplicate = message->ok.outcome == PUSH_DUPLICATE,
                                        .durability = durability_of(message)};
-    finish(core, push, message->op == OP_ERROR ? &error : NULL, in_turn);
+    push_finish(core, push, message->op == OP_ERROR ? &error : NULL, in_turn);
+}
+
+void push_log_answer(Core *core, Await *await, const Message *message, const void *block) {
+    Push *push = (Push *)await;
+    Moved moved;
+
+    (void)block;
+    push_has_moved(core, push, message, &moved);
+    push_answered(core, push, message, core_is_in_turn(core));
+}
+
+/* ---- sending ---- */
+
+/* Adds the library's options to those of the program. */
+static void write_options(Buffer *to, Span options, const uint8_t *origin, uint64_t moved) {
+    Reader reader = reader_of(options.data, options.len);
+    uint32_t n = options.len > 0 ? reader_map(&reader) : 0;
+
+    write_map(to, n + (origin != NULL) + (moved > 0));
+    buffer_append(to, reader.at, (size_t)(reader.end - reader.at));
+    if (origin) {
+        write_text(to, "origin");
+        write_bin(to, origin, WIRE_TOKEN);
+    }
+    if (moved > 0) {
+        write_text(to, "moved");
+        write_uint(to, moved);
+    }
+}
+
+int push_put(Core *core, Push *push, const uint8_t *origin) {
+    CLEANUP(buffer_deinit) Buffer options = {0};
+    Message message;
+    const void *block = push_read(push, &message);
+    int r;
+
+    if (origin || core->pushes->moved > 0) {
+        write_options(&options, message.push.options, origin, core->pushes->moved);
+        if (options.failed)
+            return -ENOMEM;
+        message.push.options = span_of(options.data, options.len);
+    }
+    r = link_put(core->link, LANE_BULK, &message, block);
+    if (r == 0)
+        push->was_sent = true;
+    return r;
 }
 
 /* ---- each new session ---- */
 
-/* True: a session that is still open has it. */
+/* True: the log does not send it now: a session that is still open has it, or its home sends it. */
 static bool is_under_way(const Core *core, const Push *push) {
-    return push->session > 0 &&
-           (push->session == core->session || push->session == core->left_session);
+    return push->is_held || push->await.route ||
+           (push->session > 0 &&
+            (push->session == core->session || push->session == core->left_session));
 }
 
 static void pump(Core *core) {
@@ -108,23 +165,29 @@ static void pump(Core *core) {
 
     while (log->unsent) {
         Push *push = log->unsent;
-        Message message;
-        const void *block;
 
         if (!is_under_way(core, push)) {
-            block = push_read(push, &message);
-            if (link_put(core->link, LANE_BULK, &message, block) < 0)
+            if (push_put(core, push, NULL) < 0)
                 return;
-            push->was_sent = true;
             push->session = core->session;
         }
         log->unsent = push->next;
     }
 }
 
+void push_log_send_from(Core *core, Push *push) {
+    PushLog *log = core->pushes;
+
+    if (!log->unsent || push->await.id < log->unsent->await.id)
+        log->unsent = push;
+    if (core->is_up)
+        pump(core);
+}
+
 static void up(Core *core, const Message *welcome) {
     (void)welcome;
     core->pushes->unsent = core->pushes->first;
+    core->pushes->moved = 0;
     pump(core);
 }
 
@@ -140,24 +203,24 @@ static void left(Core *core, const ferry_error *reason) {
 
 static void hello(Core *core, Message *message, Buffer *buffer) {
     (void)buffer;
-    message->hello.floor = push_log_floor(core->pushes, core->next_id);
+    message->hello.floor = push_log_floor(core->pushes, *core->next_id);
 }
 
 /* ---- the end ---- */
 
+void push_cancel(Core *core, Push *push) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    error_set(&error, "ferry.Cancelled", "the client was closed before the push was confirmed");
+    error.outcome_unknown = push->was_sent;
+    await_take(core, &push->await);
+    push_finish(core, push, &error, false);
+    ferry_error_clear(&error);
+}
+
 static void shut(Core *core) {
-    PushLog *log = core->pushes;
-
-    while (log->first) {
-        Push *push = log->first;
-        ferry_error error = FERRY_ERROR_INIT;
-
-        error_set(&error, "ferry.Cancelled", "the client was closed before the push was confirmed");
-        error.outcome_unknown = push->was_sent;
-        await_take(core, &push->await);
-        finish(core, push, &error, false);
-        ferry_error_clear(&error);
-    }
+    while (core->pushes->first)
+        push_cancel(core, core->pushes->first);
 }
 
 static bool is_due(const Core *core) {

@@ -35,7 +35,7 @@ static int ask(Core *core, Registration *registration) {
 
     await_take(core, &registration->await);
     registration->await.fn = on_answer;
-    registration->await.id = core->next_id++;
+    registration->await.id = (*core->next_id)++;
     r = await_put(core, &registration->await);
     if (r == 0) {
         r = registration->kind->announce(core, registration, registration->await.id);
@@ -284,7 +284,7 @@ static void withdraw(Core *core, Registration *registration) {
     registration->state = REGISTRATION_OFF;
     if (!known || !core->is_up)
         return;
-    registration->await.id = core->next_id++;
+    registration->await.id = (*core->next_id)++;
     if (await_put(core, &registration->await) == 0 &&
         registration->kind->withdraw(core, registration, registration->await.id) == 0)
         registration->state = REGISTRATION_LEAVING;

@@ -64,12 +64,12 @@ int confirm_new(Core *core, ferry_done_fn fn, void *ctx, Confirm **ret) {
     confirm = calloc(1, sizeof(*confirm));
     if (!confirm)
         return -ENOMEM;
-    confirm->await = (Await){.fn = on_answer, .id = core->next_id, .at_close = true};
+    confirm->await = (Await){.fn = on_answer, .id = *core->next_id, .at_close = true};
     if (await_put(core, &confirm->await) < 0) {
         free(confirm);
         return -ENOMEM;
     }
-    core->next_id++;
+    (*core->next_id)++;
     confirm->fn = fn;
     confirm->ctx = ctx;
     DL_APPEND(core->confirms, confirm);

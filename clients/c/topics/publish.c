@@ -125,7 +125,7 @@ static int publish_with(ferry_client *client, Message *message, ferry_bytes body
     }
     if (!options->fn && !options->retain && !options->confirm)
         return put(client, message, body.block, reterr);
-    message->id = core->next_id;
+    message->id = *core->next_id;
     r = confirm_new(core, options->fn, options->ctx, &confirm);
     if (r < 0)
         return error_set_code(
@@ -226,7 +226,7 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
     r = session_await(client, until_ms, reterr);
     if (r < 0)
         return r;
-    gather.await.id = core->next_id++;
+    gather.await.id = (*core->next_id)++;
     r = await_put(core, &gather.await);
     if (r == 0)
         r = link_put(core->link, LANE_BULK,

@@ -140,6 +140,10 @@ bool link_has_keys(const Link *link) {
     return link->own_key != NULL;
 }
 
+const uint8_t *link_client(const Link *link) {
+    return link->client;
+}
+
 void link_set_client(Link *link, const uint8_t client[WIRE_TOKEN]) {
     memcpy(link->client, client, WIRE_TOKEN);
 }

@@ -68,6 +68,8 @@ void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE])
 
 bool link_has_keys(const Link *link);
 
+const uint8_t *link_client(const Link *link); /* the client that HELLO names: WIRE_TOKEN bytes */
+
 /* The client that HELLO names from the next connection on, in place of a random one. */
 void link_set_client(Link *link, const uint8_t client[WIRE_TOKEN]);
 
@@ -123,9 +125,10 @@ const void *link_hold_body(Link *link, Span body);
  * sleeping. */
 bool link_has_input(const Link *link);
 
+/* Most links of one wait: a client's own one, one straight to a server, and one for each broker. */
+enum { LINK_WAIT_MAX = BROKERS_MAX + 2 };
 /* Sleeps until input of one of n links (some may be NULL) arrives, until_ms (UINT64_MAX: for ever),
  * or fd (-1: no descriptor) is readable. */
-enum { LINK_WAIT_MAX = BROKERS_MAX + 1 }; /* most links: a client, and one for each broker */
 void link_wait(Link *const *links, unsigned n, int fd, uint64_t until_ms);
 
 /* The latest time for the next link_process(). */
