@@ -65,7 +65,8 @@ typedef enum ferry_lost_reason {
     FERRY_LOST_TIME_LIMIT = 0, /* the queue's time limit has passed */
     FERRY_LOST_CANCELLED = 1,  /* ferry_queue_cancel() */
     FERRY_LOST_MOVED = 2,      /* ferry_queue_move_job() */
-    FERRY_LOST_AWAY = 3        /* the client was away for too long */
+    FERRY_LOST_AWAY = 3,       /* the client was away for too long */
+    FERRY_LOST_QUEUE_MOVED = 4 /* its queue went to another broker, which delivers it again */
 } ferry_lost_reason;
 
 struct ferry_job;
@@ -355,6 +356,7 @@ int ferry_schedule_list(ferry_client *client, ferry_schedule_status **ret, size_
  *   -ENOBUFS    the broker has too many queues, or the session too many workers;
  *   -ENOTCONN   no connection within 5 s;
  *   -ETIMEDOUT  the broker did not answer in time;
+ *   -EREMCHG    the queue is at another broker, and the client's URL lists only one;
  *   -ECANCELED  client is closed;
  *   -ECHILD     client was opened before fork();
  *   -ENOMEM     out of memory.

@@ -670,9 +670,27 @@ static void a_call_whose_broker_is_lost_has_an_unknown_outcome(void) {
     tear_down(client);
 }
 
-/* ---- handlers ---- */
+/* ---- workers ---- */
 
-/* Says a message to the session in which this broker has got SERVE. */
+static ferry_job *kept;
+static ferry_lost_reason lost_reason;
+static int n_lost, n_refused;
+static char refusal[300];
+
+static int keep(ferry_job *job, void *ctx) {
+    (void)ctx;
+    kept = ferry_job_defer(job);
+    return 0;
+}
+
+static void on_lost(ferry_job *job, ferry_lost_reason reason, void *ctx) {
+    (void)ctx;
+    CU_ASSERT_PTR_EQUAL(job, kept);
+    lost_reason = reason;
+    n_lost++;
+}
+
+/* Says a message to the session in which this broker has got PULL or SERVE. */
 static void say_to_worker(int at, Message message) {
     scripted_lock();
     for (int i = 0; i < SCRIPTED_SESSIONS; i++)
@@ -680,6 +698,88 @@ static void say_to_worker(int at, Message message) {
             raw_say(brokers[at].sessions[i].fd, &message);
     scripted_unlock();
 }
+
+static void run_until(ferry_client *client, const int *count, int n) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+
+    while (*count < n && !is_over(until_ms)) {
+        ferry_process(client, NULL);
+        usleep(1000);
+    }
+    CU_ASSERT_EQUAL(*count, n);
+}
+
+static void a_worker_waits_for_the_queue_at_each_broker_and_loses_jobs_that_leave(void) {
+    ferry_client *client = set_up("012", NULL);
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+
+    owner = 1;
+    kept = NULL;
+    n_lost = 0;
+    CU_ASSERT_EQUAL(
+        ferry_work(client, "mail", &(ferry_work_options){.lost = on_lost}, keep, NULL, NULL, NULL),
+        0);
+    for (int i = 0; i < N; i++)
+        CU_ASSERT_EQUAL(last_at(i, OP_PULL).wait, 1);
+    say_to_worker(1, (Message){.op = OP_JOB,
+                               .job = {.pull = last_at(1, OP_PULL).id, .job = 65, .attempt = 1},
+                               .body = span_text("work")});
+    while (!kept && !is_over(until_ms)) {
+        ferry_process(client, NULL);
+        usleep(1000);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    say_to_worker(1,
+                  (Message){.op = OP_LOST, .lost = {.job = 65, .attempt = 1, .reason = LOST_AWAY}});
+    say_to_worker(1, (Message){.op = OP_MOVED,
+                               .name = span_text("mail"),
+                               .moved.broker = span_of(brokers[2].id, WIRE_TOKEN),
+                               .moved.url = span_text(brokers[2].url)});
+    run_until(client, &n_lost, 1);
+    CU_ASSERT_EQUAL(lost_reason, FERRY_LOST_QUEUE_MOVED);
+    CU_ASSERT_EQUAL(ferry_job_ack(kept), -ESTALE);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(n_at(1, OP_ACK), 0);
+    /* The pulls stay. */
+    for (int i = 0; i < N; i++)
+        CU_ASSERT_EQUAL(n_at(i, OP_PULL), 1);
+    tear_down(client);
+}
+
+static void on_event(int event, const ferry_error *error, void *ctx) {
+    (void)ctx;
+    if (event != FERRY_EVENT_REFUSED)
+        return;
+    snprintf(refusal, sizeof(refusal), "%s: %s", error->type, error->message);
+    n_refused++;
+}
+
+static void a_worker_of_one_broker_is_refused_and_tries_again(void) {
+    ferry_client *client = set_up("1", &(ferry_options){.on_event = on_event});
+    ferry_error error = FERRY_ERROR_INIT;
+
+    owner = 2;
+    n_refused = 0;
+    CU_ASSERT_EQUAL(ferry_work(client, "mail", NULL, keep, NULL, NULL, &error), -EREMCHG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, brokers[2].url));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "a URL lists all brokers of a cluster"));
+    ferry_error_clear(&error);
+    set_owner(1);
+    CU_ASSERT_EQUAL(ferry_work(client, "mail", NULL, keep, NULL, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(last_at(1, OP_PULL).wait, 0);
+    say_to_worker(1, (Message){.op = OP_MOVED, .name = span_text("news")});
+    say_to_worker(1, (Message){.op = OP_MOVED,
+                               .name = span_text("mail"),
+                               .moved.broker = span_of(brokers[2].id, WIRE_TOKEN),
+                               .moved.url = span_text(brokers[2].url)});
+    run_until(client, &n_refused, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(refusal, "ferry.Moved: "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(refusal, brokers[2].url));
+    await(client, 1, OP_PULL, 3);
+    tear_down(client);
+}
+
+/* ---- handlers ---- */
 
 static int pushed_in_handler;
 
@@ -736,6 +836,8 @@ int main(void) {
         TEST(a_call_with_a_callback_follows_its_queue),
         TEST(a_call_that_cannot_follow_gets_the_error),
         TEST(a_call_whose_broker_is_lost_has_an_unknown_outcome),
+        TEST(a_worker_waits_for_the_queue_at_each_broker_and_loses_jobs_that_leave),
+        TEST(a_worker_of_one_broker_is_refused_and_tries_again),
         TEST(a_handler_pushes_to_a_queue_at_another_broker),
         TESTS_END,
     };

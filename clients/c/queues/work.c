@@ -226,14 +226,24 @@ static void lose(Core *core, Delivery *job, ferry_lost_reason reason) {
     core_raise(core);
 }
 
+/* A later broker may send a reason that this library does not know. */
+static ferry_lost_reason reason_of(uint64_t wire) {
+    static const ferry_lost_reason reasons[] = {
+        [LOST_TIME_LIMIT] = FERRY_LOST_TIME_LIMIT,
+        [LOST_CANCELLED] = FERRY_LOST_CANCELLED,
+        [LOST_MOVED] = FERRY_LOST_MOVED,
+        [LOST_AWAY] = FERRY_LOST_QUEUE_MOVED,
+    };
+
+    return wire < sizeof(reasons) / sizeof(*reasons) ? reasons[wire] : FERRY_LOST_AWAY;
+}
+
 /* The broker has taken the job back, for example because its time limit has passed. */
 static void on_lost(Core *core, const Message *message, const void *block, bool later) {
     (void)block, (void)later;
     for (Delivery *job = core->in_flight; job; job = job->next)
         if (job->number == message->lost.job && job->attempt == message->lost.attempt)
-            lose(core, job,
-                 message->lost.reason <= LOST_MOVED ? (ferry_lost_reason)message->lost.reason
-                                                    : FERRY_LOST_AWAY);
+            lose(core, job, reason_of(message->lost.reason));
     deferred_keep(core, is_not_lost_job,
                   &(LostJob){core, message->lost.job, message->lost.attempt});
 }
@@ -289,18 +299,26 @@ static void up(Core *core, const Message *welcome) {
 
 /* ---- workers ---- */
 
+/* True: its pulls wait at each broker of the URL for the queue. With one broker of a cluster, a
+ * queue at another one is an error. */
+static bool waits(const Core *core) {
+    return core->leader != NULL;
+}
+
 static int announce(Core *core, Registration *registration, uint64_t id) {
     Worker *worker = (Worker *)registration;
     int r = id_map_put(&core->pulls, id, worker);
 
     if (r < 0)
         return r;
-    r = link_put(core->link, LANE_CALLS,
-                 &(Message){.op = OP_PULL,
-                            .id = id,
-                            .name = span_text(worker->queue),
-                            .pull = {.slots = worker->slots, .bytes = WIRE_CONSUMER_CREDIT}},
-                 NULL);
+    r = link_put(
+        core->link, LANE_CALLS,
+        &(Message){
+            .op = OP_PULL,
+            .id = id,
+            .name = span_text(worker->queue),
+            .pull = {.slots = worker->slots, .bytes = WIRE_CONSUMER_CREDIT, .wait = waits(core)}},
+        NULL);
     if (r < 0) {
         id_map_take(&core->pulls, id);
         return r;
@@ -337,6 +355,25 @@ static const RegistrationKind worker_kind = {.announce = announce,
                                              .free = worker_free,
                                              .copy = worker_copy,
                                              .stops = true};
+
+/* The queue has left the broker, and the pulls that do not wait have ended. */
+static void on_moved(Core *core, const Message *message, const void *block, bool later) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    (void)block, (void)later;
+    if (waits(core))
+        return;
+    error_set(&error, "ferry.Moved",
+              "the queue '%.*s' has gone to another broker: %.*s (a URL lists all brokers of a "
+              "cluster)",
+              (int)message->name.len, (const char *)message->name.data, (int)message->moved.url.len,
+              (const char *)message->moved.url.data);
+    for (Registration *r = core->registrations; r; r = r->next)
+        if (r->kind == &worker_kind && r->state == REGISTRATION_ON &&
+            span_is(message->name, ((Worker *)r)->queue))
+            registration_ended(core, r, &error);
+    ferry_error_clear(&error);
+}
 
 typedef struct Work {
     const char *queue;
@@ -423,5 +460,7 @@ const Part jobs_part = {
     .is_due = is_due,
     .run = run,
     .hello = hello,
-    .receivers = (const struct Receiver[]){{OP_JOB, on_job}, {OP_LOST, on_lost}, {0, NULL}},
+    .receivers =
+        (const struct Receiver[]){
+            {OP_JOB, on_job}, {OP_LOST, on_lost}, {OP_MOVED, on_moved}, {0, NULL}},
 };

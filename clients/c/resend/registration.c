@@ -10,6 +10,7 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/route.h"
 #include "clients/c/core/session.h"
+#include "clients/c/resend/moved.h"
 
 enum { RETRY_MS = 1000 };
 
@@ -62,16 +63,21 @@ static void refused(Core *core, Registration *registration, const Message *messa
     ferry_error error = FERRY_ERROR_INIT;
 
     error_of_message(message, &error);
+    moved_advise(message, &error);
     registration->state = REGISTRATION_OFF;
-    if (registration->result) {
+    /* If the broker accepted this registration in an earlier session, the cause of the refusal may
+     * be temporary. */
+    if (registration->result)
         finish(registration, &error);
-        return;
-    }
-    /* The broker accepted this registration in an earlier session, so the cause of the refusal may
-     * be temporary: retry. */
-    event_note(core, FERRY_EVENT_REFUSED, &error);
-    timer_arm(&core->timers, &registration->retry, clock_ms() + RETRY_MS, on_retry);
+    else
+        registration_ended(core, registration, &error);
     ferry_error_clear(&error);
+}
+
+void registration_ended(Core *core, Registration *registration, const ferry_error *error) {
+    registration->state = REGISTRATION_OFF;
+    event_note(core, FERRY_EVENT_REFUSED, error);
+    timer_arm(&core->timers, &registration->retry, clock_ms() + RETRY_MS, on_retry);
 }
 
 /* The broker accepted the service. The body of its answer has a text if the broker could not use

@@ -55,6 +55,9 @@ int registration_change(Registration *registration, ferry_error *reterr);
 /* Withdraws and frees the registration: at once, or when its callback has returned. */
 void registration_drop(Core *core, Registration *registration);
 
+/* The broker has ended the registration with this error: tries again soon. */
+void registration_ended(Core *core, Registration *registration, const ferry_error *error);
+
 /* Call these around each callback of the registration. */
 void registration_enter(Registration *registration);
 void registration_leave(Core *core, Registration *registration);

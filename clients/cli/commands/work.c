@@ -456,6 +456,7 @@ static void on_lost(ferry_job *job, ferry_lost_reason reason, void *ctx) {
         [FERRY_LOST_CANCELLED] = "was cancelled",
         [FERRY_LOST_MOVED] = "was moved to another queue",
         [FERRY_LOST_AWAY] = "was given to another worker",
+        [FERRY_LOST_QUEUE_MOVED] = "went to another broker with its queue",
     };
     Run *run = ctx;
     Task *task;
