@@ -7,8 +7,8 @@
  * what is compared. Redis runs with appendfsync always, and the brokers with wait=1, so a single
  * failure may lose no confirmed job.
  *
- * FERRY_TEST_FAULTS is the number of faults, TEST_SEED chooses them; with FERRY_TEST_SHARDS
- * all brokers are active.
+ * FERRY_TEST_FAULTS is the number of faults, TEST_SEED chooses them; with FERRY_TEST_PAIR one
+ * broker is active.
  */
 
 #include <inttypes.h>
@@ -420,7 +420,7 @@ static void name_probes(Chaos *chaos) {
 }
 
 static void begin_chaos(Chaos *chaos, size_t n_faults) {
-    chaos->n_shards = getenv("FERRY_TEST_SHARDS") ? SHARDS : 0;
+    chaos->n_shards = getenv("FERRY_TEST_PAIR") ? 0 : SHARDS;
     name_probes(chaos);
     redis_start_replicated_cluster(chaos->servers, MASTERS, redis_words);
     start_brokers(chaos);
