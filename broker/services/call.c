@@ -49,7 +49,7 @@ bool call_charge(Call *call, BudgetKind kind, size_t bytes) {
     if (payer ? !account_allows(&payer->peer->account, bytes)
               : !budget_allows(&broker->budget, bytes))
         return false;
-    *(kind == BUDGET_CALLS ? &call->kept_charge : &call->unsent_charge) += bytes;
+    *(kind == BUDGET_CALLS ? &call->request_charge : &call->unsent_charge) += bytes;
     if (payer)
         account_charge(&payer->peer->account, kind, bytes);
     else
@@ -76,13 +76,13 @@ void call_lose_payer(Call *call) {
     Session *payer = call->payer;
 
     DL_DELETE2(payer->paid_calls, call, paid_prev, paid_next);
-    payer->peer->account.held -= CALL_MEMORY + call->kept_charge + call->unsent_charge;
-    payer->peer->account.due -= call->kept_charge + call->unsent_charge;
+    payer->peer->account.held -= CALL_MEMORY + call->request_charge + call->unsent_charge;
+    payer->peer->account.due -= call->request_charge + call->unsent_charge;
     call->payer = NULL;
 }
 
 static void drop_request(Call *call) {
-    refund(call, BUDGET_CALLS, &call->kept_charge, call->kept_charge);
+    refund(call, BUDGET_CALLS, &call->request_charge, call->request_charge);
     call->request = stored_message_free(call->request);
     call->instance = (Span){NULL, 0};
 }

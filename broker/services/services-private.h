@@ -153,11 +153,11 @@ struct Call {
     UnsentItem *unsent, *unsent_end; /* items of a stream whose call waits for a server */
     int64_t credit_up, credit_down;  /* for the two directions of a stream */
 
-    StoredMessage *request;            /* the request, while it may have to be sent or sent again;
-                                        * else NULL */
-    Span instance;                     /* of the stored request */
-    size_t kept_charge, unsent_charge; /* bytes of `request` and `unsent` that are charged to the
-                                        * budget */
+    StoredMessage *request; /* the request, while it may have to be sent or sent again;
+                             * else NULL */
+    Span instance;          /* of the stored request */
+    size_t request_charge, unsent_charge; /* bytes of `request` and `unsent` that are charged to the
+                                           * budget */
     Session *payer;              /* the session whose account pays for them; NULL: it has ended */
     Call *paid_prev, *paid_next; /* in payer->paid_calls */
     Span method_name;            /* of the stored request */
