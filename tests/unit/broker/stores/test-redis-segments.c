@@ -276,8 +276,8 @@ static bool act_with_little_memory(unsigned n) {
     CU_ASSERT_EQUAL(jobs_in_redis(), 5 - n_acked + n_pushed);
     crash();
     begin();
-    CU_ASSERT_EQUAL(count_of("q", "held"), 5 - n_acked);
-    CU_ASSERT_EQUAL(count_of("other", "ready"), n_pushed);
+    CU_ASSERT_EQUAL(count_of("q", "held"), (uint64_t)(5 - n_acked));
+    CU_ASSERT_EQUAL(count_of("other", "ready"), (uint64_t)n_pushed);
     stop();
     return oom_happened();
 }
