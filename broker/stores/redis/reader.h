@@ -46,7 +46,7 @@ typedef struct RedisReader {
     char holder[128]; /* names this process: host, process, a random number */
     IdRule id_rule;
     char id[REDIS_ID_SIZE + 1];
-    char shard[8]; /* "3/8"; empty: the space is no shard */
+    char shard[24]; /* "3/8"; empty: the space is no shard */
 
     /* The lease; constant after its slice. */
     char token[REDIS_TOKEN_SIZE], found_id[REDIS_ID_SIZE + 1];
