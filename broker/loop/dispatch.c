@@ -126,15 +126,21 @@ static void dispatch_job(Session *session, const Message *message, const void *b
     }
 }
 
+/* True: the id is out of range, and the session has got an error. */
+static bool refuse_id(Session *session, const Message *message) {
+    if (message->id <= (uint64_t)INT64_MAX || !op_asks(message->op))
+        return false;
+    session_error(session, message->id, "ferry.InvalidArgument",
+                  "%s: the id must be from 1 to 2^63-1", op_name(message->op));
+    return true;
+}
+
 /* Sends the message to its room. False: the message is costly, may wait, and is deferred. */
 static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
 
-    if (message->id > (uint64_t)INT64_MAX && op_asks(message->op)) {
-        session_error(session, message->id, "ferry.InvalidArgument",
-                      "%s: the id must be from 1 to 2^63-1", op_name(message->op));
+    if (refuse_id(session, message))
         return true;
-    }
     /* An OK needs no right: skip the look-up in the table, because half of all messages are OKs. */
     if (session->user && message->op != OP_OK && !access_check(session, message))
         return true;

@@ -15,7 +15,8 @@ typedef struct PushOptions {
     uint64_t at_ms; /* wall clock; 0: the option is missing */
     uint64_t unique;
     Span key, order;
-    Span origin; /* the client whose push it is; empty: the session's */
+    Span origin;         /* the client whose push it is; empty: the session's */
+    const Job *replaces; /* the job whose place in the queue it takes, or NULL; no option of PUSH */
 } PushOptions;
 
 static uint64_t option_uint(Reader *reader) {
@@ -230,7 +231,7 @@ static Span key_of_user(const User *user, Span text, uint8_t to[QUEUE_KEY_MAX]) 
 }
 
 static int admit(Queues *queues, const Session *session, const Message *message, const void *block,
-                 PushOptions *options, const Job *replaces, Admission *ret, Problem *problem) {
+                 PushOptions *options, Admission *ret, Problem *problem) {
     const Store *away = shard_away(queues, message->name);
     size_t bytes =
         message->passed.data ? message->passed.len : message->headers.len + message->body.len + 3;
@@ -256,7 +257,7 @@ static int admit(Queues *queues, const Session *session, const Message *message,
     r = find_duplicate(queue, options->key, &ret->key, problem);
     if (r != 0)
         return r;
-    r = queue_make_room(queue, bytes, replaces, problem);
+    r = queue_make_room(queue, bytes, options->replaces, problem);
     if (r == 0 && options->key.len > 0)
         r = take_key(queue, options, &key, problem);
     if (r < 0) {
@@ -297,11 +298,11 @@ static const char *options_of(const Message *message, PushOptions *to) {
 
 int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
                 const Job *replaces, Admission *ret, Problem *problem) {
-    PushOptions options = {0};
+    PushOptions options = {.replaces = replaces};
     const char *wrong = options_of(message, &options);
 
     if (!wrong)
-        return admit(queues, session, message, block, &options, replaces, ret, problem);
+        return admit(queues, session, message, block, &options, ret, problem);
     problem_set(problem, "ferry.InvalidArgument", "%s", wrong);
     return -1;
 }
@@ -383,7 +384,7 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
     }
     if (wrong)
         problem_set(&problem, "ferry.InvalidArgument", "%s", wrong);
-    r = wrong ? -1 : admit(queues, session, message, block, &options, NULL, &admitted, &problem);
+    r = wrong ? -1 : admit(queues, session, message, block, &options, &admitted, &problem);
     if (r < 0) {
         problem_answer(session, message->id, &problem);
     } else if (r == PUSH_IS_DUPLICATE) {

@@ -40,7 +40,7 @@ void redis_members_close(RedisMembers *members) {
 
 static void put_hex(char to[2 * WIRE_TOKEN + 1], const uint8_t id[WIRE_TOKEN]) {
     for (int i = 0; i < WIRE_TOKEN; i++)
-        snprintf(to + 2 * i, 3, "%02x", id[i]);
+        snprintf(to + (size_t)2 * i, 3, "%02x", id[i]);
 }
 
 static bool take_hex(Span text, uint8_t id[WIRE_TOKEN]) {
@@ -85,7 +85,8 @@ static bool take_entry(Span text, unsigned n_shards, ShardMember *ret) {
 
     if (text.len >= sizeof(line))
         return false;
-    memcpy(line, text.data, text.len);
+    if (text.len > 0)
+        memcpy(line, text.data, text.len);
     line[text.len] = '\0';
     for (word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest), number++) {
         bool is_restored = *word != '+';

@@ -5,6 +5,7 @@
  * a store without shards, the broker waits for the thread. See redis-private.h.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -152,6 +153,7 @@ static int restore_segment(RedisQueues *redis, ReadSegment *from, ferry_error *r
         left.len -= bytes;
     }
     /* The broker ended before it wrote that these jobs had ended. */
+    assert(r < 0 || from->segment);
     if (r == 0 && (from->has_passed || from->segment->n_live == 0))
         segment_stored(&redis->segments, from->segment);
     return r;

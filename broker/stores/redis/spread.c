@@ -25,6 +25,7 @@ static size_t rank_of(const ShardMember *members, size_t n, size_t own) {
 }
 
 static unsigned target_of(const ShardMember *members, size_t n, size_t i, unsigned n_shards) {
+    assert(n > 0 && i < n);
     return n_shards / (unsigned)n + (rank_of(members, n, i) < n_shards % n);
 }
 
