@@ -145,6 +145,7 @@ void queues_session_gone(Queues *queues, Session *session) {
     InFlight *in_flight = session->client->in_flight;
 
     pendings_session_gone(queues, session);
+    moved_session_gone(session);
     sweeps_session_gone(queues, session);
     fact_changes_session_gone(queues, session);
     fan_outs_session_gone(queues, session);

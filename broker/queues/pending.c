@@ -72,6 +72,8 @@ static void result_ok(const Change *change) {
 }
 
 static void answer(const Change *change, int result) {
+    Problem problem;
+
     if (!change->session || !change->id)
         return;
     if (result == 0) {
@@ -85,7 +87,11 @@ static void answer(const Change *change, int result) {
         return;
     }
     in_flight_unsettled(change->session->client->in_flight, change->id);
-    store_error(change->session, change->id, queue_of(change->job)->settings.store, result);
+    store_problem(queue_of(change->job)->settings.store, result, &problem);
+    if (change->kind == CHANGE_PUSH)
+        push_refuse(change->session, change->id, &problem);
+    else
+        problem_answer(change->session, change->id, &problem);
 }
 
 static bool is_removal(const Change *change) {

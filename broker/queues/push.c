@@ -17,6 +17,7 @@ typedef struct PushOptions {
     Span key, order;
     Span origin;         /* the client whose push it is; empty: the session's */
     const Job *replaces; /* the job whose place in the queue it takes, or NULL; no option of PUSH */
+    uint64_t moved;      /* the number of the last ferry.Moved that the client has got */
 } PushOptions;
 
 static uint64_t option_uint(Reader *reader) {
@@ -65,6 +66,8 @@ static const char *read_options(Span options, PushOptions *to) {
             to->priority = option_uint(&pairs);
         } else if (span_is(key, "unique")) {
             to->unique = option_uint(&pairs);
+        } else if (span_is(key, "moved")) {
+            to->moved = option_uint(&pairs);
         } else if (span_is(key, "key")) {
             if (!option_text(&pairs, &to->key))
                 return "PUSH: the option 'key' must be a string";
@@ -384,9 +387,11 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
     }
     if (wrong)
         problem_set(&problem, "ferry.InvalidArgument", "%s", wrong);
-    r = wrong ? -1 : admit(queues, session, message, block, &options, &admitted, &problem);
+    r = wrong ? -1 : push_in_order(queues, session, message, options.moved, &problem);
+    if (r == 0)
+        r = admit(queues, session, message, block, &options, &admitted, &problem);
     if (r < 0) {
-        problem_answer(session, message->id, &problem);
+        push_refuse(session, message->id, &problem);
     } else if (r == PUSH_IS_DUPLICATE) {
         if (message->id)
             dedup_window_add(client->dedup_window, message->id,

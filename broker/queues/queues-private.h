@@ -341,7 +341,7 @@ struct Queues {
 /* The type and text of an ERROR. */
 typedef struct Problem {
     const char *type;
-    const Store *away; /* ferry.Moved: the shard that is away; otherwise NULL */
+    const Store *away; /* ferry.Moved: the shard of the queue; otherwise NULL */
     char text[400];
 } Problem;
 
@@ -421,6 +421,13 @@ Store *shard_away(Queues *queues, Span queue);
 void problem_set_moved(Problem *problem, Span queue, const Store *store);
 /* Answers with the problem. */
 void problem_answer(Session *session, uint64_t id, const Problem *problem);
+/* Answers a push with the problem. ferry.Moved gets the number of these answers in the session. */
+void push_refuse(Session *session, uint64_t id, const Problem *problem);
+/* Fails if the push was sent before the client knew that an older push to this shard was refused
+ * (docs/PROTOCOL.md §11). 0; -1: *problem is set. */
+int push_in_order(Queues *queues, const Session *session, const Message *push, uint64_t moved,
+                  Problem *problem);
+void moved_session_gone(Session *session);
 /* Tells the pull that its queue is at another broker. */
 void shard_tell_moved(const Pull *pull);
 
@@ -624,7 +631,9 @@ int waiter_begin(Queues *queues, Waiter *waiter, Store *store);
 Waiter *waiter_take(Queues *queues, uint64_t ticket);
 /* The shard is away: all its changes under way have failed. */
 void waiters_shard_left(Queues *queues, const Store *store);
-/* Answers with the error for a change that the store did not make. store may be NULL. */
+/* Sets the problem that the store did not make a change. store may be NULL. */
+void store_problem(const Store *store, int result, Problem *ret);
+/* Answers with this problem. */
 void store_error(Session *session, uint64_t id, const Store *store, int result);
 
 /* ---- pending.c ---- */

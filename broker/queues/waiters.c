@@ -8,26 +8,31 @@
 
 #include "broker/queues/queues-private.h"
 
-void store_error(Session *session, uint64_t id, const Store *store, int result) {
+void store_problem(const Store *store, int result, Problem *ret) {
     const char *reason = store && *store->degraded ? store->degraded : NULL;
-    Problem problem;
 
     if (result == -EREMCHG)
-        problem_set(&problem, "ferry.Moved",
+        problem_set(ret, "ferry.Moved",
                     "the queue has moved to another broker: the change may have been made");
     else if (result == -ENOSPC)
-        problem_set(&problem, "ferry.Full",
+        problem_set(ret, "ferry.Full",
                     "the disk of the broker is full: jobs can be finished, but not added");
     else if (result == -ENOBUFS)
-        problem_set(&problem, "ferry.Full", "%s: jobs can be finished, but not added",
+        problem_set(ret, "ferry.Full", "%s: jobs can be finished, but not added",
                     reason ? reason : "the memory of the store is full");
     else if (result == -EBUSY)
-        problem_set(&problem, "ferry.Overloaded", "the store cannot confirm changes now: %s",
+        problem_set(ret, "ferry.Overloaded", "the store cannot confirm changes now: %s",
                     reason ? reason : "it has too much to write");
     else
-        problem_set(&problem, "ferry.Internal", "the store failed: %s", strerror(-result));
+        problem_set(ret, "ferry.Internal", "the store failed: %s", strerror(-result));
     if (result == -EREMCHG)
-        problem.away = store;
+        ret->away = store;
+}
+
+void store_error(Session *session, uint64_t id, const Store *store, int result) {
+    Problem problem;
+
+    store_problem(store, result, &problem);
     problem_answer(session, id, &problem);
 }
 

@@ -69,7 +69,8 @@ struct Session {
     struct Watcher *watchers;
     uint32_t n_watchers;
     /* queues/ */
-    IdMap pulls; /* the worker's id -> Pull */
+    IdMap pulls;               /* the worker's id -> Pull */
+    struct MovedPushes *moved; /* answers ferry.Moved to its pushes; NULL: none */
     /* topics/ */
     IdMap gathers;       /* open questions of this session: the id of PUBLISH -> Gather */
     uint64_t walked_us;  /* its walks through all topics are paid for until this time */

@@ -200,12 +200,19 @@ static void record_error(Session *session, uint64_t id, const char *type, uint32
     snprintf(sent->type, sizeof(sent->type), "%s", type);
     vsnprintf(sent->text, sizeof(sent->text), format, args);
     for (; n > 0; n--) {
-        if (!span_is(reader_str(&reader), "url")) {
+        Span key = reader_str(&reader);
+
+        if (span_is(key, "url")) {
+            pairs = reader_str(&reader);
+            snprintf(sent->url, sizeof(sent->url), "%.*s", (int)pairs.len,
+                     (const char *)pairs.data);
+        } else if (span_is(key, "moved")) {
+            sent->moved = reader_uint(&reader);
+        } else if (span_is(key, "broker")) {
+            memcpy(sent->owner, reader_bin(&reader).data, WIRE_TOKEN);
+        } else {
             reader_value(&reader);
-            continue;
         }
-        pairs = reader_str(&reader);
-        snprintf(sent->url, sizeof(sent->url), "%.*s", (int)pairs.len, (const char *)pairs.data);
     }
     assert(!reader.problem && reader_left(&reader) == 0);
 }
@@ -245,6 +252,10 @@ void session_end(Session *session, const char *text) {
         session_send(session, LANE_CONTROL, &(Message){.op = OP_BYE, .bye.text = span_text(text)},
                      NULL);
     fake->ended = true;
+}
+
+void session_out_of_memory(Session *session) {
+    session_end(session, NULL);
 }
 
 const char *shown(Span name) {

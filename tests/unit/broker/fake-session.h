@@ -21,11 +21,13 @@ typedef struct FakeSent {
     struct FakeSent *next;
     uint64_t number; /* counts over all sessions */
     Lane lane;
-    Message message;   /* encoded and read again, so it has the fields of its op */
-    const void *block; /* the block that was given to session_send(), or NULL; not owned */
-    char type[64];     /* of an ERROR: "ferry.Full" */
-    char text[256];    /* of an ERROR or FAULT */
-    char url[64];      /* of an ERROR ferry.Moved: the owner's; empty: it has none */
+    Message message;           /* encoded and read again, so it has the fields of its op */
+    const void *block;         /* the block that was given to session_send(), or NULL; not owned */
+    char type[64];             /* of an ERROR: "ferry.Full" */
+    char text[256];            /* of an ERROR or FAULT */
+    char url[64];              /* of an ERROR ferry.Moved: the owner's; empty: it has none */
+    uint64_t moved;            /* the same: its number in the session; 0: it has none */
+    uint8_t owner[WIRE_TOKEN]; /* the same: the owner's id; zero: it has none */
     uint8_t bytes[];
 } FakeSent;
 

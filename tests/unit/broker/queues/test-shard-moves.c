@@ -383,6 +383,82 @@ static void a_purge_ends_with_its_shard(void) {
     tear_down();
 }
 
+/* ---- the order of pushes ---- */
+
+/* A push of a client that has got the answer ferry.Moved with this number; 0: none. */
+static void push_after(Session *s, uint64_t id, const char *queue, uint64_t moved) {
+    uint8_t options[] = {0x81, 0xA5, 'm', 'o', 'v', 'e', 'd', (uint8_t)moved};
+
+    queues_push(queues, s,
+                &(Message){.op = OP_PUSH,
+                           .id = id,
+                           .name = span_text(queue),
+                           .body = span_text("x"),
+                           .push.flags = PUSH_COUNTS,
+                           .push.options = span_of(options, moved > 0 ? sizeof(options) : 0)},
+                NULL);
+}
+
+/* The push is refused with this number; is_here: by the broker that has the queue. */
+static void expect_number(Session *s, uint64_t id, uint64_t number, bool is_here) {
+    const FakeSent *sent = fake_peek(s);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+    CU_ASSERT_EQUAL(sent->moved, number);
+    CU_ASSERT_EQUAL(memcmp(sent->owner, broker.id, WIRE_TOKEN) == 0, is_here);
+    expect_error(s, id, "ferry.Moved");
+}
+
+static void pushes_on_their_way_do_not_overtake_one_that_was_refused(void) {
+    Session *s = set_up(), *other = fake_connect(&broker, 'o');
+    const char *queue = queue_in(2, 0);
+
+    memset(broker.id, 'b', sizeof(broker.id));
+    push_after(s, 1, queue, 0);
+    push_after(s, 2, queue_in(1, 0), 0);
+    expect_number(s, 1, 1, false);
+    expect_number(s, 2, 2, false);
+    adopt(2);
+    push_after(s, 3, queue, 0);
+    expect_number(s, 3, 3, true);
+    push_after(s, 4, queue, 1);
+    expect_number(s, 4, 4, true);
+    push_after(s, 5, queue_in(0, 0), 0); /* no push to this shard was refused */
+    end_changes(&shards[0]);
+    expect_ok(s, 5);
+    push_after(s, 1, queue, 4);
+    push_after(s, 3, queue, 4);
+    push_after(other, 1, queue, 0);
+    push(s, 6, queue, "x", NULL); /* as of a client that does not count */
+    end_changes(&shards[2]);
+    expect_ok(s, 1);
+    expect_ok(s, 3);
+    expect_ok(s, 6);
+    expect_ok(other, 1);
+    tear_down();
+    CU_ASSERT_EQUAL(broker.budget.bytes[BUDGET_QUEUES], 0);
+}
+
+static void a_push_that_leaves_with_its_shard_is_counted(void) {
+    Session *s = set_up();
+    const char *queue = queue_in(0, 0);
+
+    memset(broker.id, 'b', sizeof(broker.id));
+    push_after(s, 1, queue, 0);
+    let_go(0, false);
+    expect_number(s, 1, 1, false);
+    turns_until_gone();
+    adopt(0);
+    push_after(s, 2, queue, 0);
+    expect_number(s, 2, 2, true);
+    push_after(s, 1, queue, 2);
+    push_after(s, 2, queue, 2);
+    end_changes(&shards[0]);
+    expect_ok(s, 1);
+    expect_ok(s, 2);
+    tear_down();
+}
+
 /* ---- pushes of another broker's client ---- */
 
 static void a_push_with_an_origin_is_stored_once(void) {
@@ -617,6 +693,8 @@ int main(void) {
         TEST(changes_under_way_are_answered_with_moved),
         TEST(a_job_that_moves_between_stores_is_not_lost_with_one_of_them),
         TEST(a_purge_ends_with_its_shard),
+        TEST(pushes_on_their_way_do_not_overtake_one_that_was_refused),
+        TEST(a_push_that_leaves_with_its_shard_is_counted),
         TEST(a_push_with_an_origin_is_stored_once),
         TEST(a_push_with_an_origin_is_known_after_the_adoption),
         TEST(pushes_are_remembered_from_their_adoption_on),
