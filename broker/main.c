@@ -142,8 +142,10 @@ static int add_redis(BrokerProgram *program, ferry_error *reterr) {
         return 0;
 #ifdef FERRY_WITH_REDIS
     r = redis_shards_new(url, &program->shards, reterr);
-    if (r == 0 && program->shards)
+    if (r == 0 && program->shards) {
+        binds_set_relay(program->broker.binds, redis_shards_relay(program->shards));
         return redis_shards_add(program->shards, program->broker.queues);
+    }
     if (r == 0)
         r = store_redis_new(url, &program->redis, reterr);
     if (r < 0)

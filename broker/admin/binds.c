@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Durable subscriptions. See binds.h. */
-
-#include "broker/admin/binds.h"
+/* Durable subscriptions: the binds of this broker. See binds.h. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,47 +7,12 @@
 #include <utlist.h>
 
 #include "base/log.h"
-#include "broker/core/peer-log.h"
-#include "broker/queues/queues-private.h"
-#include "broker/topics/topics.h"
-#include "broker/topics/tree.h"
+#include "broker/admin/binds-private.h"
 #include "rpc/wire/name.h"
-
-static const char fact_prefix[] = "bind ";
-
-typedef struct BoundPattern BoundPattern;
-
-/* A queue bound to a pattern. */
-struct Bind {
-    Bind *prev, *next; /* in queue->binds */
-    Bind *next_same;   /* in pattern->binds: the next bind of the pattern */
-    Queue *queue;
-    BoundPattern *pattern;
-    bool is_by_command;  /* a command has made it */
-    bool is_configured;  /* the configuration has it */
-    bool was_configured; /* the configuration had it before it was read again */
-};
-
-struct BoundPattern {
-    Bind *binds;
-    TopicNode *node;
-    uint32_t len;
-    char text[];
-};
-
-struct Binds {
-    Broker *broker;
-    TopicTree tree; /* from patterns to BoundPatterns */
-    size_t n;
-    uint64_t mark; /* the number of messages so far: marks the queues that the last one has found */
-    Queue **found; /* queues that get the message that is being published: room for n */
-    size_t n_found;
-    bool reloading;
-};
 
 /* ---- the table ---- */
 
-static Bind *find(const Binds *binds, const Queue *queue, Span pattern) {
+Bind *bind_find(const Binds *binds, const Queue *queue, Span pattern) {
     const BoundPattern *bound = topic_tree_get(&binds->tree, pattern.data, pattern.len);
     Bind *bind = bound ? bound->binds : NULL;
 
@@ -108,6 +71,14 @@ static Bind *bind_new(Binds *binds, Queue *queue, Span text) {
     return bind;
 }
 
+uint64_t bind_announce(Binds *binds, const Queue *queue) {
+    const Store *store = queue->settings.store;
+
+    return binds->relay && store->shard && !store->away
+               ? binds->relay->ops->announce(binds->relay, store->shard - 1)
+               : 0;
+}
+
 static void bind_free(Binds *binds, Bind *bind) {
     Queue *queue = bind->queue;
     Bind **link = &bind->pattern->binds;
@@ -120,31 +91,37 @@ static void bind_free(Binds *binds, Bind *bind) {
     free(bind);
     binds->n--;
     binds->broker->n_binds--;
+    bind_announce(binds, queue);
     queue_maybe_idle(queue);
 }
 
-static void free_if_unused(Binds *binds, Bind *bind) {
-    if (!bind->is_by_command && !bind->is_configured && !(binds->reloading && bind->was_configured))
+void bind_free_if_unused(Binds *binds, Bind *bind) {
+    if (!bind->is_by_command && !bind->is_configured && bind->n_changes == 0 &&
+        !(binds->reloading && bind->was_configured))
         bind_free(binds, bind);
 }
 
-/* Finds the bind of this queue and pattern; makes it if it is missing. */
-static int get(Binds *binds, Span queue_name, Span pattern, Bind **ret, Problem *problem) {
+/* The number of binds in the broker, or in its cluster. */
+static size_t count(const Binds *binds) {
+    const Queues *queues = binds->broker->queues;
+    size_t n = binds->n;
+
+    for (unsigned k = 0; k < queues->n_shards; k++)
+        if (queues->shards[k].store->away)
+            n += remote_binds_count_of(binds->remote, k);
+    return n;
+}
+
+int bind_get(Binds *binds, Span queue_name, Span pattern, bool is_restored, Bind **ret,
+             Problem *problem) {
     Queue *queue = queue_get(binds->broker->queues, queue_name, problem);
-    Bind *bind = queue ? find(binds, queue, pattern) : NULL;
+    Bind *bind = queue ? bind_find(binds, queue, pattern) : NULL;
 
     if (!queue)
         return -EINVAL;
-    if (queue->settings.store->shard) {
+    if (!bind && !is_restored && count(binds) >= QUEUE_BINDS_MAX) {
         queue_maybe_idle(queue);
-        problem_set(problem, "ferry.Unsupported",
-                    "the queue '%s' is in a store with shards: such a queue cannot be bound to "
-                    "topics yet",
-                    queue->name);
-        return -EOPNOTSUPP;
-    }
-    if (!bind && binds->n >= QUEUE_BINDS_MAX) {
-        problem_set(problem, "ferry.Full", "the broker already has %d binds, the maximum",
+        problem_set(problem, "ferry.Full", "there are %d binds already, the maximum",
                     QUEUE_BINDS_MAX);
         return -ENOSPC;
     }
@@ -172,87 +149,6 @@ void binds_describe(const Queue *queue, Buffer *to) {
     }
 }
 
-/* ---- by command: facts "bind QUEUE PATTERN" ---- */
-
-/* A fact says that a bind is made, restored or removed. */
-static void on_fact(Span name, Span value, unsigned shard, void *ctx) {
-    Binds *binds = ctx;
-    Span rest = {name.data + sizeof(fact_prefix) - 1, name.len - (sizeof(fact_prefix) - 1)};
-    const uint8_t *space = memchr(rest.data, ' ', rest.len);
-    Problem problem;
-    Bind *bind = NULL;
-    Span queue, pattern;
-
-    (void)shard;
-    if (!space)
-        return;
-    queue = (Span){rest.data, (size_t)(space - rest.data)};
-    pattern = (Span){space + 1, rest.len - queue.len - 1};
-    if (value.len > 0) {
-        if (get(binds, queue, pattern, &bind, &problem) < 0)
-            log_error("queue '%s' cannot be bound to '%s': %s", shown(queue), shown(pattern),
-                      problem.text);
-        else
-            bind->is_by_command = true;
-        return;
-    }
-    if (queue_find(binds->broker->queues, queue))
-        bind = find(binds, queue_find(binds->broker->queues, queue), pattern);
-    if (bind) {
-        bind->is_by_command = false;
-        free_if_unused(binds, bind);
-    }
-}
-
-static Span fact_name(Buffer *to, Span queue, Span pattern) {
-    buffer_append(to, fact_prefix, sizeof(fact_prefix) - 1);
-    buffer_append(to, queue.data, queue.len);
-    buffer_append(to, " ", 1);
-    buffer_append(to, pattern.data, pattern.len);
-    return span_of(to->data, to->len);
-}
-
-int binds_add(Binds *binds, Span queue, Span pattern, Session *session, uint64_t id,
-              ferry_error *reterr) {
-    CLEANUP(buffer_deinit) Buffer name = {0};
-    Problem problem;
-    Bind *bind = NULL;
-    int r;
-
-    if (!pattern_is_valid(pattern.data, pattern.len))
-        return error_set(reterr, "ferry.InvalidArgument", "the pattern '%s': %s", shown(pattern),
-                         pattern_problem(pattern.data, pattern.len));
-    if (name_is_reserved(pattern.data, pattern.len))
-        return error_set(reterr, "ferry.InvalidArgument",
-                         "the broker's own topics, 'ferry.…', cannot be bound to a queue");
-    r = get(binds, queue, pattern, &bind, &problem);
-    if (r < 0)
-        return error_set(reterr, problem.type, "%s", problem.text);
-    fact_name(&name, queue, pattern);
-    r = name.failed ? -ENOMEM
-                    : queues_keep_fact(binds->broker->queues, queue, span_of(name.data, name.len),
-                                       span_text("1"), session, id);
-    if (r < 0)
-        free_if_unused(binds, bind);
-    return r;
-}
-
-int binds_remove(Binds *binds, Span queue_name, Span pattern, Session *session, uint64_t id) {
-    CLEANUP(buffer_deinit) Buffer name = {0};
-    Queue *queue = queue_find(binds->broker->queues, queue_name);
-    const Bind *bind = queue ? find(binds, queue, pattern) : NULL;
-
-    if (!bind)
-        return -ENOENT;
-    if (!bind->is_by_command)
-        return -EPERM;
-    fact_name(&name, queue_name, pattern);
-    return name.failed
-               ? -ENOMEM
-               : queues_keep_fact(binds->broker->queues, queue_name, span_of(name.data, name.len),
-                                  (Span){NULL, 0}, session, id);
-}
-
 /* ---- by configuration ---- */
 
 int binds_configure(Binds *binds, const char *queue, const char *patterns, const char **problem) {
@@ -277,13 +173,14 @@ int binds_configure(Binds *binds, const char *queue, const char *patterns, const
             *problem = "the broker's own topics, 'ferry.…', cannot be bound to a queue";
             return -EINVAL;
         }
-        r = get(binds, span_text(queue), pattern, &bind, &why);
+        r = bind_get(binds, span_text(queue), pattern, false, &bind, &why);
         if (r < 0) {
             snprintf(text, sizeof(text), "%s", why.text);
             *problem = text;
             return r;
         }
         bind->is_configured = true;
+        bind_announce(binds, bind->queue);
     }
     return 0;
 }
@@ -320,93 +217,73 @@ void binds_reloaded(Binds *binds, bool is_right) {
     if (!is_right)
         for_each(binds, restore_configured);
     binds->reloading = false;
-    for_each(binds, free_if_unused);
+    for_each(binds, bind_free_if_unused);
 }
 
-/* ---- publishing ---- */
+/* ---- other brokers ---- */
 
-/* If two patterns of one queue match, the queue gets one job. */
-static void collect(void *value, void *ctx) {
-    const BoundPattern *pattern = value;
-    Binds *binds = ctx;
+static bool write_binds(unsigned k, Buffer *to, void *ctx) {
+    const Binds *binds = ctx;
+    const StoreShard *shard = &binds->broker->queues->shards[k];
+    const Queue *queue;
+    const Bind *bind;
+    uint32_t n = 0;
 
-    for (const Bind *bind = pattern->binds; bind; bind = bind->next_same) {
-        Queue *queue = bind->queue;
-
-        if (queue->fan_mark == binds->mark)
-            continue;
-        queue->fan_mark = binds->mark;
-        binds->found[binds->n_found++] = queue;
-    }
-}
-
-static void find_queues(Binds *binds, Span topic) {
-    binds->mark++;
-    binds->n_found = 0;
-    binds->broker->work +=
-        (unsigned)topic_tree_match(&binds->tree, topic.data, topic.len, collect, binds);
-    binds->broker->work += (unsigned)binds->n_found;
-}
-
-/* Removes the queues that cannot store the message from the list. False: the publisher waits for an
- * answer and has got an error; no queue and no subscriber gets the message. */
-static bool check_queues(Binds *binds, Session *session, const Message *message) {
-    char problem[600];
-    const char *type;
-    size_t n = 0;
-
-    for (size_t i = 0; i < binds->n_found; i++) {
-        Queue *queue = binds->found[i];
-
-        if (queues_fan_out_check(queue, message, problem, sizeof(problem), &type) == 0) {
-            binds->found[n++] = queue;
-            continue;
+    if (shard->store->away)
+        return false;
+    DL_FOREACH2(shard->queues, queue, shard_next) {
+        DL_FOREACH(queue->binds, bind) {
+            n += bind_counts(bind);
         }
-        session->n_dropped++;
-        if (message->id) {
-            session_error(session, message->id, type, "cannot publish to '%s': %s",
-                          shown(message->name), problem);
-            return false;
-        }
-        queue->n_dropped++;
-        binds->broker->stats.dropped++;
-        peer_log(binds->broker, LOG_LEVEL_WARNING,
-                 "a bound queue misses a message: topic='%s' problem='%s'", shown(message->name),
-                 problem);
     }
-    binds->n_found = n;
+    write_array(to, n);
+    DL_FOREACH2(shard->queues, queue, shard_next) {
+        DL_FOREACH(queue->binds, bind) {
+            if (bind_counts(bind))
+                remote_binds_write(to, span_of(queue->name, queue->stored.name_len),
+                                   span_of(bind->pattern->text, bind->pattern->len));
+        }
+    }
     return true;
 }
 
-void binds_publish(Binds *binds, Session *session, const Message *message, const void *block) {
-    Fanout *fan_out;
+/* A shard that is here, and whose last announcement is another one, is announced again: its last
+ * broker may have ended between an announcement and the change in the store. */
+static void on_binds(unsigned k, Span announcement, void *ctx) {
+    CLEANUP(buffer_deinit) Buffer own = {0};
+    Binds *binds = ctx;
+    size_t before = remote_binds_count(binds->remote);
+    int r = remote_binds_set(binds->remote, k, announcement);
 
-    /* Answers to a question must come now: a job would be answered too late. */
-    if (!(message->publish.flags & PUBLISH_GATHER) &&
-        name_is_valid(message->name.data, message->name.len))
-        find_queues(binds, message->name);
-    else
-        binds->n_found = 0;
-    if (binds->n_found > 0 && !check_queues(binds, session, message))
-        return;
-    if (binds->n_found == 0) {
-        topics_publish(binds->broker->topics, session, message, block);
-        return;
-    }
-    if (queues_fan_out(binds->broker->queues, binds->found, binds->n_found, session, message, block,
-                       &fan_out) < 0) {
-        session->n_dropped++;
-        session_error(session, message->id, "ferry.OutOfMemory",
-                      "cannot publish to '%s': the broker is out of memory", shown(message->name));
-        return;
-    }
-    if (topics_publish_unanswered(binds->broker->topics, session, message, block))
-        queues_fan_out_store(fan_out);
-    else
-        queues_fan_out_cancel(fan_out);
+    binds->broker->n_binds += remote_binds_count(binds->remote) - before;
+    if (r < 0)
+        log_error("the announced binds of a shard cannot be used: shard=%u reason='%s'", k,
+                  strerror(-r));
+    if (write_binds(k, &own, binds) && !own.failed &&
+        !remote_binds_are(binds->remote, k, span_of(own.data, own.len)))
+        binds->relay->ops->announce(binds->relay, k);
+}
+
+static void on_known(uint64_t number, void *ctx) {
+    bind_changes_known(ctx, number);
+}
+
+void binds_set_relay(Binds *binds, TopicRelay *relay) {
+    binds->relay = relay;
+    relay->user = (RelayUser){.ctx = binds,
+                              .write_binds = write_binds,
+                              .on_binds = on_binds,
+                              .on_known = on_known,
+                              .on_sent = queues_fan_out_sent};
 }
 
 /* ---- new and free ---- */
+
+static void session_gone(Room *room, Session *session) {
+    bind_changes_session_gone((Binds *)room, session);
+}
+
+static const RoomOps room_ops = {.session_gone = session_gone};
 
 int binds_new(Binds **ret, Broker *broker) {
     Binds *binds = calloc(1, sizeof(*binds));
@@ -416,7 +293,13 @@ int binds_new(Binds **ret, Broker *broker) {
         return -ENOMEM;
     }
     binds->broker = broker;
-    queues_watch_facts(broker->queues, fact_prefix, on_fact, binds);
+    if (remote_binds_new(&binds->remote, broker->queues) < 0) {
+        topic_tree_deinit(&binds->tree);
+        free(binds);
+        return -ENOMEM;
+    }
+    room_open(broker, &binds->room, &room_ops);
+    bind_changes_watch(binds);
     *ret = binds;
     return 0;
 }
@@ -424,9 +307,15 @@ int binds_new(Binds **ret, Broker *broker) {
 Binds *binds_free(Binds *binds) {
     if (!binds)
         return NULL;
+    binds->relay = NULL;
+    room_close(binds->broker, &binds->room);
+    bind_changes_free(binds);
     for_each(binds, bind_free);
+    binds->broker->n_binds -= remote_binds_count(binds->remote);
+    remote_binds_free(binds->remote);
     topic_tree_deinit(&binds->tree);
     free(binds->found);
+    free(binds->far);
     free(binds);
     return NULL;
 }

@@ -12,7 +12,10 @@
 
 typedef struct Binds Binds;
 
-enum { QUEUE_BINDS_MAX = 10000 }; /* all binds of the broker */
+enum {
+    QUEUE_BINDS_MAX = 10000, /* all binds of the broker, or of its cluster */
+    BIND_CHANGES_MAX = 1000, /* commands that wait until all brokers of the cluster know a bind */
+};
 
 /* Call it after queues_new() and topics_new(). */
 int binds_new(Binds **ret, Broker *broker);
@@ -27,10 +30,13 @@ void binds_publish(Binds *binds, Session *session, const Message *message, const
 /* Binds the queue to the pattern, or removes the bind. QUEUES_LATER: the session gets the answer to
  * id. -EINVAL: the queue or the pattern is not valid, and *reterr says why; -ENOENT: the queue
  * is not bound to the pattern; -EPERM: the configuration has bound it; -ENOSPC: there are too many
- * binds; -ENOMEM. */
+ * binds; -EBUSY; -ENOMEM. */
 int binds_add(Binds *binds, Span queue, Span pattern, Session *session, uint64_t id,
               ferry_error *reterr);
 int binds_remove(Binds *binds, Span queue, Span pattern, Session *session, uint64_t id);
+
+/* The broker shares queues with others. */
+void binds_set_relay(Binds *binds, TopicRelay *relay);
 
 /* For the configuration: [queue NAME] bind = PATTERN PATTERN … -EINVAL: problem (static text) says
  * why; -ENOMEM. */

@@ -4,9 +4,12 @@
  * record in the journal. See queues.h.
  */
 
+#include <errno.h>
 #include <utlist.h>
 
 #include "base/block.h"
+#include "broker/core/peer-log.h"
+#include "broker/queues/inbox-entry.h"
 #include "broker/queues/queues-private.h"
 #include "rpc/wire/name.h"
 
@@ -17,13 +20,19 @@ typedef struct Portion {
     size_t first, n; /* its jobs: n of them, from jobs[first] on */
 } Portion;
 
+/* Queues at other brokers: an entry for the inbox of their shard. */
+typedef struct FarSending {
+    Fanout *of;
+    size_t n; /* queues */
+} FarSending;
+
 struct Fanout {
     Fanout *prev, *next; /* in queues->fan_outs */
     Queues *queues;
     Session *session; /* gets the answer to id; NULL: the session is gone */
     uint64_t id;
-    size_t n_left; /* portions that the store has not finished, plus 1 while portions are still
-                    * being begun */
+    size_t n_left; /* portions that the store has not finished, and entries that are not in
+                    * inboxes yet, plus 1 while portions are still being begun */
     size_t n_stored;
     int result;
     const Store *failed; /* the store of which this is the result, if it is negative */
@@ -133,9 +142,10 @@ int queues_fan_out(Queues *queues, Queue **to, size_t n, Session *session, const
 
     if (!fan_out)
         return -ENOMEM;
-    *fan_out = (Fanout){.queues = queues, .session = session, .id = message->id};
+    *fan_out = (Fanout){.queues = queues, .session = session, .id = message->id, .n_left = 1};
     DL_APPEND(queues->fan_outs, fan_out);
-    qsort(to, n, sizeof(*to), compare_stores);
+    if (n > 1)
+        qsort(to, n, sizeof(*to), compare_stores);
     if (!make_jobs(fan_out, to, n, message, block)) {
         queues_fan_out_cancel(fan_out);
         return -ENOMEM;
@@ -219,6 +229,36 @@ static int append(const Fanout *fan_out, Store *store, uint64_t ticket, size_t f
     return store->ops->append_shared(store, ticket, jobs, n);
 }
 
+/* All jobs and the end of their entry are one change. A portion without jobs is possible. */
+static int append_entry(const Fanout *fan_out, Store *store, uint64_t ticket, void *entry) {
+    StoredJob *jobs[INBOX_QUEUES_MAX];
+
+    for (size_t i = 0; i < fan_out->n; i++)
+        jobs[i] = &fan_out->jobs[i]->stored;
+    store->has_changes = true;
+    return store->ops->append_entry(store, ticket, jobs, fan_out->n, entry);
+}
+
+int fan_out_store_entry(Fanout *fan_out, Store *store, void *entry) {
+    Portion *portion = malloc(sizeof(*portion));
+    int r = -ENOMEM;
+
+    if (portion) {
+        *portion = (Portion){{.fn = on_stored}, fan_out, 0, fan_out->n};
+        r = waiter_begin(fan_out->queues, &portion->waiter, store);
+    }
+    if (r == 0)
+        r = append_entry(fan_out, store, portion->waiter.ticket, entry);
+    if (r == STORE_LATER)
+        return 0;
+    if (portion)
+        waiter_take(fan_out->queues, portion->waiter.ticket);
+    free(portion);
+    finish(fan_out, 0, fan_out->n, r);
+    end(fan_out);
+    return r;
+}
+
 /* The number of jobs, from the first on, that the store takes in one step. */
 static size_t portion_size(const Fanout *fan_out, size_t first) {
     const Store *store = queue_of(fan_out->jobs[first])->settings.store;
@@ -259,11 +299,48 @@ static void begin(Fanout *fan_out, size_t first, size_t n) {
 void queues_fan_out_store(Fanout *fan_out) {
     size_t n;
 
-    fan_out->n_left = 1;
     for (size_t first = 0; first < fan_out->n; first += n) {
         n = portion_size(fan_out, first);
         begin(fan_out, first, n);
     }
+    end(fan_out);
+}
+
+/* ---- queues at other brokers ---- */
+
+void *queues_fan_out_send(Fanout *fan_out, size_t n) {
+    FarSending *sending = malloc(sizeof(*sending));
+
+    if (!sending) {
+        fan_out->result = -ENOMEM;
+        return NULL;
+    }
+    *sending = (FarSending){fan_out, n};
+    fan_out->n_left++;
+    return sending;
+}
+
+void queues_fan_out_missed(Queues *queues, int result) {
+    queues->broker->stats.dropped++;
+    peer_log(queues->broker, LOG_LEVEL_WARNING,
+             "bound queues at another broker miss a message: reason='%s'",
+             result == -EDQUOT ? "the inbox of their shard is full" : strerror(-result));
+}
+
+void queues_fan_out_sent(void *of, int result, void *ctx) {
+    FarSending *sending = of;
+    Fanout *fan_out = sending->of;
+
+    (void)ctx;
+    if (result == 0) {
+        fan_out->n_stored += sending->n;
+    } else {
+        fan_out->result = result;
+        fan_out->failed = NULL;
+        if (!fan_out->id)
+            queues_fan_out_missed(fan_out->queues, result);
+    }
+    free(sending);
     end(fan_out);
 }
 

@@ -24,6 +24,7 @@
  *   push.c             PUSH: options, limits, overflow
  *   fact-changes.c     settings, binds and schedules that commands make
  *   fan-out.c          one message that becomes a job in several queues
+ *   inbox.c            messages for queues of a shard that were published at other brokers
  *   own-push.c         jobs of the broker's own schedules
  *   dead-letter.c      dead letters, and moving jobs
  *   loaded.c           contents that the store has read back
@@ -685,6 +686,9 @@ void own_pushes_free(Queues *queues);
 
 /* ---- fan-out.c ---- */
 
+/* Stores the jobs of an entry of the shard's inbox, and ends the entry, in one step. A negative
+ * errno: nothing was stored. */
+int fan_out_store_entry(Fanout *fan_out, Store *store, void *entry);
 void fan_outs_session_gone(Queues *queues, const Session *session);
 void fan_outs_free(Queues *queues);
 

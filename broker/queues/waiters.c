@@ -20,6 +20,12 @@ void store_problem(const Store *store, int result, Problem *ret) {
     else if (result == -ENOBUFS)
         problem_set(ret, "ferry.Full", "%s: jobs can be finished, but not added",
                     reason ? reason : "the memory of the store is full");
+    else if (result == -EDQUOT)
+        problem_set(ret, "ferry.Full",
+                    "a queue at another broker does not get the message: the inbox of its shard is "
+                    "full");
+    else if (result == -ENOMEM)
+        problem_set(ret, "ferry.OutOfMemory", "the broker is out of memory");
     else if (result == -EBUSY)
         problem_set(ret, "ferry.Overloaded", "the store cannot confirm changes now: %s",
                     reason ? reason : "it has too much to write");

@@ -110,6 +110,10 @@ typedef struct StoreOps {
     /* Appends up to STORE_SHARED_MAX jobs in one step. They have the same headers and body, and
      * consecutive ids. NULL: append() is called for each job. */
     int (*append_shared)(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n);
+    /* Appends jobs, none or more, and deletes an entry of the shard's inbox, in one step: see
+     * queues_take_entry(). */
+    int (*append_entry)(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n,
+                        void *entry);
     void (*flush)(Store *store);
 
     /* True: the content of this job may be dropped from memory, because load() can read it back.
@@ -237,6 +241,14 @@ void queues_release_shard(struct Queues *queues, Store *store);
 
 /* Another broker has the shard, or none: store->owner has changed. */
 void queues_owner_changed(struct Queues *queues, const Store *store);
+
+/*
+ * A message from the inbox of the shard, which is here: it becomes jobs, and append_entry() gets
+ * `entry`. 0: the store does it, now or later; if it fails, call this again. -EAGAIN: the message
+ * must wait, and problem says why; -EBADMSG: data is no message. queues/inbox.c
+ */
+int queues_take_entry(struct Queues *queues, Store *store, Span data, void *entry, char *problem,
+                      size_t size);
 
 /* ---- contents that are read back; queues/loaded.c ---- */
 

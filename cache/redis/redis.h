@@ -16,7 +16,7 @@
 #include "cache/near/near.h"
 
 enum {
-    COMMAND_ARGS = 20,     /* as many as the scripts of broker/stores/redis need */
+    COMMAND_ARGS = 22,     /* as many as the scripts of broker/stores/redis need */
     COMMAND_TRIES = 6,     /* redirections and lost connections, including the first try */
     REDIS_NODES_MAX = 512, /* servers that one cache can know */
     REDIS_WHY = 200,

@@ -243,7 +243,7 @@ int ferry_queue_move_job(ferry_client *client, uint64_t job, const char *queue, 
  *
  * @return 0: the bind is as safe as the broker can make it, also if it already existed; or
  *   -EINVAL     queue or pattern is invalid;
- *   -ENOBUFS    the broker has 10 000 binds, or its disk is full;
+ *   -ENOBUFS    the broker, or its cluster, has 10 000 binds; or its disk is full;
  * or an error of ferry_queue_job().
  */
 int ferry_queue_bind(ferry_client *client, const char *queue, const char *pattern,

@@ -19,18 +19,29 @@ enum {
     ATTEMPT_MS = 5000, /* that a connection without an own deadline may take */
 };
 
-int redis_link_open(RedisLink *link, RedisStoreOptions *options, LinkKeys keys,
-                    ferry_error *reterr) {
+static void set_keys(RedisLink *link, const char *name, LinkKeys keys) {
     static const char *const suffixes[][REDIS_KEYS] = {
         [LINK_SPACE] = {"", ":segments", ":order", ":ended", ":passed", ":notes", ":pushes",
-                        ":keys", ":paused", ":facts"},
-        [LINK_CLUSTER] = {":cluster", ":members", ""},
+                        ":keys", ":paused", ":facts", ":inbox", ":senders"},
+        [LINK_CLUSTER] = {":cluster", ":members", "", ":binds"},
+        [LINK_INBOX] = {"", ":inbox", ":senders"},
     };
 
     for (; link->n_keys < REDIS_KEYS && suffixes[keys][link->n_keys]; link->n_keys++)
-        snprintf(link->keys[link->n_keys], sizeof(link->keys[0]), "ferry:{%s}%s", options->name,
+        snprintf(link->keys[link->n_keys], sizeof(link->keys[0]), "ferry:{%s}%s", name,
                  suffixes[keys][link->n_keys]);
     link->key = link->keys[0];
+}
+
+void redis_link_share(RedisLink *link, const RedisLink *with, const char *name, LinkKeys keys) {
+    set_keys(link, name, keys);
+    link->n_wait = with->n_wait;
+    link->redis = with->redis;
+}
+
+int redis_link_open(RedisLink *link, RedisStoreOptions *options, LinkKeys keys,
+                    ferry_error *reterr) {
+    set_keys(link, options->name, keys);
     link->n_wait = options->n_wait;
     return redis_new(&link->redis, &options->url, ATTEMPT_MS, NULL, reterr);
 }
@@ -77,7 +88,7 @@ _Static_assert(3 + REDIS_KEYS + REDIS_CALL_ARGS <= COMMAND_ARGS, "a call has too
 
 static void begin_script(const RedisLink *link, const LinkCall *call, bool by_text,
                          RedisCommand *command) {
-    static const char *const numbers[] = {[3] = "3", [REDIS_KEYS] = "10"};
+    static const char *const numbers[] = {[3] = "3", [4] = "4", [REDIS_KEYS] = "12"};
 
     *command = (RedisCommand){.route = span_text(link->key), .repeatable = true};
     command_add_text(command, by_text ? "EVAL" : "EVALSHA");

@@ -7,11 +7,12 @@
 #include "broker/stores/store.h"
 #include "cache/redis/redis.h"
 
-enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 10, REDIS_CALL_ARGS = 7 };
+enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 12, REDIS_CALL_ARGS = 7 };
 
 typedef enum LinkKeys {
     LINK_SPACE,   /* the keys of a space: script.h */
-    LINK_CLUSTER, /* ":cluster", ":members" and the first key of a space */
+    LINK_CLUSTER, /* ":cluster", ":members", the first key of a space, ":binds" */
+    LINK_INBOX,   /* the first key of a shard, ":inbox", ":senders" */
 } LinkKeys;
 
 /* The calls that fail with a text of the server. */
@@ -49,6 +50,9 @@ typedef struct LinkCall {
 /* Takes the URL out of options. 0, or a negative errno with its cause in reterr. */
 int redis_link_open(RedisLink *link, RedisStoreOptions *options, LinkKeys keys,
                     ferry_error *reterr);
+/* Makes a link to the keys of another space, with the connections of an open link. It is not
+ * closed. */
+void redis_link_share(RedisLink *link, const RedisLink *with, const char *name, LinkKeys keys);
 void redis_link_close(RedisLink *link);
 
 /* Runs the scripts, at most 2, in one round trip. confirm: LINK_DONE only after n_wait replicas

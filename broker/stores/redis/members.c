@@ -17,13 +17,15 @@
 
 enum {
     CALL_MS = 1000,
-    FIRST_OTHER = 4, /* the element of the reply with the id of the first other member */
+    FIRST_OTHER = 5, /* the element of the reply with the id of the first other member */
+    FIRST_MS = 3000, /* the longest wait for the first answer */
 };
 
 int redis_members_open(RedisMembers *members, RedisStoreOptions *options, ferry_error *reterr) {
     members->lease_ms = options->lease_ms;
     members->n_shards = options->n_shards;
     members->script.text = script_member;
+    redis_announce_init(&members->announce);
     members->id_is_known = *options->id != '\0';
     if (members->id_is_known)
         memcpy(members->id, options->id, sizeof(members->id));
@@ -33,6 +35,8 @@ int redis_members_open(RedisMembers *members, RedisStoreOptions *options, ferry_
 }
 
 void redis_members_close(RedisMembers *members) {
+    if (members->script.text)
+        redis_announce_deinit(&members->announce);
     redis_link_close(&members->link);
 }
 
@@ -58,10 +62,10 @@ static bool take_hex(Span text, uint8_t id[WIRE_TOKEN]) {
     return true;
 }
 
-enum { ENTRY_MAX = STORE_URL_MAX + 5 * STORE_SHARDS_MAX };
+enum { ENTRY_MAX = STORE_URL_MAX + 24 + 5 * STORE_SHARDS_MAX };
 
 static void put_entry(char to[ENTRY_MAX], const ShardMember *member) {
-    int n = snprintf(to, ENTRY_MAX, "%s", member->url);
+    int n = snprintf(to, ENTRY_MAX, "%s b%" PRIu64, member->url, member->known);
 
     for (unsigned k = 0; k < STORE_SHARDS_MAX; k++)
         if (member->owned >> k & 1)
@@ -78,7 +82,7 @@ static bool is_url(const char *text) {
     return len > 0 && len < STORE_URL_MAX;
 }
 
-/* "UNTIL URL SHARD…". Redis may hold anything. */
+/* "UNTIL URL bKNOWN SHARD…". Redis may hold anything. */
 static bool take_entry(Span text, unsigned n_shards, ShardMember *ret) {
     char line[ENTRY_MAX + 24], *rest, *word;
     unsigned number = 0;
@@ -98,6 +102,11 @@ static bool take_entry(Span text, unsigned n_shards, ShardMember *ret) {
             if (!is_url(word))
                 return false;
             strcpy(ret->url, word);
+            continue;
+        }
+        if (*word == 'b') {
+            if (text_parse_count(word + 1, &ret->known) < 0)
+                return false;
             continue;
         }
         if (text_parse_count(word + !is_restored, &k) < 0 || k >= n_shards)
@@ -125,6 +134,7 @@ static void take_others(const RedisMembers *members, const Reply *reply, Members
         if (k < members->n_shards)
             news->made |= UINT64_C(1) << k;
     }
+    news->binds = reply_number(reply, FIRST_OTHER - 1);
     for (size_t i = FIRST_OTHER; i + 1 < reply->n && news->n < MEMBERS_MAX - 1; i += 2) {
         ShardMember *other = &news->others[news->n];
 
@@ -174,6 +184,8 @@ static void call_member(RedisMembers *members, const ShardMember *own, uint32_t 
     LinkCall call = {.script = &members->script, .n_args = 5};
 
     memset(news, 0, offsetof(MembersNews, why) + 1);
+    news->announced = members->announce.done;
+    news->announced_number = members->announce.done_number;
     snprintf(rule, sizeof(rule), "%s:%s", members->id_is_known ? "must" : "any", members->id);
     snprintf(shards, sizeof(shards), "%u", members->n_shards);
     snprintf(lease, sizeof(lease), "%u", lease_ms);
@@ -220,6 +232,7 @@ static void put_news(RedisMembers *members, const MembersNews *news) {
     pthread_mutex_lock(&members->lock);
     members->news = *news;
     members->has_news = true;
+    pthread_cond_signal(&members->answered);
     pthread_mutex_unlock(&members->lock);
     waker_call(members->waker);
 }
@@ -255,7 +268,10 @@ static void *run(void *ctx) {
         MembersNews news;
 
         goes_on = wait_for_turn(members, &own, &is_leaving);
+        redis_announce_write(&members->announce, &members->link);
         call_member(members, &own, is_leaving ? 0 : members->lease_ms, &news);
+        if (news.is_valid)
+            redis_announce_read(&members->announce, &members->link, news.binds);
         put_news(members, &news);
     }
     return NULL;
@@ -268,6 +284,7 @@ int redis_members_start(RedisMembers *members, const ShardMember *own, Waker *wa
     int r;
 
     members->own = *own;
+    memcpy(members->announce.id, members->id, sizeof(members->announce.id));
     members->waker = waker;
     members->called = true;
     members->pause_ms = members->lease_ms;
@@ -275,6 +292,7 @@ int redis_members_start(RedisMembers *members, const ShardMember *own, Waker *wa
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&members->cond, &attr);
+    pthread_cond_init(&members->answered, &attr);
     pthread_condattr_destroy(&attr);
     r = pthread_create(&members->thread, NULL, run, members);
     members->running = r == 0;
@@ -287,7 +305,7 @@ void redis_members_tell(RedisMembers *members, const ShardMember *own, uint32_t 
 
     pthread_mutex_lock(&members->lock);
     is_new = members->own.owned != own->owned || members->own.restored != own->restored ||
-             members->is_leaving != is_leaving;
+             members->own.known != own->known || members->is_leaving != is_leaving;
     members->called |= is_new;
     is_new |= members->pause_ms != pause_ms;
     members->own = *own;
@@ -295,6 +313,25 @@ void redis_members_tell(RedisMembers *members, const ShardMember *own, uint32_t 
     members->pause_ms = pause_ms;
     if (is_new)
         pthread_cond_signal(&members->cond);
+    pthread_mutex_unlock(&members->lock);
+}
+
+void redis_members_call(RedisMembers *members) {
+    pthread_mutex_lock(&members->lock);
+    members->called = true;
+    pthread_cond_signal(&members->cond);
+    pthread_mutex_unlock(&members->lock);
+}
+
+void redis_members_wait(RedisMembers *members) {
+    uint64_t until_ms = clock_ms() + FIRST_MS;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000 * 1000000)};
+
+    pthread_mutex_lock(&members->lock);
+    while (!members->has_news &&
+           pthread_cond_timedwait(&members->answered, &members->lock, &until) == 0)
+        continue;
     pthread_mutex_unlock(&members->lock);
 }
 
@@ -320,5 +357,6 @@ void redis_members_stop(RedisMembers *members) {
     pthread_join(members->thread, NULL);
     members->running = false;
     pthread_cond_destroy(&members->cond);
+    pthread_cond_destroy(&members->answered);
     pthread_mutex_destroy(&members->lock);
 }

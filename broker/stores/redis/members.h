@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "base/waker.h"
+#include "broker/stores/redis/announce.h"
 #include "broker/stores/redis/link.h"
 #include "broker/stores/redis/script.h"
 #include "broker/stores/redis/spread.h"
@@ -18,6 +19,9 @@ typedef struct MembersNews {
     ShardMember others[MEMBERS_MAX];
     size_t n;
     uint64_t made;
+    uint64_t binds;             /* the number of the last announcement */
+    uint64_t announced;         /* the own ones up to this number by relay.h are in Redis, */
+    uint64_t announced_number;  /* the last of them under this number */
     bool is_valid;              /* false: `why` says why the entries cannot be read */
     bool is_wrong;              /* trying again does not help */
     char why[STORE_REASON_MAX]; /* NUL-terminated */
@@ -31,11 +35,12 @@ typedef struct RedisMembers {
     char id[REDIS_ID_SIZE + 1]; /* of the data; empty: not known yet */
     bool id_is_known;           /* the URL or Redis has named it */
     LinkScript script;
+    RedisAnnounce announce;
     pthread_t thread;
     bool running;
 
     pthread_mutex_t lock;
-    pthread_cond_t cond;
+    pthread_cond_t cond, answered;
     /* Shared, under the lock. */
     ShardMember own;
     uint32_t pause_ms; /* between two calls */
@@ -58,7 +63,11 @@ int redis_members_start(RedisMembers *members, const ShardMember *own, Waker *wa
  * two calls. is_leaving: the broker has no entry any more. */
 void redis_members_tell(RedisMembers *members, const ShardMember *own, uint32_t pause_ms,
                         bool is_leaving);
+/* The thread calls Redis at once. */
+void redis_members_call(RedisMembers *members);
 /* True: *ret is the latest answer. */
 bool redis_members_take(RedisMembers *members, MembersNews *ret);
+/* Waits for the first answer, for some seconds at most. */
+void redis_members_wait(RedisMembers *members);
 /* Removes the entry, for at most a second, and ends the thread. */
 void redis_members_stop(RedisMembers *members);

@@ -13,6 +13,7 @@
 
 #include "broker/stores/redis/redis-store.h"
 #include "broker/stores/redis/segments.h"
+#include "broker/stores/redis/shard-inbox.h"
 #include "broker/stores/redis/writer.h"
 
 typedef struct Restoring {
@@ -39,6 +40,7 @@ typedef struct RedisQueues {
     size_t backlog;            /* their bytes, and those of `open` */
     WriterState state;         /* the last one that the thread has reported */
     RedisSegments segments;
+    ShardInbox inbox;
 } RedisQueues;
 
 static inline RedisQueues *redis_of(Store *store) {

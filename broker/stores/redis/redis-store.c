@@ -110,7 +110,7 @@ static void batch_free_or_keep(RedisQueues *redis, WriterBatch *batch) {
         buffer_deinit(&batch->records);
     buffer_reset(&batch->records);
     batch->segment = NULL;
-    batch->n_passed = batch->n_runs = 0;
+    batch->n_passed = batch->n_runs = batch->n_items = 0;
     if (redis->spare)
         writer_batch_free(batch);
     else
@@ -230,6 +230,68 @@ static int add(RedisQueues *redis, uint64_t ticket, StoredJob *old, StoredJob *j
         return r;
     }
     redis->last_job = job->id;
+    return r;
+}
+
+/* The records of jobs, and their places. -EINVAL, -ENOMEM: nothing was added. */
+static int add_records(RedisQueues *redis, StoredJob *const *jobs, size_t n) {
+    WriterBatch *batch = redis->open;
+    size_t before = batch->records.len, done = 0;
+    uint64_t last_job = redis->last_job;
+    int r = 0;
+
+    for (; done < n && r == 0; done++) {
+        size_t bytes = segment_put_record(&batch->records, jobs[done], redis->wall);
+
+        r = jobs[done]->id <= last_job ? -EINVAL
+            : batch->records.failed
+                ? -ENOMEM
+                : segment_add(&redis->segments, &batch->segment, jobs[done], bytes);
+        if (r < 0)
+            break;
+        last_job = jobs[done]->id;
+    }
+    if (r == 0)
+        return 0;
+    while (done-- > 0)
+        segment_take_back(batch->segment);
+    batch->records.len = before;
+    batch->records.failed = false;
+    return r;
+}
+
+/* All jobs are in one batch with the end of the entry. */
+static int redis_append_entry(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n,
+                              void *entry) {
+    RedisQueues *redis = redis_of(store);
+    InboxItem *item = entry;
+    WriterPart *part;
+    size_t before, records;
+    int r = admit(redis);
+
+    if (r < 0)
+        return r;
+    if (redis->open && redis->open->segment && redis->open->segment->n + n > SEGMENT_JOBS)
+        submit(redis);
+    part = part_of(redis, PART_PUSHES);
+    if (!part)
+        return -ENOMEM;
+    before = part->changes.len;
+    records = redis->open->records.len;
+    r = add_records(redis, jobs, n);
+    if (r < 0)
+        return r;
+    change_put_taken(&part->changes, item->id, item->len);
+    r = end_change(part, before, ticket);
+    if (r < 0) {
+        for (size_t i = 0; i < n; i++)
+            segment_take_back(redis->open->segment);
+        redis->open->records.len = records;
+        return r;
+    }
+    redis->open->items[redis->open->n_items++] = item;
+    if (n > 0)
+        redis->last_job = jobs[n - 1]->id;
     return r;
 }
 
@@ -379,6 +441,8 @@ static void finish_pushes(RedisQueues *redis, WriterBatch *batch) {
         segment_stored(&redis->segments, batch->segment);
     for (size_t i = 0; i < batch->n_passed && part->result == 0; i++)
         job_has_passed(redis, batch->passed[i]);
+    for (size_t i = 0; i < batch->n_items; i++)
+        shard_inbox_stored(&redis->inbox, batch->items[i], part->result == 0);
 }
 
 static void finish_batch(RedisQueues *redis, WriterBatch *batch) {
@@ -475,6 +539,7 @@ const StoreOps redis_ops = {
     .append = redis_append,
     .settle = redis_settle,
     .forward = redis_forward,
+    .append_entry = redis_append_entry,
     .keep = redis_keep,
     .flush = redis_flush,
     .note = redis_note,
@@ -507,6 +572,7 @@ Store *store_redis_free(Store *store) {
     writer_batch_free(redis->open);
     writer_batch_free(redis->spare);
     segments_deinit(&redis->segments);
+    shard_inbox_clear(&redis->inbox);
     redis_options_deinit(&redis->options);
     free(redis);
     return NULL;

@@ -23,7 +23,7 @@ const char script_take[] =
     "                       'lease', 'shard')\n"
     "if not own[1] then\n"
     "  local rest = {'segments', 'order', 'ended', 'passed', 'notes', 'pushes', 'keys', 'paused',\n"
-    "                'facts'}\n"
+    "                'facts', 'inbox'}\n"
     "  for _, name in ipairs(rest) do\n"
     "    if redis.call('EXISTS', at .. ':' .. name) == 1 then return {'PARTIAL'} end\n"
     "  end\n"
@@ -51,7 +51,7 @@ const char script_member[] =
     "local rule, id = string.match(ARGV[1], '(%a+):(%x+)')\n"
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
-    "local own = redis.call('HMGET', cluster, 'format', 'shards', 'id', 'made')\n"
+    "local own = redis.call('HMGET', cluster, 'format', 'shards', 'id', 'made', 'binds')\n"
     "redis.call('HDEL', members, '')\n"
     "if not own[1] then\n"
     "  if redis.call('EXISTS', space) == 1 then return {'SPACE'} end\n"
@@ -62,7 +62,7 @@ const char script_member[] =
     "if own[1] ~= '1' then return {'FORMAT', own[1]} end\n"
     "if own[2] ~= ARGV[2] then return {'SHARDS', own[2]} end\n"
     "if rule == 'must' and own[3] ~= id then return {'OTHER', own[3]} end\n"
-    "local reply, found = {'OK', string.format('%.0f', now), own[3], ''},\n"
+    "local reply, found = {'OK', string.format('%.0f', now), own[3], '', own[5] or '0'},\n"
     "                     redis.call('HGETALL', members)\n"
     "for i = 1, #found, 2 do\n"
     "  local ends = tonumber(string.match(found[i + 1], '^%d+'))\n"
@@ -73,7 +73,7 @@ const char script_member[] =
     "    reply[#reply + 1] = found[i + 1]\n"
     "  end\n"
     "end\n"
-    "if #reply >= 4 + 2 * 64 then return {'MANY'} end\n"
+    "if #reply >= 5 + 2 * 64 then return {'MANY'} end\n"
     "if ARGV[4] == '0' then\n"
     "  redis.call('HDEL', members, ARGV[3])\n"
     "else\n"
@@ -110,6 +110,7 @@ const char script_write[] =
     "local segments, order, ended = at .. ':segments', at .. ':order', at .. ':ended'\n"
     "local notes, passed = at .. ':notes', at .. ':passed'\n"
     "local noted, unnoted, pushed, keyed, bits, gone = {}, {}, {}, {}, {}, {}\n"
+    "local taken = 0\n"
     "local function put(list, one) list[#list + 1] = one end\n"
     "if ARGV[6] ~= '' then\n"
     "  call('HSET', segments, ARGV[6], ARGV[7])\n"
@@ -118,6 +119,7 @@ const char script_write[] =
     "while p <= #changes do\n"
     "  local kind, one, two = string.sub(changes, p, p)\n"
     "  if kind == 'N' or kind == 'E' or kind == 'R' or kind == 'F' or kind == 'Y' or kind == 'C'\n"
+    "    or kind == 'I'\n"
     "  then\n"
     "    one, two, p = from('<I4c0I4c0', changes, p + 1)\n"
     "  else\n"
@@ -134,6 +136,7 @@ const char script_write[] =
     "    call('HDEL', ended, one)\n"
     "    call('HSET', segments, one, two)\n"
     "  elseif kind == 'X' then put(gone, one)\n"
+    "  elseif kind == 'I' then taken = taken + call('XDEL', at .. ':inbox', one) * two\n"
     "  elseif kind == 'F' then\n"
     "    if two == '' then call('HDEL', at .. ':facts', one)\n"
     "    else call('HSET', at .. ':facts', one, two) end\n"
@@ -154,6 +157,9 @@ const char script_write[] =
     "  for i = 1, #list, 1000 do\n"
     "    call(command, key, unpack(list, i, math.min(i + 999, #list)))\n"
     "  end\n"
+    "end\n"
+    "if taken > 0 then\n"
+    "  call('HINCRBY', at .. ':senders', 'bytes', string.format('%.0f', -taken))\n"
     "end\n"
     "all('ZADD', at .. ':pushes', pushed)\n"
     "all('ZADD', at .. ':keys', keyed)\n"
@@ -213,6 +219,87 @@ const char script_read[] =
             "  rank, size = rank + 1, size + #value\n"
             "end\n"
             "return found\n";
+
+/* ---- binds and inboxes ---- */
+
+/* A broker that has lost its lease may still announce binds: the number of the lease is
+ * compared. */
+const char script_announce[] =
+    "local cluster, binds, shard, lease = KEYS[1], KEYS[4], ARGV[2], tonumber(ARGV[3])\n"
+    "local id = redis.call('HGET', cluster, 'id')\n"
+    "if id ~= ARGV[1] then return {'EMPTY'} end\n"
+    "local last = redis.call('HGET', binds, shard)\n"
+    "if last and struct.unpack('<d', last) > lease then return {'OLD'} end\n"
+    "local number = redis.call('HINCRBY', cluster, 'binds', 1)\n"
+    "redis.call('HSET', binds, shard, struct.pack('<dd', lease, number) .. ARGV[4])\n"
+    "return {'OK', string.format('%.0f', number)}\n";
+
+const char script_binds[] =
+    "local found, all = {}, redis.call('HGETALL', KEYS[4])\n"
+    "for i = 1, #all, 2 do\n"
+    "  local lease, number, p = struct.unpack('<dd', all[i + 1])\n"
+    "  if number > tonumber(ARGV[1]) then found[#found + 1] = {number, all[i], all[i + 1]} end\n"
+    "end\n"
+    "table.sort(found, function(a, b) return a[1] < b[1] end)\n"
+    "local reply, size = {}, 0\n"
+    "for i, one in ipairs(found) do\n"
+    "  if size > tonumber(ARGV[2]) then break end\n"
+    "  reply[#reply + 1] = one[2]\n"
+    "  reply[#reply + 1] = string.format('%.0f', one[1])\n"
+    "  reply[#reply + 1] = string.sub(one[3], 17)\n"
+    "  size = size + #one[3]\n"
+    "end\n"
+    "return reply\n";
+
+/* A call that is sent again has the number of the first one. The other fields of ":senders" end an
+ * hour after their last call. */
+const char script_send[] =
+    "local space, inbox, senders = KEYS[1], KEYS[2], KEYS[3]\n"
+    "if redis.call('HGET', space, 'id') ~= ARGV[1] then return {'EMPTY'} end\n"
+    "local last = redis.call('HGET', senders, ARGV[2])\n"
+    "if last then\n"
+    "  local number, count = string.match(last, '^(%d+) (%d+)')\n"
+    "  if number == ARGV[3] then return {'OK', count} end\n"
+    "end\n"
+    "local time = redis.call('TIME')\n"
+    "local bytes, length = tonumber(redis.call('HGET', senders, 'bytes') or '0'),\n"
+    "                      redis.call('XLEN', inbox)\n"
+    "if length == 0 then bytes = 0 end\n"
+    "local max, max_bytes, entries = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]\n"
+    "local p, count = 1, 0\n"
+    "while p <= #entries do\n"
+    "  local one, next = struct.unpack('<I4c0', entries, p)\n"
+    "  if length + count >= max then break end\n"
+    "  if length + count > 0 and bytes + #one > max_bytes then break end\n"
+    "  redis.call('XADD', inbox, '*', 'e', one)\n"
+    "  p, count, bytes = next, count + 1, bytes + #one\n"
+    "end\n"
+    "redis.call('HSET', senders, 'bytes', string.format('%.0f', bytes),\n"
+    "           ARGV[2], ARGV[3] .. ' ' .. count .. ' ' .. time[1])\n"
+    "if redis.call('HLEN', senders) > 200 then\n"
+    "  local all = redis.call('HGETALL', senders)\n"
+    "  for i = 1, #all, 2 do\n"
+    "    local since = string.match(all[i + 1], ' (%d+)$')\n"
+    "    if since and since + 3600 < tonumber(time[1]) then\n"
+    "      redis.call('HDEL', senders, all[i])\n"
+    "    end\n"
+    "  end\n"
+    "end\n"
+    "return {'OK', tostring(count)}\n";
+
+/* Entries are read one by one: a body may have many megabytes. */
+const char script_inbox[] =
+    "local found, size, from = {}, 0, ARGV[1]\n"
+    "while #found < 2 * ARGV[2] and size < tonumber(ARGV[3]) do\n"
+    "  local one = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', 1)[1]\n"
+    "  if not one then break end\n"
+    "  local ms, number = string.match(one[1], '^(%d+)-(%d+)$')\n"
+    "  found[#found + 1] = one[1]\n"
+    "  found[#found + 1] = one[2][2] or ''\n"
+    "  size = size + #found[#found]\n"
+    "  from = ms .. '-' .. string.format('%.0f', number + 1)\n"
+    "end\n"
+    "return found\n";
 
 /* ---- changes: a letter, and texts with their lengths ---- */
 
@@ -278,6 +365,15 @@ void change_put_rewritten(Buffer *to, uint64_t segment, Span records) {
 void change_put_deleted(Buffer *to, uint64_t segment) {
     put_kind(to, 'X');
     put_number(to, segment);
+}
+
+void change_put_taken(Buffer *to, const char *entry, uint64_t bytes) {
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, bytes);
+    put_kind(to, 'I');
+    put_text(to, span_text(entry));
+    put_text(to, span_text(text));
 }
 
 void change_put_last(Buffer *to, uint64_t last) {

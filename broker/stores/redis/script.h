@@ -19,13 +19,20 @@
  *     ferry:{NAME}:keys     sorted set: queue and deduplication key, by the time of their end
  *     ferry:{NAME}:paused   set: the names of paused queues
  *     ferry:{NAME}:facts    hash: facts, by name
+ *     ferry:{NAME}:inbox    stream, of a shard: messages that were published at other brokers, for
+ *                           queues of the shard (broker/queues/inbox-entry.h)
+ *     ferry:{NAME}:senders  hash, of a shard: for each broker that sends to the inbox the number of
+ *                           its last call, entries of it, and time; "bytes": of all entries
  *
- * The brokers of a cluster with shards have two keys more:
+ * The brokers of a cluster with shards have three keys more:
  *
  *     ferry:{NAME}:cluster  hash: format, number of shards, id of the data; "made": the shards that
- *                           were restored once
+ *                           were restored once; "binds": the number of the last announcement
  *     ferry:{NAME}:members  hash: of each broker, by its id in hex: the end of its entry, its URL,
- *                           the numbers of its shards; '+' stands before one that is not restored
+ *                           'b' and the number of the last announcement that it knows, and the
+ *                           numbers of its shards; '+' stands before one that is not restored
+ *     ferry:{NAME}:binds    hash: for each shard the numbers of a lease and of an announcement, as
+ *                           two doubles, and its binds (broker/admin/remote-binds.h)
  *
  * All times are by the clock of Redis: the clocks of brokers may differ.
  *
@@ -49,8 +56,8 @@ enum { REDIS_FORMAT = 2, REDIS_CLUSTER_FORMAT = 1, REDIS_TOKEN_SIZE = 40 };
 extern const char script_take[];
 /* Writes a broker's entry of ":members", and forgets entries that have ended. Arguments: rule and
  * id, as above; number of shards; id of the broker; time of the entry in ms ("0": removes it); the
- * rest of the entry. Replies with words: OK now id made, and for each other broker its id and its
- * entry; or EMPTY, FORMAT version, SHARDS number, OTHER id, SPACE, MANY. */
+ * rest of the entry. Replies with words: OK now id made binds, and for each other broker its id and
+ * its entry; or EMPTY, FORMAT version, SHARDS number, OTHER id, SPACE, MANY. */
 extern const char script_member[];
 /* Applies changes. Arguments: token, part ("pushes" or "releases"), number of the call, lease in
  * ms, changes; number and records of a new segment, or "" and "". Replies with "OK now", or with
@@ -65,6 +72,21 @@ extern const char script_read[];
 /* Reads a key beside the jobs, and prolongs the lease. Arguments: token, lease in ms, ":paused",
  * ":keys", ":pushes" or ":facts", and the first and the last value of a sorted set. */
 extern const char script_list[];
+
+/* Announces the binds of a shard. Arguments: id of the data, shard, number of the lease, binds.
+ * Replies with OK and the number of the announcement; or EMPTY, OLD: another broker has announced
+ * binds under a later lease. */
+extern const char script_announce[];
+/* Reads the next announcements. Arguments: number of the last one that was read, bytes at most.
+ * Replies with three values for each: shard, number, binds. */
+extern const char script_binds[];
+/* Appends entries to the inbox of a shard. Arguments: id of the data, id of the sender, number of
+ * the call, entries of the inbox at most, their bytes at most, entries with their lengths. Replies
+ * with OK and the number of entries that had room; or EMPTY. */
+extern const char script_send[];
+/* Reads the next entries of the inbox of a shard. Arguments: the first possible id, entries and
+ * bytes at most. Replies with two values for each: id, entry. */
+extern const char script_inbox[];
 
 enum { REDIS_PUSHES_SIZE = WIRE_TOKEN + 12 };
 
@@ -90,6 +112,8 @@ void change_drop_passed(Buffer *to, uint64_t id);
 void change_put_ended(Buffer *to, uint64_t segment, Span bits);
 void change_put_rewritten(Buffer *to, uint64_t segment, Span records);
 void change_put_deleted(Buffer *to, uint64_t segment);
+/* The entry of the inbox has become jobs. */
+void change_put_taken(Buffer *to, const char *entry, uint64_t bytes);
 /* Job numbers up to this one are used up. */
 void change_put_last(Buffer *to, uint64_t last);
 void change_put_note(Buffer *to, uint64_t id, Span note);

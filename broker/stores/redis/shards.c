@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "broker/stores/redis/members.h"
 #include "broker/stores/redis/redis-private.h"
+#include "broker/stores/redis/redis-relay.h"
 
 enum {
     PIECE = 512,       /* jobs, or other values, that one turn restores */
@@ -39,6 +40,8 @@ typedef struct QueueShard {
     ShardState state;
     bool is_begun;          /* the router is adopting it */
     uint64_t not_before_ms; /* of the next attempt to take it */
+    uint32_t life;          /* counts the times that it came here */
+    MailSlice *mail;        /* a list: read from its inbox, and not in redis.inbox yet */
 } QueueShard;
 
 struct RedisShards {
@@ -46,6 +49,7 @@ struct RedisShards {
     Waker *waker;
     StoreOps ops;
     RedisMembers members;
+    RedisRelay relay;
     RedisStoreOptions options;
     ShardMember own;
     MembersNews news; /* the last valid ones */
@@ -70,6 +74,7 @@ static bool is_owned(const QueueShard *shard) {
 
 static void look_at_own(RedisShards *shards) {
     shards->own.owned = shards->own.restored = 0;
+    shards->own.known = shards->relay.known;
     for (unsigned k = 0; k < shards->n; k++) {
         shards->own.owned |= (uint64_t)is_owned(shards->shards[k]) << k;
         shards->own.restored |= (uint64_t)(shards->shards[k]->state == SHARD_HERE) << k;
@@ -117,12 +122,21 @@ static void forget_owner(QueueShard *shard) {
     memset(&shard->redis.store.owner, 0, sizeof(shard->redis.store.owner));
 }
 
+static void drop_mail(QueueShard *shard) {
+    for (MailSlice *next; shard->mail; shard->mail = next) {
+        next = shard->mail->next;
+        mail_slice_free(shard->mail);
+    }
+}
+
 /* The thread has ended: nothing refers to the segments any more. */
 static void end_thread(QueueShard *shard) {
     RedisQueues *redis = &shard->redis;
 
     redis_writer_stop(&redis->writer);
     segments_deinit(&redis->segments);
+    shard_inbox_clear(&redis->inbox);
+    drop_mail(shard);
     redis->restoring.slice = read_slice_free(redis->restoring.slice);
     writer_batch_free(redis->open);
     redis->open = NULL;
@@ -212,6 +226,8 @@ static void end_adoption(RedisShards *shards, QueueShard *shard) {
     forget_owner(shard);
     store_set_degraded(&shard->redis.store, NULL);
     queues_adopt_end(shards->queues, &shard->redis.store);
+    shard->life++;
+    shards->relay.relay.ops->announce(&shards->relay.relay, shard->redis.store.shard - 1);
 }
 
 /* Restores a piece, if no other shard has done so in this turn. */
@@ -276,6 +292,8 @@ static void go_on(RedisShards *shards, QueueShard *shard) {
         redis_take_done(redis);
         if (is_lost(shard))
             lose(shards, shard);
+        else
+            shards->is_busy |= shard_inbox_turn(redis, shards->queues);
         break;
     case SHARD_CLOSING:
         go_on_closing(shards, shard);
@@ -318,6 +336,70 @@ static void follow_plan(RedisShards *shards) {
         give(shards->shards[plan.give]);
 }
 
+/* ---- binds and inboxes ---- */
+
+/* "NUMBER-RANDOM" */
+static uint64_t lease_of(const QueueShard *shard) {
+    return shard->state == SHARD_HERE ? strtoull(shard->redis.writer.reader.token, NULL, 10) : 0;
+}
+
+static void announce_binds(RedisShards *shards) {
+    uint64_t leases[STORE_SHARDS_MAX];
+
+    for (unsigned k = 0; k < shards->n; k++)
+        leases[k] = lease_of(shards->shards[k]);
+    redis_relay_announce(&shards->relay, leases);
+}
+
+static void put_mail(QueueShard *shard, MailSlice *slice) {
+    MailSlice **end = &shard->mail;
+
+    slice->next = NULL;
+    if (shard->state != SHARD_HERE || shard->life != slice->life) {
+        mail_slice_free(slice);
+        return;
+    }
+    while (*end)
+        end = &(*end)->next;
+    *end = slice;
+}
+
+static void take_mail(RedisShards *shards) {
+    MailSlice *slice = redis_mail_take_slices(&shards->relay.mail), *next;
+
+    for (; slice; slice = next) {
+        next = slice->next;
+        put_mail(shards->shards[slice->shard], slice);
+    }
+    for (unsigned k = 0; k < shards->n; k++) {
+        QueueShard *shard = shards->shards[k];
+
+        /* Without memory, the next turn tries again. */
+        while (shard->mail && shard_inbox_add(&shard->redis.inbox, shard->mail->reply)) {
+            next = shard->mail->next;
+            mail_slice_free(shard->mail);
+            shard->mail = next;
+        }
+        shards->is_busy |= shard->mail != NULL;
+    }
+    redis_relay_take_sent(&shards->relay);
+}
+
+static void tell_mail(RedisShards *shards) {
+    for (unsigned k = 0; k < shards->n; k++) {
+        const QueueShard *shard = shards->shards[k];
+        const ShardInbox *inbox = &shard->redis.inbox;
+
+        redis_relay_tell(&shards->relay, k,
+                         &(MailBox){.is_open = shard->state == SHARD_HERE && !shard->mail &&
+                                               inbox->n < INBOX_ITEMS_MAX &&
+                                               inbox->bytes < MAIL_AHEAD,
+                                    .life = shard->life,
+                                    .is_used = shards->relay.bound != 0,
+                                    .n_held = inbox->n});
+    }
+}
+
 /* There are news, but no valid ones: the broker keeps its shards as long as their leases last. */
 static void tell_no_news(RedisShards *shards, const MembersNews *news) {
     if (shards->told_ms != 0 && clock_ms() < shards->told_ms + TELL_MS)
@@ -340,6 +422,7 @@ static void take_news(RedisShards *shards) {
         log_info("the brokers of the cluster are known again: key=%s", shards->members.link.key);
     shards->told_ms = 0;
     shards->news = news;
+    redis_relay_take_news(&shards->relay, &news);
     if (!shards->is_leaving)
         follow_plan(shards);
     for (unsigned k = 0; k < shards->n; k++)
@@ -358,11 +441,17 @@ bool redis_shards_turn(RedisShards *shards) {
     if (!shards->members.running)
         return false;
     shards->is_busy = shards->has_restored = false;
+    redis_relay_take_binds(&shards->relay);
     take_news(shards);
+    take_mail(shards);
     for (unsigned k = 0; k < shards->n; k++)
         go_on(shards, shards->shards[k]);
+    announce_binds(shards);
+    tell_mail(shards);
     is_settled = make_plan(shards).is_settled;
-    redis_members_tell(&shards->members, &shards->own, is_settled ? resting_ms(shards) : MOVING_MS,
+    redis_members_tell(&shards->members, &shards->own,
+                       is_settled && !redis_relay_waits(&shards->relay) ? resting_ms(shards)
+                                                                        : MOVING_MS,
                        shards->is_leaving);
     return shards->is_busy;
 }
@@ -394,6 +483,13 @@ static QueueShard *shard_new(RedisShards *shards, const char *url, unsigned k,
     return shard;
 }
 
+static int open_mail(RedisShards *shards, const char *url, ferry_error *reterr) {
+    CLEANUP(redis_options_deinit) RedisStoreOptions options = {0};
+    int r = redis_options_parse(url, &options, reterr);
+
+    return r < 0 ? r : redis_mail_open(&shards->relay.mail, &options, reterr);
+}
+
 int redis_shards_new(const char *url, RedisShards **ret, ferry_error *reterr) {
     CLEANUP(redis_options_deinit) RedisStoreOptions options = {0};
     CLEANUP(redis_shards_free) RedisShards *shards = NULL;
@@ -415,17 +511,28 @@ int redis_shards_new(const char *url, RedisShards **ret, ferry_error *reterr) {
         if (!shards->shards[shards->n])
             return error_set_code(reterr, -ENOMEM, NULL);
     }
+    redis_relay_init(&shards->relay, &shards->members);
+    r = open_mail(shards, url, reterr);
+    if (r < 0)
+        return r;
     *ret = steal(&shards);
     return 0;
+}
+
+static void shard_free(QueueShard *shard) {
+    drop_mail(shard);
+    store_redis_free(&shard->redis.store);
 }
 
 RedisShards *redis_shards_free(RedisShards *shards) {
     if (!shards)
         return NULL;
+    redis_mail_stop(&shards->relay.mail);
     redis_members_stop(&shards->members);
     redis_members_close(&shards->members);
+    redis_mail_close(&shards->relay.mail);
     for (unsigned k = 0; k < shards->n; k++)
-        store_redis_free(&shards->shards[k]->redis.store);
+        shard_free(shards->shards[k]);
     redis_options_deinit(&shards->options);
     free(shards);
     return NULL;
@@ -440,6 +547,10 @@ int redis_shards_add(RedisShards *shards, struct Queues *queues) {
     if (r == 0)
         queues_set_default_store(queues, &shards->shards[0]->redis.store);
     return r;
+}
+
+TopicRelay *redis_shards_relay(RedisShards *shards) {
+    return &shards->relay.relay;
 }
 
 int redis_shards_check(RedisShards *shards, ferry_error *reterr) {
@@ -467,11 +578,17 @@ int redis_shards_start(RedisShards *shards, const uint8_t *broker, const char *u
     snprintf(shards->own.url, sizeof(shards->own.url), "%s", url);
     shards->told_ms = 0;
     r = redis_members_start(&shards->members, &shards->own, shards->waker);
+    if (r == 0)
+        r = redis_mail_start(&shards->relay.mail, shards->members.id, shards->waker);
     if (r < 0)
-        return error_set_code(reterr, r, "cannot start the thread of the cluster in Redis: %s",
+        return error_set_code(reterr, r, "cannot start a thread of the cluster in Redis: %s",
                               strerror(-r));
+    shards->relay.waker = shards->waker;
     log_info("this broker shares the queues in Redis: key=%s shards=%u id=%s url=%s",
              shards->members.link.key, shards->n, shards->members.id, url);
+    /* The broker must know the binds of the cluster before it takes messages. */
+    redis_members_wait(&shards->members);
+    redis_shards_turn(shards);
     return 0;
 }
 
@@ -494,7 +611,9 @@ unsigned redis_shards_n_left(const RedisShards *shards) {
 }
 
 void redis_shards_stop(RedisShards *shards) {
+    redis_mail_stop(&shards->relay.mail);
     redis_members_stop(&shards->members);
+    redis_relay_take_sent(&shards->relay);
     for (unsigned k = 0; k < shards->n; k++) {
         redis_give_lease_back(&shards->shards[k]->redis);
         if (shards->shards[k]->redis.writer.running)

@@ -9,6 +9,7 @@
  */
 
 #include "base/cleanup.h"
+#include "broker/stores/relay.h"
 #include "broker/stores/store.h"
 
 typedef struct RedisShards RedisShards;
@@ -22,6 +23,9 @@ DEFINE_CLEANUP(RedisShards *, redis_shards_free);
 
 /* Adds one store for each shard, and makes them the default. 0, or a negative errno. */
 int redis_shards_add(RedisShards *shards, struct Queues *queues);
+
+/* Where the binds of the cluster are announced. */
+TopicRelay *redis_shards_relay(RedisShards *shards);
 
 /* When the stores are open: checks that Redis has the cluster of the URL, or begins it.
  * STORE_HAS_MORE: Redis does not answer, call it again; 0; or a negative errno, and *reterr. */

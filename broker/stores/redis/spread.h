@@ -23,6 +23,7 @@ typedef struct ShardMember {
     uint8_t id[WIRE_TOKEN];
     uint64_t owned;    /* it has their leases */
     uint64_t restored; /* and their jobs */
+    uint64_t known;    /* it knows the announcements (announce.h) up to this number */
     char url[STORE_URL_MAX];
 } ShardMember;
 

@@ -62,6 +62,8 @@ typedef struct WriterBatch {
     StoredJob
         *passed[REDIS_BATCH_TICKETS]; /* jobs that end with the new ones: they are forwarded */
     size_t n_passed;
+    struct InboxItem *items[REDIS_BATCH_TICKETS]; /* entries of the inbox that become jobs */
+    size_t n_items;
     WriterRun runs[WRITER_RUNS]; /* of the clients that came last */
     size_t n_runs;               /* clients so far */
 } WriterBatch;

@@ -280,17 +280,21 @@ static void calls_about_a_job_elsewhere_name_its_broker(void) {
     end();
 }
 
-static void a_queue_in_a_shard_cannot_be_bound(void) {
+static void a_queue_in_a_shard_can_be_bound(void) {
     char arguments[100];
     const char *problem;
 
     begin();
     snprintf(arguments, sizeof(arguments), "%s news.*", queue_in(0, 0));
-    expect_error(call("bind", arguments), "ferry.Unsupported");
-    CU_ASSERT_EQUAL(binds_configure(broker.binds, queue_in(1, 0), "news.*", &problem), -EOPNOTSUPP);
-    CU_ASSERT_PTR_NOT_NULL(strstr(problem, "shards"));
-    CU_ASSERT_EQUAL(queues_configure(queues, "plain", "durability", "memory", &problem), 0);
-    expect_ok(call("bind", "plain news.*"));
+    expect_ok(call("bind", arguments));
+    CU_ASSERT_EQUAL(binds_configure(broker.binds, queue_in(1, 0), "news.*", &problem), 0);
+    CU_ASSERT_EQUAL(broker.n_binds, 2);
+    let_go(0);
+    CU_ASSERT_EQUAL(broker.n_binds, 1);
+    adopt(0);
+    CU_ASSERT_EQUAL(broker.n_binds, 2);
+    expect_ok(call("unbind", arguments));
+    CU_ASSERT_EQUAL(broker.n_binds, 1);
     end();
 }
 
@@ -371,7 +375,7 @@ int main(void) {
         TEST(a_degraded_shard_is_named_with_its_queues),
         TEST(calls_about_a_queue_elsewhere_name_its_broker),
         TEST(calls_about_a_job_elsewhere_name_its_broker),
-        TEST(a_queue_in_a_shard_cannot_be_bound),
+        TEST(a_queue_in_a_shard_can_be_bound),
         TEST(settings_and_schedules_move_with_their_shard),
         TEST(schedules_of_two_shards_with_one_name_do_not_mix),
         TEST(a_queue_can_leave_its_shard_by_a_setting),

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The records that the files of durable subscriptions share. A file calls only files above it in
+ * this list:
+ *
+ *   remote-binds.c  binds of queues in shards, as the brokers of a cluster have announced them
+ *   binds.c         the binds of this broker; those of the configuration
+ *   bind-changes.c  binds that commands make and remove
+ *   bind-publish.c  a message goes to queues here, and to inboxes of shards at other brokers
+ */
+
+#include "broker/admin/binds.h"
+#include "broker/admin/remote-binds.h"
+#include "broker/queues/queues-private.h"
+#include "broker/topics/tree.h"
+
+typedef struct BindChange BindChange;
+typedef struct BoundPattern BoundPattern;
+
+/* A queue bound to a pattern. */
+struct Bind {
+    Bind *prev, *next; /* in queue->binds */
+    Bind *next_same;   /* in pattern->binds: the next bind of the pattern */
+    Queue *queue;
+    BoundPattern *pattern;
+    unsigned n_changes;  /* commands that have not ended */
+    bool is_by_command;  /* a command has made it */
+    bool is_unwanted;    /* a command removes it: the brokers of the cluster are told */
+    bool is_configured;  /* the configuration has it */
+    bool was_configured; /* the configuration had it before it was read again */
+};
+
+struct BoundPattern {
+    Bind *binds;
+    TopicNode *node;
+    uint32_t len;
+    char text[];
+};
+
+/* A queue at another broker that gets the message. */
+typedef struct RemoteFound {
+    unsigned shard; /* numbers begin with 0 */
+    Span queue;
+} RemoteFound;
+
+struct Binds {
+    Room room;
+    Broker *broker;
+    TopicTree tree; /* from patterns to BoundPatterns */
+    size_t n;
+    uint64_t mark; /* the number of messages so far: marks the queues that the last one has found */
+    Queue **found; /* queues that get the message that is being published: room for n */
+    size_t n_found;
+    bool reloading;
+    RemoteBinds *remote;
+    TopicRelay *relay; /* NULL: no other broker shares queues with this one */
+    RemoteFound *far;  /* queues at other brokers that get the message */
+    size_t n_far, cap_far;
+    bool far_failed;     /* out of memory */
+    BindChange *changes; /* utlist: commands that wait until all brokers know the bind */
+    size_t n_changes;
+};
+
+/* ---- binds.c ---- */
+
+Bind *bind_find(const Binds *binds, const Queue *queue, Span pattern); /* NULL: it is missing */
+/* Finds the bind of this queue and pattern; makes it if it is missing. is_restored: it counts
+ * already, so there is no maximum. */
+int bind_get(Binds *binds, Span queue, Span pattern, bool is_restored, Bind **ret,
+             Problem *problem);
+void bind_free_if_unused(Binds *binds, Bind *bind);
+/* The bind counts: messages become jobs of its queue. */
+static inline bool bind_counts(const Bind *bind) {
+    return !bind->is_unwanted || bind->is_configured;
+}
+/* Tells the other brokers of a change. Returns the number of the announcement; 0: no other broker
+ * must know it. */
+uint64_t bind_announce(Binds *binds, const Queue *queue);
+
+/* ---- bind-changes.c ---- */
+
+void bind_changes_watch(Binds *binds);
+/* All brokers of the cluster know the announcements up to this number. */
+void bind_changes_known(Binds *binds, uint64_t number);
+void bind_changes_session_gone(Binds *binds, const Session *session);
+void bind_changes_free(Binds *binds);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A message that was published at another broker becomes jobs of queues in a shard. See store.h. */
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "broker/queues/inbox-entry.h"
+#include "broker/queues/queues-private.h"
+
+/* Finds the queues of the shard. 0, and *ret_n of them; -EAGAIN: one of them has no room, and
+ * problem says why. */
+static int find_queues(Queues *queues, const Store *store, const InboxEntry *entry, Queue **found,
+                       size_t *ret_n, char *problem, size_t size) {
+    const char *type;
+    Problem why;
+    size_t n = 0;
+
+    for (size_t i = 0; i < entry->n; i++) {
+        Queue *queue = queue_get(queues, entry->queues[i], &why);
+
+        if (!queue) {
+            snprintf(problem, size, "%s", why.text);
+            return -EAGAIN;
+        }
+        if (queue->settings.store != store) {
+            log_warning("a bound queue is in another store here, and misses a message of another "
+                        "broker: queue='%s'",
+                        queue->name);
+            queue_maybe_idle(queue);
+            continue;
+        }
+        if (queues_fan_out_check(queue, &entry->message, problem, size, &type) < 0)
+            return -EAGAIN;
+        found[n++] = queue;
+    }
+    *ret_n = n;
+    return 0;
+}
+
+int queues_take_entry(Queues *queues, Store *store, Span data, void *entry, char *problem,
+                      size_t size) {
+    Queue *found[INBOX_QUEUES_MAX];
+    InboxEntry read;
+    Fanout *fan_out;
+    size_t n;
+    int r = inbox_entry_read(data, &read);
+
+    snprintf(problem, size, "%s", r < 0 ? "the entry is not one of this version of ferry" : "");
+    if (r == 0)
+        r = find_queues(queues, store, &read, found, &n, problem, size);
+    if (r == 0)
+        r = queues_fan_out(queues, found, n, NULL, &read.message, NULL, &fan_out);
+    if (r == -ENOMEM)
+        snprintf(problem, size, "the broker is out of memory");
+    if (r < 0)
+        return r == -EBADMSG ? r : -EAGAIN;
+    if (fan_out_store_entry(fan_out, store, entry) == 0)
+        return 0;
+    snprintf(problem, size, "the store cannot take it now");
+    return -EAGAIN;
+}
