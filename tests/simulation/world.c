@@ -6,12 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/queues/queues.h"
 #include "support/fake-hub.h"
 
 enum {
-    TICK_US = 500000, /* each broker looks at its timers, and a standby at the lease */
-    TAKEOVERS_MAX = 1 << 20,
+    TICK_US = 500000, /* each broker looks at its timers, and at leases */
 };
 
 /* ---- events: a heap ---- */
@@ -64,34 +62,6 @@ void world_run(World *world, uint64_t until_us) {
 
 /* ---- a broker's turns ---- */
 
-static void note_end(World *world, const SimBroker *one) {
-    if (keeper_is_owner(world->keeper, one->space, one->token) && world->ended_us[one->space] == 0)
-        world->ended_us[one->space] = world->now_us;
-}
-
-static void end_life(World *world, SimBroker *one) {
-    note_end(world, one);
-    fake_hub_deinit(one->broker);
-    free(one->broker);
-    keeper_store_free(one->store);
-    one->broker = NULL;
-    one->store = NULL;
-    one->life++;
-    world->on_end(world, one);
-}
-
-/* Handles the output of a turn. The broker ends if the keeper has refused its changes. */
-static void after_turn(World *world, SimBroker *one) {
-    const Message *message;
-    Peer *peer;
-
-    while ((peer = fake_touched(one->broker)))
-        while ((message = fake_next(peer)))
-            world->on_output(world, peer, message);
-    if (keeper_store_is_lost(one->store))
-        end_life(world, one);
-}
-
 static void advance(const World *world, const SimBroker *one) {
     uint64_t now_ms = world->now_us / 1000 + 1000;
 
@@ -99,17 +69,59 @@ static void advance(const World *world, const SimBroker *one) {
         fake_wait(one->broker, now_ms - one->broker->now_ms);
 }
 
-void world_say(World *world, SimBroker *one, Peer *peer, const Message *message) {
-    world->n_messages++;
+/* False: the broker's life has ended. */
+static bool before_turn(const World *world, SimBroker *one) {
+    world->lives->look(one);
+    if (!one->broker)
+        return false;
     advance(world, one);
+    return true;
+}
+
+/* Handles the output of a turn. */
+static void after_turn(World *world, SimBroker *one) {
+    const Message *message;
+    Peer *peer;
+
+    while ((peer = fake_touched(one->broker)))
+        while ((message = fake_next(peer)))
+            world->on_output(world, peer, message);
+    world->lives->after(one);
+}
+
+void world_say(World *world, SimBroker *one, Peer *peer, const Message *message) {
+    uint32_t life = one->life;
+
+    world->n_messages++;
+    if (!before_turn(world, one) || one->life != life)
+        return;
     fake_say(one->broker, peer, message);
     after_turn(world, one);
 }
 
 void world_gone(World *world, SimBroker *one, Peer *peer) {
-    advance(world, one);
+    if (!before_turn(world, one))
+        return;
     fake_peer_gone(one->broker, peer);
     after_turn(world, one);
+}
+
+void world_turn(SimBroker *one) {
+    if (!before_turn(one->world, one))
+        return;
+    fake_wait(one->broker, 0);
+    after_turn(one->world, one);
+}
+
+SimBroker *world_awake(World *world, const Event *event) {
+    SimBroker *one = &world->brokers[event->broker];
+
+    if (one->life != event->life || !one->broker)
+        return NULL;
+    if (!world_is_frozen(world, one))
+        return one;
+    world_later(world, one->frozen_until_us - world->now_us, *event);
+    return NULL;
 }
 
 /* ---- the store ---- */
@@ -117,30 +129,23 @@ void world_gone(World *world, SimBroker *one, Peer *peer) {
 static void on_arrived(World *world, const Event *event) {
     const SimBroker *one = &world->brokers[event->broker];
 
-    if (one->life == event->life && one->store)
-        keeper_arrived(one->store);
+    if (one->life == event->life && one->broker)
+        keeper_arrived(event->thing);
 }
 
 static void on_answered(World *world, const Event *event) {
-    SimBroker *one = &world->brokers[event->broker];
+    SimBroker *one = world_awake(world, event);
 
-    if (one->life != event->life || !one->store)
+    if (!one)
         return;
-    if (world_is_frozen(world, one)) {
-        world_later(world, one->frozen_until_us - world->now_us, *event);
-        return;
-    }
-    keeper_answered(one->store);
-    advance(world, one);
-    fake_wait(one->broker, 0);
-    after_turn(world, one);
+    keeper_answered(event->thing);
+    world_turn(one);
 }
 
-static void on_flush(void *ctx) {
-    SimBroker *one = ctx;
+void world_flushed(SimBroker *one, KeeperStore *store) {
     World *world = one->world;
-    uint64_t delay_us = keeper_delay(world->keeper, one->space);
-    Event event = {.fn = on_arrived, .broker = one->number, .life = one->life};
+    uint64_t delay_us = keeper_store_delay(store);
+    Event event = {.fn = on_arrived, .broker = one->number, .life = one->life, .thing = store};
 
     world_later(world, delay_us, event);
     event.fn = on_answered;
@@ -149,42 +154,35 @@ static void on_flush(void *ctx) {
 
 /* ---- lives ---- */
 
-static void begin_life(World *world, SimBroker *one, uint64_t token) {
+void world_begin_life(SimBroker *one) {
     one->broker = malloc(sizeof(*one->broker));
     if (!one->broker)
         abort();
-    one->token = token;
-    one->store = keeper_store_new(world->keeper, one->space, token, on_flush, one);
     fake_hub_init(one->broker);
-    fake_wait(one->broker, world->now_us / 1000);
-    keeper_store_open(one->store, one->broker->queues);
-    if (world->ended_us[one->space] > 0 && world->n_takeovers < TAKEOVERS_MAX)
-        world->takeovers_us[world->n_takeovers++] = world->now_us - world->ended_us[one->space];
-    world->ended_us[one->space] = 0;
+    fake_wait(one->broker, one->world->now_us / 1000);
 }
 
-/* Each half second a broker's timers run. An owner renews its lease, and ends if it has lost it; a
- * standby takes a lease that has ended. */
+void world_end_life(SimBroker *one) {
+    World *world = one->world;
+
+    world->lives->stopped(one);
+    fake_hub_deinit(one->broker);
+    free(one->broker);
+    one->broker = NULL;
+    one->life++;
+    world->lives->ended(one);
+    world->on_end(world, one);
+}
+
 static void on_tick(World *world, const Event *event) {
     SimBroker *one = &world->brokers[event->broker];
-    uint64_t token;
 
     world_later(world, TICK_US, *event);
     if (one->is_down || world_is_frozen(world, one))
         return;
-    if (one->broker) {
-        if (!keeper_renew(world->keeper, one->space, one->token, world->now_us + world->lease_us)) {
-            end_life(world, one);
-            return;
-        }
-        world->ended_us[one->space] = 0; /* it was frozen for less than the lease */
-        advance(world, one);
-        after_turn(world, one);
-        return;
-    }
-    token = keeper_lease(world->keeper, one->space, world->now_us, world->lease_us);
-    if (token)
-        begin_life(world, one, token);
+    world->lives->tick(one);
+    if (one->broker)
+        world_turn(one);
 }
 
 static void on_restart(World *world, const Event *event) {
@@ -197,7 +195,7 @@ void world_kill(World *world, SimBroker *one, uint64_t restart_us) {
     one->is_down = true;
     one->frozen_until_us = 0;
     if (one->broker)
-        end_life(world, one);
+        world_end_life(one);
     world_later(world, restart_us, (Event){.fn = on_restart, .broker = one->number});
 }
 
@@ -206,19 +204,19 @@ void world_freeze(World *world, SimBroker *one, uint64_t for_us) {
         return;
     one->frozen_until_us = world->now_us + for_us;
     if (one->broker)
-        note_end(world, one);
+        world->lives->stopped(one);
 }
 
-void world_init(World *world, uint64_t seed, unsigned n_spaces, Keeper *keeper, uint64_t lease_us) {
-    *world = (World){.keeper = keeper, .lease_us = lease_us, .n_brokers = 2 * n_spaces};
+void world_init(World *world, uint64_t seed, unsigned n_brokers, Keeper *keeper, uint64_t lease_us,
+                const Lives *lives) {
+    *world =
+        (World){.keeper = keeper, .lease_us = lease_us, .n_brokers = n_brokers, .lives = lives};
     world->dice = dice_of(seed);
-    world->brokers = calloc(world->n_brokers, sizeof(*world->brokers));
-    world->ended_us = calloc(n_spaces, sizeof(*world->ended_us));
-    world->takeovers_us = calloc(TAKEOVERS_MAX, sizeof(*world->takeovers_us));
-    if (!world->brokers || !world->ended_us || !world->takeovers_us)
+    world->brokers = calloc(n_brokers, sizeof(*world->brokers));
+    if (!world->brokers)
         abort();
-    for (unsigned i = 0; i < world->n_brokers; i++) {
-        world->brokers[i] = (SimBroker){.world = world, .number = i, .space = i / 2};
+    for (unsigned i = 0; i < n_brokers; i++) {
+        world->brokers[i] = (SimBroker){.world = world, .number = i};
         world_later(world, dice_below(&world->dice, TICK_US), (Event){.fn = on_tick, .broker = i});
     }
 }

@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pairs.h"
 #include "support/fake-hub.h"
 #include "support/suite.h"
-#include "world.h"
 
 enum {
     SPACES = 20,
@@ -104,7 +104,7 @@ static void on_read(World *w, const Event *event) {
         return;
     queue_name(event->client, (unsigned)event->one, name);
     push.name = span_text(name);
-    world_say(w, broker, event->peer, is_worker(event->client) ? &ack : &push);
+    world_say(w, broker, event->thing, is_worker(event->client) ? &ack : &push);
 }
 
 /* A broker that is stopped finds the message in its socket when it continues. */
@@ -118,7 +118,7 @@ static void on_send(World *w, const Event *event) {
     arrival.fn = on_read;
     arrival.broker = broker->number;
     arrival.life = broker->life;
-    arrival.peer = client->peer;
+    arrival.thing = client->peer;
     if (world_is_frozen(w, broker))
         world_later(w, broker->frozen_until_us - w->now_us, arrival);
     else
@@ -222,7 +222,7 @@ static void on_connect(World *w, const Event *event) {
     }
     client->peer = fake_peer_new(broker->broker);
     client->peer->pid = (pid_t)event->client;
-    client_token(event->client, token);
+    client_token(event->client, 0, token);
     say(event->client, &(Message){.op = OP_HELLO,
                                   .hello.version_min = 1,
                                   .hello.version_max = 1,
@@ -239,7 +239,7 @@ static void on_closed(World *w, const Event *event) {
     if (world_is_frozen(w, broker))
         world_later(w, broker->frozen_until_us - w->now_us, *event);
     else
-        world_gone(w, broker, event->peer);
+        world_gone(w, broker, event->thing);
 }
 
 static void close_connection(uint32_t client) {
@@ -249,14 +249,14 @@ static void close_connection(uint32_t client) {
                 (Event){.fn = on_closed,
                         .broker = broker->number,
                         .life = broker->life,
-                        .peer = clients[client].peer});
+                        .thing = clients[client].peer});
     lose(client);
 }
 
 /* The broker and its connections have ended at once. */
 static void on_end(World *w, SimBroker *broker) {
     (void)w;
-    for (uint32_t i = broker->space; i < n_clients; i += n_spaces)
+    for (uint32_t i = pair_space(broker); i < n_clients; i += n_spaces)
         if (clients[i].peer && broker_of(i) == broker)
             lose(i);
 }
@@ -266,7 +266,7 @@ static void on_silent(World *w, const Event *event) {
 
     if (broker->life != event->life || !world_is_frozen(w, broker))
         return;
-    for (uint32_t i = broker->space; i < n_clients; i += n_spaces)
+    for (uint32_t i = pair_space(broker); i < n_clients; i += n_spaces)
         if (clients[i].peer && broker_of(i) == broker)
             close_connection(i);
 }
@@ -307,7 +307,7 @@ static void on_job(uint32_t client, const Message *message) {
                message->job.job, message->job.attempt);
 }
 
-static void on_output(World *w, const Peer *peer, const Message *message) {
+static void on_output(World *w, Peer *peer, const Message *message) {
     uint32_t number = (uint32_t)peer->pid;
     SimClient *client = &clients[number];
 
@@ -354,7 +354,7 @@ static void on_fault(World *w, const Event *event) {
         freeze(broker, dice_below(&w->dice, 25 * SECOND));
         break;
     default:
-        keeper_set_delay(w->keeper, broker->space, SLOW_DELAY);
+        keeper_set_delay(w->keeper, pair_space(broker), SLOW_DELAY);
         world_later(w, 5 * SECOND, (Event){.fn = on_fast_again, .broker = broker->number});
     }
 }
@@ -376,7 +376,7 @@ static void set_up(uint64_t seed) {
     confirmed = calloc(n_clients, PUSHES + 1);
     worked = calloc(n_clients, PUSHES + 1);
     CU_ASSERT_FATAL(clients && confirmed && worked && n_clients >= n_spaces * WORKERS_OF_SPACE);
-    world_init(&world, seed, n_spaces, keeper_new(n_spaces, n_clients, PUSHES), LEASE);
+    pairs_init(&world, seed, n_spaces, keeper_new(n_spaces, n_clients, PUSHES), LEASE);
     world.on_output = on_output;
     world.on_end = on_end;
     for (unsigned i = 0; i < n_spaces; i++)
@@ -404,20 +404,10 @@ static Numbers count(void) {
     return numbers;
 }
 
-static int by_time(const void *one, const void *two) {
-    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)two;
-
-    return a < b ? -1 : a > b;
-}
-
 static void print_takeovers(void) {
-    size_t n = world.n_takeovers;
-
-    qsort(world.takeovers_us, n, sizeof(*world.takeovers_us), by_time);
-    printf("    take-overs: %zu, p50 %.1f s, p99 %.1f s; after the loss of a tenth of the brokers "
-           "all clients were back after %.1f s\n",
-           n, (double)world.takeovers_us[n / 2] / SECOND,
-           (double)world.takeovers_us[n * 99 / 100] / SECOND, (double)storm_us / SECOND);
+    takeovers_print(pairs_takeovers(), "take-overs");
+    printf("    after the loss of a tenth of the brokers all clients were back after %.1f s\n",
+           (double)storm_us / SECOND);
 }
 
 static void no_confirmed_job_is_lost_and_no_push_is_stored_twice(void) {
@@ -458,7 +448,7 @@ static void no_confirmed_job_is_lost_and_no_push_is_stored_twice(void) {
     CU_ASSERT_EQUAL(keeper_counts(world.keeper)->stored_twice, 0);
     CU_ASSERT_EQUAL(keeper_n_jobs(world.keeper), 0);
     CU_ASSERT_TRUE(keeper_counts(world.keeper)->refused > 0);
-    CU_ASSERT_TRUE(world.n_takeovers > n_spaces);
+    CU_ASSERT_TRUE(pairs_takeovers()->n > n_spaces);
     CU_ASSERT_EQUAL(n_up, n_clients);
 }
 
@@ -468,5 +458,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("simulation", tests);
+    return run_suite("pairs of brokers in a simulation", tests);
 }
