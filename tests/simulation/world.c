@@ -136,7 +136,7 @@ static void on_arrived(World *world, const Event *event) {
 static void on_answered(World *world, const Event *event) {
     SimBroker *one = world_awake(world, event);
 
-    if (!one)
+    if (!one || !before_turn(world, one))
         return;
     keeper_answered(event->thing);
     world_turn(one);
@@ -144,12 +144,15 @@ static void on_answered(World *world, const Event *event) {
 
 void world_flushed(SimBroker *one, KeeperStore *store) {
     World *world = one->world;
-    uint64_t delay_us = keeper_store_delay(store);
+    uint64_t delay_us = keeper_store_delay(store), wait_us = one->freezes_us;
     Event event = {.fn = on_arrived, .broker = one->number, .life = one->life, .thing = store};
 
-    world_later(world, delay_us, event);
+    one->freezes_us = 0;
+    if (wait_us > 0)
+        world_freeze(world, one, wait_us);
+    world_later(world, wait_us + delay_us, event);
     event.fn = on_answered;
-    world_later(world, 2 * delay_us, event);
+    world_later(world, wait_us + 2 * delay_us, event);
 }
 
 /* ---- lives ---- */
@@ -169,6 +172,7 @@ void world_end_life(SimBroker *one) {
     fake_hub_deinit(one->broker);
     free(one->broker);
     one->broker = NULL;
+    one->freezes_us = 0;
     one->life++;
     world->lives->ended(one);
     world->on_end(world, one);
@@ -203,8 +207,15 @@ void world_freeze(World *world, SimBroker *one, uint64_t for_us) {
     if (one->is_down || world_is_frozen(world, one))
         return;
     one->frozen_until_us = world->now_us + for_us;
+    if (!one->broker)
+        return;
+    world->lives->stopped(one);
+    world->on_freeze(world, one);
+}
+
+void world_freeze_in_turn(SimBroker *one, uint64_t for_us) {
     if (one->broker)
-        world->lives->stopped(one);
+        one->freezes_us = for_us;
 }
 
 void world_init(World *world, uint64_t seed, unsigned n_brokers, Keeper *keeper, uint64_t lease_us,

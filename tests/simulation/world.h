@@ -20,6 +20,7 @@ typedef struct SimBroker {
     Broker *broker;           /* NULL: it is down, or waits for a lease */
     bool is_down;             /* it was killed, and has not started again */
     uint64_t frozen_until_us; /* as after SIGSTOP */
+    uint64_t freezes_us;      /* it will be stopped for so long when it writes to its store */
 } SimBroker;
 
 /* An event for a broker, or for the clients' side, in the tests. */
@@ -54,6 +55,7 @@ struct World {
     /* Handles the output of a broker. */
     void (*on_output)(World *world, Peer *peer, const Message *message);
     void (*on_end)(World *world, SimBroker *broker); /* all its sessions have ended */
+    void (*on_freeze)(World *world, SimBroker *broker);
 };
 
 void world_init(World *world, uint64_t seed, unsigned n_brokers, Keeper *keeper, uint64_t lease_us,
@@ -82,3 +84,5 @@ void world_flushed(SimBroker *broker, KeeperStore *store);
 
 void world_kill(World *world, SimBroker *broker, uint64_t restart_us);
 void world_freeze(World *world, SimBroker *broker, uint64_t for_us);
+/* Stops the broker when it is about to write to its store: the changes wait in it. */
+void world_freeze_in_turn(SimBroker *broker, uint64_t for_us);
