@@ -266,9 +266,24 @@ static void go_on_adopting(RedisShards *shards, QueueShard *shard) {
         end_adoption(shards, shard);
 }
 
-static void go_on_closing(RedisShards *shards, QueueShard *shard) {
+/* A change that has ended may let the router deliver a job. A broker that was stopped for longer
+ * than its lease must not do so: the shard is elsewhere. */
+static bool take_done(QueueShard *shard) {
+    if (redis_writer_has_expired(&shard->redis.writer))
+        return false;
     redis_take_done(&shard->redis);
-    if (is_lost(shard)) {
+    return !is_lost(shard);
+}
+
+static void go_on_here(RedisShards *shards, QueueShard *shard) {
+    if (!take_done(shard))
+        lose(shards, shard);
+    else
+        shards->is_busy |= shard_inbox_turn(&shard->redis, shards->queues);
+}
+
+static void go_on_closing(RedisShards *shards, QueueShard *shard) {
+    if (!take_done(shard)) {
         lose(shards, shard);
     } else if (queues_close_shard(shards->queues, &shard->redis.store)) {
         redis_give_lease_back(&shard->redis);
@@ -289,11 +304,7 @@ static void go_on(RedisShards *shards, QueueShard *shard) {
         go_on_adopting(shards, shard);
         break;
     case SHARD_HERE:
-        redis_take_done(redis);
-        if (is_lost(shard))
-            lose(shards, shard);
-        else
-            shards->is_busy |= shard_inbox_turn(redis, shards->queues);
+        go_on_here(shards, shard);
         break;
     case SHARD_CLOSING:
         go_on_closing(shards, shard);
