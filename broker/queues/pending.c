@@ -23,6 +23,7 @@ typedef struct Change {
     ChangeKind kind;
     Job *job;         /* the new job, or (CHANGE_REMOVE, CHANGE_CANCEL) the job that is removed */
     Job *old;         /* the job that the new job replaces, or NULL */
+    bool ends_move;   /* CHANGE_REMOVE: the job is stored elsewhere already */
     Session *session; /* gets the answer; NULL: the session is gone */
     Client *client;   /* CHANGE_PUSH: remembers the id; NULL: the client is gone */
     uint64_t id;
@@ -38,7 +39,8 @@ typedef struct PushKey {
 struct Pending {
     Pending *prev, *next; /* in queues->pendings */
     uint64_t ticket;
-    Store *store; /* has the ticket */
+    Store *store;     /* has the ticket */
+    Store *old_store; /* another store, which has the old job; or NULL */
     Change change;
     Key *key;          /* the key of the job that is being stored, or NULL */
     UT_hash_handle hh; /* in queues->pending_pushes, if push.client is not 0 */
@@ -162,6 +164,8 @@ static void finish_remove(const Change *change, int result) {
         gone(change->job);
 }
 
+static void remove_moved(Job *job);
+
 /* Puts the new job in the place of the old one. */
 static void finish_replace(const Change *change, int result) {
     Queue *to = queue_of(change->job), *from = queue_of(change->old);
@@ -190,7 +194,7 @@ static void finish_replace(const Change *change, int result) {
     if (!is_across(change->old, change->job))
         gone(change->old);
     else
-        change_remove(change->old, NULL, 0);
+        remove_moved(change->old);
     enter(change->job);
 }
 
@@ -253,6 +257,8 @@ static void pending_free(Queues *queues, Pending *pending) {
         HASH_DEL(queues->pending_pushes, pending);
     id_map_take(&queues->tickets, pending->ticket);
     pending->store->n_open--;
+    if (pending->old_store)
+        pending->old_store->n_open--;
     DL_DELETE(queues->pendings, pending);
     slabs_free(&queues->slabs, pending, sizeof(*pending));
 }
@@ -272,6 +278,10 @@ static Pending *pending_new(Queues *queues, const Change *change, Key *key) {
     }
     pending->store = queue_of(change->job)->settings.store;
     pending->store->n_open++;
+    if (change->old && is_across(change->old, change->job)) {
+        pending->old_store = queue_of(change->old)->settings.store;
+        pending->old_store->n_open++;
+    }
     DL_APPEND(queues->pendings, pending);
     if (change->kind != CHANGE_PUSH || !change->client || !change->id)
         return pending;
@@ -301,10 +311,20 @@ static int begin_later(const Change *change, Key *key) {
     return r;
 }
 
+/* A move between stores that has begun is finished, even if the shard of the old job closes. */
+static bool is_away(const Change *change) {
+    const Store *store = queue_of(change->job)->settings.store;
+
+    return change->ends_move
+               ? store->away
+               : store_is_away(store) ||
+                     (change->old && store_is_away(queue_of(change->old)->settings.store));
+}
+
 static int begin_in_store(const Change *change, Key *key) {
     const Store *store = queue_of(change->job)->settings.store;
 
-    if (store_is_away(store))
+    if (is_away(change))
         return -EREMCHG;
     return store->ops->later ? begin_later(change, key) : begin(change, key, 0);
 }
@@ -337,6 +357,13 @@ void change_remove(Job *job, Session *session, uint64_t id) {
     settle(job);
     paging_out(job); /* the content is needed again only if the store fails to remove the job */
     submit(&(Change){.kind = CHANGE_REMOVE, .job = job, .session = session, .id = id}, NULL);
+}
+
+/* The job is stored elsewhere already. */
+static void remove_moved(Job *job) {
+    settle(job);
+    paging_out(job);
+    submit(&(Change){.kind = CHANGE_REMOVE, .job = job, .ends_move = true}, NULL);
 }
 
 void change_cancel(Job *job, Session *session, uint64_t id) {
@@ -406,6 +433,8 @@ static void forget_old(Pending *pending) {
 
     answer(change, -EREMCHG);
     *change = (Change){.kind = CHANGE_PUSH, .job = change->job};
+    pending->old_store->n_open--;
+    pending->old_store = NULL;
     job_free(old);
 }
 
@@ -419,7 +448,7 @@ void pendings_shard_left(Queues *queues, Store *store) {
         is_last = pending == last;
         if (pending->store == store)
             end(queues, pending, -EREMCHG);
-        else if (pending->change.old && queue_of(pending->change.old)->settings.store == store)
+        else if (pending->old_store == store)
             forget_old(pending);
     }
 }

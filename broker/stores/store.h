@@ -156,7 +156,7 @@ struct Store {
     bool has_changes;                /* the store has changes of this turn */
     bool adopting;                   /* a shard: it is being restored */
     bool closing;                    /* a shard: no change of it begins any more */
-    size_t n_open;                   /* changes that the store has not finished */
+    size_t n_open;                   /* changes under way, and moves of its jobs to other stores */
     size_t n_jobs;                   /* in all its queues */
     char degraded[STORE_REASON_MAX]; /* the reason why it cannot write; empty: the store works */
     /* The setting in force outside ferry that decides what a confirmed change survives, for example
@@ -278,7 +278,7 @@ static inline int store_append(Store *store, uint64_t ticket, StoredJob *job,
 }
 
 static inline int store_settle(Store *store, uint64_t ticket, StoredJob *job) {
-    assert(!store_is_away(store));
+    assert(!store->away); /* a move may end while the shard closes */
     store->has_changes = true;
     return store->ops->settle ? store->ops->settle(store, ticket, job) : 0;
 }

@@ -82,3 +82,6 @@ done_testing() {
     echo "$n_checks checks, $n_failed failed"
     exit $((n_failed > 0))
 }
+
+# runs PID: the process runs. An orphan that has ended may stay a zombie for a while, which kill -0 finds.
+runs() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }

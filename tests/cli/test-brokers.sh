@@ -26,6 +26,8 @@ expect 0 '*' '' ferry queue list
 equal "$(printf '%s\n' "mail $a 1" "mail $b 1" "post $b 1")" "$(awk -F'\t' '{print $1, $2, $3}' "$work/out" | sort)" 'the queues'
 equal "$(printf 'one\ntwo\n')" "$(ferry work mail --drain | sort)" 'a worker takes jobs from both brokers'
 
+expect 0 '[]' 'no store with shards' ferry shards --json
+
 # Sessions, counters, top
 equal 2 "$(ferry sessions --json | jq '[.[].broker] | unique | length')" 'sessions at both brokers'
 equal 2 "$(ferry stats --json | jq length)" 'counters of both brokers'

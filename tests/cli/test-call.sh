@@ -103,7 +103,7 @@ until_true served sleep.Sleep
 # On a busy machine the command may not have begun in this time: then once more.
 until [ -s "$work/pids" ]; do expect 5 '' '' ferry call sleep.Sleep.long --timeout 300ms; done
 begun=$(wc -l <"$work/pids")
-ended() { ! kill -0 "$(tail -1 "$work/pids")" 2>/dev/null; }
+ended() { ! runs "$(tail -1 "$work/pids")"; }
 until_true ended
 start call sleep.Sleep.long 2>"$work/told"
 call=$started_pid

@@ -82,7 +82,7 @@ grep -q "third: .* done=$(wc -l <"$work/results") " "$work/log" || failed 'the c
 for queue in first to.upper third; do
     equal '0 0' "$(field $queue ready) $(field $queue held)" "$queue is empty"
 done
-! kill -0 "$killed" 2>/dev/null || failed 'the killed worker'
+! runs "$killed" || failed 'the killed worker'
 
 # Ctrl-C while jobs wait: the first stage keeps its jobs, the other stages finish theirs
 seq 50 | ferry push first - --quiet || failed 'pushing'
@@ -120,7 +120,7 @@ pipeline=$started_pid
 wait_for has_started "$work/slow" 1
 read -r worker command <"$work/slow"
 kill -9 "$pipeline"
-gone() { ! kill -0 "$worker" 2>/dev/null && ! kill -0 "$command" 2>/dev/null; }
+gone() { ! runs "$worker" && ! runs "$command"; }
 wait_for gone
 
 # Options of work --call

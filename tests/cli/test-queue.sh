@@ -125,7 +125,7 @@ worker=$started_pid
 until_true test -s "$work/pids"
 read -r shell child <"$work/pids"
 kill -9 "$worker"
-gone() { ! kill -0 "$shell" 2>/dev/null && ! kill -0 "$child" 2>/dev/null; }
+gone() { ! runs "$shell" && ! runs "$child"; }
 until_true gone
 expect 0 x '' ferry work killed --count 1
 

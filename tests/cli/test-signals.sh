@@ -48,7 +48,7 @@ status_of "$worker"
 equal 130 $? 'a worker that is interrupted'
 until_true ready group 2
 for pid in $(cat "$work/pids"); do
-    ! kill -0 "$pid" 2>/dev/null || failed "the command $pid still runs"
+    ! runs "$pid" || failed "the command $pid still runs"
 done
 
 # The terminal is closed

@@ -39,7 +39,7 @@ static unsigned rank_of(const json_t *row) {
 
 /* One row for each shard, from the broker that knows best. */
 static json_t *merged(const Cli *cli, const json_t *rows) {
-    json_t *best = json_array(), *row, *other;
+    json_t *best = json_array(), *row, *other = NULL;
     size_t i, j;
 
     json_array_foreach(rows, i, row) {

@@ -363,6 +363,57 @@ static void a_job_that_moves_between_stores_is_not_lost_with_one_of_them(void) {
     tear_down();
 }
 
+/* The shard of the old job closes during the move: the move ends first. */
+static void a_move_to_another_store_ends_before_its_shard_closes(void) {
+    Session *s = set_up();
+    const char *from = queue_in(0, 0), *to = queue_in(1, 0);
+    uint64_t n = 0;
+
+    adopt(1);
+    push(s, 0, from, "x", NULL);
+    end_changes(&shards[0]);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text(from), span_text(to), 0, NULL, 0, &n), 0);
+    CU_ASSERT_FALSE(queues_close_shard(queues, &shards[0].store));
+    CU_ASSERT_EQUAL(shards[0].n_changes, 0);
+    end_changes(&shards[1]);
+    CU_ASSERT_EQUAL(count_of(to, "ready"), 1);
+    CU_ASSERT_FALSE(queues_close_shard(queues, &shards[0].store));
+    end_changes(&shards[0]);
+    CU_ASSERT_TRUE(queues_close_shard(queues, &shards[0].store));
+    let_go(0, true);
+    turns_until_gone();
+    CU_ASSERT_EQUAL(shards[0].n, 0);
+    CU_ASSERT_EQUAL(shards[1].n, 1);
+    tear_down();
+}
+
+/* A job that is spent while its shard closes is not copied to a dead-letter queue in memory. */
+static void a_closing_shard_makes_no_dead_letters_elsewhere(void) {
+    Session *s = set_up();
+    const char *queue = queue_in(0, 0);
+    char dead[40];
+
+    snprintf(dead, sizeof(dead), "%s.dead", queue);
+    configure(dead, "durability", "memory");
+    configure(queue, "max_attempts", "1");
+    push(s, 0, queue, "x", NULL);
+    end_changes(&shards[0]);
+    pull(s, 1, queue, 1);
+    expect_ok(s, 1);
+    expect_job(s, 1, "x", 1);
+    CU_ASSERT_TRUE(queues_close_shard(queues, &shards[0].store));
+    end_session(s);
+    wait_ms(broker.limits.lease_grace_ms + 1);
+    CU_ASSERT_EQUAL(count_of(queue, "dead"), 0);
+    let_go(0, true);
+    turns_until_gone();
+    adopt(0);
+    wait_ms(QUEUE_RESTART_MS + 1); /* the shard has still noted that a worker has it */
+    CU_ASSERT_EQUAL(count_of(queue, "dead"), 1);
+    end_changes(&shards[0]);
+    tear_down();
+}
+
 static void a_purge_ends_with_its_shard(void) {
     Session *s = set_up();
     const char *queue = queue_in(0, 0);
@@ -692,6 +743,8 @@ int main(void) {
         TEST(a_broker_ends_while_jobs_leave),
         TEST(changes_under_way_are_answered_with_moved),
         TEST(a_job_that_moves_between_stores_is_not_lost_with_one_of_them),
+        TEST(a_move_to_another_store_ends_before_its_shard_closes),
+        TEST(a_closing_shard_makes_no_dead_letters_elsewhere),
         TEST(a_purge_ends_with_its_shard),
         TEST(pushes_on_their_way_do_not_overtake_one_that_was_refused),
         TEST(a_push_that_leaves_with_its_shard_is_counted),
