@@ -265,18 +265,19 @@ void link_attempt(Link *link, uint64_t now_ms) {
  * be down for a while. */
 void link_end_lookup(Link *link, uint64_t now_ms) {
     bool is_done = lookup_is_done(link->asking);
-    const char *problem = is_done ? "" : "no name server answers";
+    const char *problem = "no name server answers";
+    Lookup *ended = NULL;
     int r = 0;
 
     stop_waiting_for_names(link);
-    if (is_done && lookup_endpoint(link->asking, 0)) {
-        lookup_free(link->found);
-        link->found = steal(&link->asking);
-    } else if (is_done && !link->found) {
-        problem = lookup_problem(link->asking);
+    if (is_done) {
+        ended = steal(&link->asking);
+        problem = lookup_problem(ended);
     }
-    if (is_done)
-        link->asking = lookup_free(link->asking);
+    if (ended && lookup_endpoint(ended, 0)) {
+        lookup_free(link->found);
+        link->found = steal(&ended);
+    }
     if (link->found) {
         link->next_address = 1;
         r = connect_to(link, lookup_endpoint(link->found, 0), now_ms);
@@ -285,4 +286,5 @@ void link_end_lookup(Link *link, uint64_t now_ms) {
     } else {
         link_lost(link, "ferry.NotConnected", "cannot find the host of %s: %s", link->url, problem);
     }
+    lookup_free(ended); /* it has the text of the problem */
 }
