@@ -240,15 +240,18 @@ static void bytes_behind_the_records_are_damage(void) {
     stop();
 }
 
-/* The number of OKs among the next n messages. */
+/* The number of OKs among the next n answers. A job whose end was refused is delivered again. */
 static int count_oks(Session *s, int n) {
     int n_ok = 0;
 
-    for (int i = 0; i < n; i++) {
-        const FakeSent *sent = fake_take(s);
+    for (int i = 0; i < n;) {
+        const FakeSent *sent;
 
+        until_sent(s, 1);
+        sent = fake_take(s);
         CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
         n_ok += sent->message.op == OP_OK;
+        i += sent->message.op == OP_OK || sent->message.op == OP_ERROR;
     }
     return n_ok;
 }
@@ -267,8 +270,6 @@ static bool act_with_little_memory(unsigned n) {
         push(t, i, "other", "x", NULL);
     rooms_turn_end(&broker);
     oom_stop();
-    until_sent(s, 3);
-    until_sent(t, 3);
     n_acked = count_oks(s, 3);
     n_pushed = count_oks(t, 3);
     CU_ASSERT(n_acked == 3 || oom_happened());
