@@ -122,6 +122,10 @@ uint64_t dedup_window_last(const DedupWindow *window) {
     return window->start < window->end ? window->ids[window->end - 1] : 0;
 }
 
+uint64_t dedup_window_first(const DedupWindow *window) {
+    return window->start < window->end ? window->ids[window->start] : 0;
+}
+
 void dedup_window_floor(DedupWindow *window, uint64_t floor) {
     window->start = place_of(window, floor);
     if (window->start == window->end)

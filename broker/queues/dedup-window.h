@@ -26,7 +26,8 @@ int dedup_window_reserve(DedupWindow *window, size_t max);
 /* max: the number of ids to remember, at least 1. -ENOMEM. */
 int dedup_window_add(DedupWindow *window, uint64_t id, size_t max);
 bool dedup_window_has(const DedupWindow *window, uint64_t id);
-uint64_t dedup_window_last(const DedupWindow *window); /* the highest id; 0: the window is empty */
+uint64_t dedup_window_last(const DedupWindow *window);  /* the highest id; 0: the window is empty */
+uint64_t dedup_window_first(const DedupWindow *window); /* the lowest one; 0: it is empty */
 
 /* Forgets ids that are lower than floor. */
 void dedup_window_floor(DedupWindow *window, uint64_t floor);

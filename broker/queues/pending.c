@@ -25,14 +25,14 @@ typedef struct Change {
     Job *old;         /* the job that the new job replaces, or NULL */
     bool ends_move;   /* CHANGE_REMOVE: the job is stored elsewhere already */
     Session *session; /* gets the answer; NULL: the session is gone */
-    Client *client;   /* CHANGE_PUSH: remembers the id; NULL: the client is gone */
-    uint64_t id;
+    uint64_t id;      /* of the answer */
+    Pusher pusher;    /* CHANGE_PUSH, and CHANGE_FORWARD from one shard to another; else zero */
 } Change;
 
-/* The key by which a repeated push of a client is found. */
+/* The key by which a repeated push is found. */
 typedef struct PushKey {
-    uint64_t client; /* the client's address; a key is compared byte by byte, so the struct has no
-                      * padding */
+    uint64_t client; /* the address of the client or the forwards; a key is compared byte by byte,
+                      * so the struct has no padding */
     uint64_t id;
 } PushKey;
 
@@ -119,6 +119,14 @@ static void gone(Job *job) {
         queue_maybe_idle(queue);
 }
 
+static void remember(Queues *queues, const Pusher *pusher) {
+    if (pusher->forwards)
+        forwards_add(queues, pusher->forwards, pusher->id);
+    else if (pusher->client && pusher->id && pusher->client->dedup_window)
+        dedup_window_add(pusher->client->dedup_window, pusher->id,
+                         queues->broker->limits.max_unconfirmed);
+}
+
 static void finish_push(const Change *change, int result) {
     Queue *queue = queue_of(change->job);
 
@@ -129,9 +137,7 @@ static void finish_push(const Change *change, int result) {
     }
     queue->n_pushed++;
     queue->queues->broker->stats.pushed++;
-    if (change->client && change->id && change->client->dedup_window)
-        dedup_window_add(change->client->dedup_window, change->id,
-                         queue->queues->broker->limits.max_unconfirmed);
+    remember(queue->queues, &change->pusher);
     enter(change->job);
 }
 
@@ -185,6 +191,7 @@ static void finish_replace(const Change *change, int result) {
         return;
     }
     if (change->kind == CHANGE_FORWARD) {
+        remember(to->queues, &change->pusher);
         to->n_pushed++;
         to->queues->broker->stats.pushed++;
     } else if (change->kind == CHANGE_DEAD_LETTER) {
@@ -241,9 +248,12 @@ static int begin(const Change *change, const Key *key, uint64_t ticket) {
         by.key = span_of(key->data, key->len);
         by.key_until_ms = key->until_ms;
     }
-    if (change->kind == CHANGE_PUSH) {
-        by.client = change->client->id;
-        by.id = change->id;
+    if (change->pusher.forwards) {
+        by.client = forwards_client(change->pusher.forwards);
+        by.id = change->pusher.id;
+    } else if (change->kind == CHANGE_PUSH) {
+        by.client = change->pusher.client->id;
+        by.id = change->pusher.id;
     } else if (is_across(change->old, change->job)) {
         name_of_origin(change->old, name, &by);
     } else {
@@ -252,7 +262,23 @@ static int begin(const Change *change, const Key *key, uint64_t ticket) {
     return store_append(store, ticket, &change->job->stored, &by);
 }
 
+static PushKey key_of(const Pusher *pusher) {
+    return (PushKey){pusher->forwards ? (uintptr_t)pusher->forwards : (uintptr_t)pusher->client,
+                     pusher->id};
+}
+
+static Pending *find_push(const Queues *queues, const Pusher *pusher) {
+    PushKey key = key_of(pusher);
+    Pending *pending = NULL;
+
+    if (key.client)
+        HASH_FIND(hh, queues->pending_pushes, &key, sizeof(key), pending);
+    return pending;
+}
+
 static void pending_free(Queues *queues, Pending *pending) {
+    if (pending->change.pusher.forwards)
+        forwards_let_go(pending->change.pusher.forwards);
     if (pending->push.client)
         HASH_DEL(queues->pending_pushes, pending);
     id_map_take(&queues->tickets, pending->ticket);
@@ -283,9 +309,11 @@ static Pending *pending_new(Queues *queues, const Change *change, Key *key) {
         pending->old_store->n_open++;
     }
     DL_APPEND(queues->pendings, pending);
-    if (change->kind != CHANGE_PUSH || !change->client || !change->id)
+    if (change->pusher.forwards)
+        forwards_hold(change->pusher.forwards);
+    pending->push = change->pusher.id ? key_of(&change->pusher) : (PushKey){0, 0};
+    if (!pending->push.client)
         return pending;
-    pending->push = (PushKey){(uintptr_t)change->client, change->id};
     HASH_ADD(hh, queues->pending_pushes, push, sizeof(pending->push), pending);
     if (!hash_added(pending)) {
         pending->push.client = 0;
@@ -347,9 +375,9 @@ static void settle(Job *job) {
     order_pass_on(job);
 }
 
-void change_push(Job *job, Key *key, Session *session, Client *client, uint64_t id) {
+void change_push(Job *job, Key *key, Session *session, const Pusher *pusher, uint64_t id) {
     submit(
-        &(Change){.kind = CHANGE_PUSH, .job = job, .session = session, .client = client, .id = id},
+        &(Change){.kind = CHANGE_PUSH, .job = job, .session = session, .pusher = *pusher, .id = id},
         key);
 }
 
@@ -372,15 +400,41 @@ void change_cancel(Job *job, Session *session, uint64_t id) {
     submit(&(Change){.kind = CHANGE_CANCEL, .job = job, .session = session, .id = id}, NULL);
 }
 
+/* A job of a shard may be redelivered by another broker, so the forward of it to another store is
+ * remembered like the push of a worker that forwards it from there. 1: it was stored before. */
+static int name_forward(Change *change) {
+    const Queue *from = queue_of(change->old);
+    Queues *queues = from->queues;
+    uint8_t name[WIRE_TOKEN];
+
+    if (!from->settings.store->shard || !is_across(change->old, change->job))
+        return 0;
+    forwards_name(change->session->user, span_of(from->name, from->stored.name_len), name);
+    if (restored_pushes_have(queues, name, change->old->stored.id))
+        return 1;
+    change->pusher.id = change->old->stored.id;
+    change->pusher.forwards = forwards_reserve(queues, name);
+    if (!change->pusher.forwards)
+        return -ENOBUFS;
+    return find_push(queues, &change->pusher) ? -EBUSY : 0;
+}
+
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id) {
+    Change change = {.kind = CHANGE_FORWARD, .job = job, .old = old, .session = session, .id = id};
+    int r;
+
     settle(old);
-    if (was_pushed_across(old, job)) {
+    r = was_pushed_across(old, job) ? 1 : name_forward(&change);
+    if (r > 0) {
         job_free(job);
         change_remove(old, session, id);
-        return;
+    } else if (r == 0) {
+        submit(&change, key);
+    } else {
+        if (key)
+            key_forget(queue_of(job), key);
+        finish(&change, r);
     }
-    submit(&(Change){.kind = CHANGE_FORWARD, .job = job, .old = old, .session = session, .id = id},
-           key);
 }
 
 void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id) {
@@ -432,7 +486,7 @@ static void forget_old(Pending *pending) {
     Job *old = change->old;
 
     answer(change, -EREMCHG);
-    *change = (Change){.kind = CHANGE_PUSH, .job = change->job};
+    *change = (Change){.kind = CHANGE_PUSH, .job = change->job, .pusher = change->pusher};
     pending->old_store->n_open--;
     pending->old_store = NULL;
     job_free(old);
@@ -453,14 +507,14 @@ void pendings_shard_left(Queues *queues, Store *store) {
     }
 }
 
-bool pending_push_again(Queues *queues, Session *session, const Client *client, uint64_t id) {
-    PushKey key = {(uintptr_t)client, id};
-    Pending *pending;
+bool pending_push_again(Queues *queues, Session *session, const Pusher *pusher, uint64_t id) {
+    Pending *pending = find_push(queues, pusher);
 
-    HASH_FIND(hh, queues->pending_pushes, &key, sizeof(key), pending);
-    if (pending)
-        pending->change.session = session;
-    return pending != NULL;
+    if (!pending)
+        return false;
+    pending->change.session = session;
+    pending->change.id = id;
+    return true;
 }
 
 bool pending_settle_again(Queues *queues, Session *session, const Message *message) {
@@ -498,9 +552,9 @@ void pendings_client_gone(Queues *queues, Client *client) {
     Pending *pending;
 
     DL_FOREACH(queues->pendings, pending) {
-        if (pending->change.client != client)
+        if (pending->change.pusher.client != client)
             continue;
-        pending->change.client = NULL;
+        pending->change.pusher.client = NULL;
         if (pending->push.client)
             /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that uthash set */
             HASH_DEL(queues->pending_pushes, pending);

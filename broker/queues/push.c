@@ -9,6 +9,7 @@
 #include "broker/queues/queues-private.h"
 #include "broker/sessions/hello.h"
 #include "broker/sessions/quota.h"
+#include "rpc/wire/name.h"
 
 typedef struct PushOptions {
     uint64_t delay_ms, ttl_ms, priority;
@@ -18,6 +19,8 @@ typedef struct PushOptions {
     Span origin;         /* the client whose push it is; empty: the session's */
     const Job *replaces; /* the job whose place in the queue it takes, or NULL; no option of PUSH */
     uint64_t moved;      /* the number of the last ferry.Moved that the client has got */
+    Span from;           /* the queue of a job whose result it is; empty: it is a plain push */
+    uint64_t job, keep;
 } PushOptions;
 
 static uint64_t option_uint(Reader *reader) {
@@ -78,6 +81,13 @@ static const char *read_options(Span options, PushOptions *to) {
             if (reader_peek(&pairs) != WIRE_BIN ||
                 (to->origin = reader_bin(&pairs)).len != WIRE_TOKEN)
                 return "PUSH: the option 'origin' must have 16 bytes";
+        } else if (span_is(key, "from")) {
+            if (!option_text(&pairs, &to->from))
+                return "PUSH: the option 'from' must be a string";
+        } else if (span_is(key, "job")) {
+            to->job = option_uint(&pairs);
+        } else if (span_is(key, "keep")) {
+            to->keep = option_uint(&pairs);
         } else {
             reader_value(&pairs);
         }
@@ -99,6 +109,10 @@ static const char *read_options(Span options, PushOptions *to) {
         return "PUSH: the options 'key' and 'order' may have at most 255 bytes";
     if (to->unique > 1 || (to->unique && to->key.len == 0))
         return "PUSH: the option 'unique' must be 0, or 1 together with 'key'";
+    if (to->keep > 1)
+        return "FORWARD: the option 'keep' must be 0 or 1";
+    if (to->from.len > 0 && (!name_is_valid(to->from.data, to->from.len) || to->job == 0))
+        return "PUSH: the option 'from' must be the name of a queue, with the number of its 'job'";
     return NULL;
 }
 
@@ -310,25 +324,42 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
     return -1;
 }
 
+bool forward_is_kept(Queues *queues, const Message *message) {
+    PushOptions options = {0};
+
+    return message->id && !options_of(message, &options) && options.keep == 1 &&
+           shard_away(queues, message->name);
+}
+
 /* Ids count up: an id above all earlier ids cannot be known. */
-static bool may_be_known(const Client *client, const Message *message) {
-    return message->id &&
-           (message->id <= client->push_last || message->id < client->push_floor ||
-            (client->dedup_window && message->id <= dedup_window_last(client->dedup_window)));
+static bool may_be_known(const Pusher *pusher) {
+    const Client *client = pusher->client;
+
+    if (!client)
+        return pusher->id > 0;
+    return pusher->id &&
+           (pusher->id <= client->push_last || pusher->id < client->push_floor ||
+            (client->dedup_window && pusher->id <= dedup_window_last(client->dedup_window)));
 }
 
 static const Queue *queue_of_push(Queues *queues, const Message *push) {
     return push->name.len > 0 ? queue_find(queues, push->name) : NULL;
 }
 
-/* True: this push of the client was stored before, or is being stored. The session gets its answer
- * now, or when the store has finished. */
-static bool was_pushed(Queues *queues, Session *session, const Client *client,
-                       const Message *message) {
-    bool known = message->id < client->push_floor ||
-                 (client->dedup_window && dedup_window_has(client->dedup_window, message->id));
+static bool is_known(const Pusher *pusher) {
+    const Client *client = pusher->client;
 
-    if (!known && pending_push_again(queues, session, client, message->id))
+    return pusher->id < client->push_floor ||
+           (client->dedup_window && dedup_window_has(client->dedup_window, pusher->id));
+}
+
+/* True: this push was stored before, or is being stored. The session gets its answer now, or when
+ * the store has finished. */
+static bool was_pushed(Queues *queues, Session *session, const Pusher *pusher,
+                       const uint8_t *forwards, const Message *message) {
+    bool known = forwards ? restored_pushes_have(queues, forwards, pusher->id) : is_known(pusher);
+
+    if (!known && pending_push_again(queues, session, pusher, message->id))
         return true;
     if (known)
         push_ok(session, message->id, 0, PUSH_STORED_BEFORE, queue_of_push(queues, message));
@@ -337,6 +368,8 @@ static bool was_pushed(Queues *queues, Session *session, const Client *client,
 
 /* Reserves memory for the id; the client's window takes the id when the job is stored. */
 static bool reserve(Queues *queues, Client *client) {
+    if (!client)
+        return true; /* see forwards_reserve() */
     if (!client->dedup_window)
         client->dedup_window = dedup_window_new(&queues->broker->budget.bytes[BUDGET_QUEUES]);
     return client->dedup_window &&
@@ -357,23 +390,49 @@ static int client_of(Queues *queues, Session *session, Span origin, Client **ret
                     "PUSH: the option 'origin' names a client of another user");
     else
         problem_set(problem, "ferry.Full", "the broker's max_memory is used up: try again later");
+    if (r == 0 && forwards_have_name((*ret)->id)) {
+        problem_set(problem, "ferry.PermissionDenied",
+                    "PUSH: no client may have an id that begins with the bytes 0 'fwd' 0");
+        return -EACCES;
+    }
     return r;
+}
+
+/* The push is the result of a job that another broker has. name: buffer for the name of these
+ * forwards. */
+static int forwards_of(Queues *queues, const Session *session, const Message *message,
+                       const PushOptions *options, uint8_t name[WIRE_TOKEN], Pusher *ret,
+                       Problem *problem) {
+    forwards_name(session->user, options->from, name);
+    ret->id = options->job;
+    if (shard_away(queues, message->name))
+        return 0; /* it will be refused */
+    ret->forwards = forwards_reserve(queues, name);
+    if (ret->forwards)
+        return 0;
+    problem_set(problem, "ferry.Full", "the broker's max_memory is used up: try again later");
+    return -ENOBUFS;
 }
 
 void queues_push(Queues *queues, Session *session, const Message *message, const void *block) {
     PushOptions options = {0};
     const char *wrong = options_of(message, &options);
-    Client *client = NULL;
+    bool is_forward = !wrong && options.from.len > 0;
+    Pusher pusher = {.id = message->id};
+    uint8_t name[WIRE_TOKEN];
     Admission admitted;
     Problem problem;
     int r;
 
-    if (client_of(queues, session, wrong ? (Span){NULL, 0} : options.origin, &client, &problem) <
-        0) {
+    r = is_forward ? forwards_of(queues, session, message, &options, name, &pusher, &problem)
+                   : client_of(queues, session, wrong ? (Span){NULL, 0} : options.origin,
+                               &pusher.client, &problem);
+    if (r < 0) {
         problem_answer(session, message->id, &problem);
         return;
     }
-    if (may_be_known(client, message) && was_pushed(queues, session, client, message))
+    if (may_be_known(&pusher) &&
+        was_pushed(queues, session, &pusher, is_forward ? name : NULL, message))
         return;
     if (queues->broker->draining) {
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
@@ -381,7 +440,7 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
     }
     if (quota_refuses(session, message->id, QUOTA_PUSH, message->body.len))
         return;
-    if (message->id && !reserve(queues, client)) {
+    if (message->id && !reserve(queues, pusher.client)) {
         session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
@@ -393,17 +452,17 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
     if (r < 0) {
         push_refuse(session, message->id, &problem);
     } else if (r == PUSH_IS_DUPLICATE) {
-        if (message->id)
-            dedup_window_add(client->dedup_window, message->id,
+        if (pusher.client && message->id)
+            dedup_window_add(pusher.client->dedup_window, message->id,
                              queues->broker->limits.max_unconfirmed);
         push_ok(session, message->id, admitted.key->job, PUSH_DUPLICATE,
                 queue_of_push(queues, message));
     } else {
         queue_tap(queue_of(admitted.job), false, OP_PUSH, session, message->id, message->body);
-        if (message->id > client->push_last)
-            client->push_last = message->id;
+        if (pusher.client && message->id > pusher.client->push_last)
+            pusher.client->push_last = message->id;
         job_set_pusher(admitted.job, quota_number(session));
-        change_push(admitted.job, admitted.key, session, client, message->id);
+        change_push(admitted.job, admitted.key, session, &pusher, message->id);
     }
 }
 

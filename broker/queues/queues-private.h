@@ -50,6 +50,7 @@
 typedef struct Bind Bind; /* see broker/admin/binds.h */
 typedef struct Fact Fact;
 typedef struct InFlight InFlight;
+typedef struct RestoredPushes RestoredPushes;
 typedef struct Job Job;
 typedef struct JobPage JobPage;
 typedef struct Key Key;
@@ -316,13 +317,13 @@ struct Queues {
     Fact *facts;   /* uthash by name */
     FactWatch fact_watches[4];
     size_t n_fact_watches;
-    size_t n_set;                           /* number of facts that are settings of queues */
-    struct FactChange *fact_changes;        /* utlist */
-    struct OwnPush *own_pushes;             /* utlist: pushes that the store has not finished */
-    Fanout *fan_outs;                       /* utlist: messages whose publisher has no answer yet */
-    struct RestoredPushes *restored_pushes; /* uthash by client */
-    Timer restored_timer;                   /* armed: restored_pushes are forgotten at this time */
-    Sweep *sweeps;                          /* utlist */
+    size_t n_set;                    /* number of facts that are settings of queues */
+    struct FactChange *fact_changes; /* utlist */
+    struct OwnPush *own_pushes;      /* utlist: pushes that the store has not finished */
+    Fanout *fan_outs;                /* utlist: messages whose publisher has no answer yet */
+    RestoredPushes *restored_pushes; /* uthash by client */
+    Timer restored_timer;            /* armed: restored_pushes are forgotten at this time */
+    Sweep *sweeps;                   /* utlist */
     uint32_t n_sweeps;
     struct Rule *rules, *rules_before; /* rules_before: the rules in force, while the configuration
                                         * is read again */
@@ -343,6 +344,7 @@ struct Queues {
 typedef struct Problem {
     const char *type;
     const Store *away; /* ferry.Moved: the shard of the queue; otherwise NULL */
+    bool is_kept;      /* FORWARD: the job is still with its worker */
     char text[400];
 } Problem;
 
@@ -583,6 +585,9 @@ typedef struct Admission {
  * why. */
 int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
                 const Job *replaces, Admission *ret, Problem *problem);
+/* True: the worker keeps the job of this FORWARD, and pushes its result to the shard of the queue,
+ * which is away. */
+bool forward_is_kept(Queues *queues, const Message *message);
 
 /* ---- pull.c ---- */
 
@@ -639,10 +644,17 @@ void store_error(Session *session, uint64_t id, const Store *store, int result);
 
 /* ---- pending.c ---- */
 
+/* Whose push it is: that of a client, or the result of a job that is forwarded. */
+typedef struct Pusher {
+    Client *client;           /* NULL: the push is not remembered */
+    RestoredPushes *forwards; /* NULL: it forwards no job */
+    uint64_t id;              /* of the push, or the number of the job that is forwarded; 0 */
+} Pusher;
+
 /* Each makes a change through the queue's store, and answers when it is done: a push with
  * push_ok(), a move with the number of the new job. session and key may be NULL. The job must be in
- * no list. The push belongs to this client. */
-void change_push(Job *job, Key *key, Session *session, Client *client, uint64_t id);
+ * no list. */
+void change_push(Job *job, Key *key, Session *session, const Pusher *pusher, uint64_t id);
 void change_remove(Job *job, Session *session, uint64_t id);
 void change_cancel(Job *job, Session *session, uint64_t id);
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id);
@@ -651,8 +663,8 @@ void change_move(Job *old, Job *job, Session *session, uint64_t id);
 /* Confirms a push: the number of the job, PUSH_STORED or another outcome, and the durability of the
  * queue (NULL: not known). */
 void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue);
-/* True: this push is still being stored; this session gets the answer. */
-bool pending_push_again(Queues *queues, Session *session, const Client *client, uint64_t id);
+/* True: this push is still being stored; this session gets the answer to id. */
+bool pending_push_again(Queues *queues, Session *session, const Pusher *pusher, uint64_t id);
 /* True: the store has not finished this settlement yet. The session gets its answer later, or an
  * error if another session waits for it. */
 bool pending_settle_again(Queues *queues, Session *session, const Message *message);
@@ -709,13 +721,27 @@ void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor)
 
 /* The name, as long as a client's id, under which jobs of this queue move to another store. */
 void queue_name_as_client(const Queue *queue, uint8_t name[WIRE_TOKEN]);
-/* True: an earlier process has stored this push. */
+/* True: an earlier process has stored this push, or (name of forwards) it was stored. */
 bool restored_pushes_have(const Queues *queues, const uint8_t *client, uint64_t id);
 /* The client is back: from now on its push ids are in its dedup window. */
 void restored_pushes_adopt(Queues *queues, Client *client);
 void restored_pushes_free(Queues *queues);
 /* Forgets, here and in the stores, the pushes that moved jobs of this queue to other stores. */
 void restored_pushes_queue_gone(Queue *queue);
+
+/* A job of a shard that is forwarded to another shard is stored there under the name of its queue
+ * and the user of its worker, with its number as the id of the push, whichever broker stores it.
+ * The name has the length of a client's id, and no client has it. */
+void forwards_name(const User *user, Span queue, uint8_t name[WIRE_TOKEN]);
+bool forwards_have_name(const uint8_t *name);
+/* Finds or makes the forwards of this name, with room for one more. NULL: out of memory. */
+RestoredPushes *forwards_reserve(Queues *queues, const uint8_t name[WIRE_TOKEN]);
+const uint8_t *forwards_client(const RestoredPushes *forwards); /* their name */
+/* They stay while a change has them. */
+void forwards_hold(RestoredPushes *forwards);
+void forwards_let_go(RestoredPushes *forwards);
+/* The job was stored. */
+void forwards_add(Queues *queues, RestoredPushes *forwards, uint64_t job);
 
 /* ---- dedup-keys.c ---- */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The ids of the pushes that a store had when the broker started. A push that is sent again is
- * found here until its client is back and takes the ids into its dedup window. See
- * queues-private.h.
+ * The ids of pushes that belong to no client of this broker: pushes that a store had when the
+ * broker started, and forwards of jobs of shards. A push that is sent again is found here until its
+ * client is back and takes the ids into its dedup window. See queues-private.h.
  */
 
 #include <assert.h>
@@ -11,11 +11,21 @@
 #include "base/container.h"
 #include "broker/queues/queues-private.h"
 
-/* The pushes of one client that an earlier process stored. */
+enum {
+    FORWARD_MEMORY_MS = 3600000, /* an attempt of a job that is redelivered may take this long */
+    FORWARD_TRIM = 1024,         /* stores forget the oldest forwards after this many new ones */
+};
+
+/* The first bytes of names of forwards. Random ids of clients do not begin like this. */
+static const uint8_t forward_mark[] = {0, 'f', 'w', 'd', 0};
+
+/* The pushes of one client that an earlier process stored, or the forwards of a queue. */
 typedef struct RestoredPushes {
     UT_hash_handle hh;
-    uint8_t client[WIRE_TOKEN];
+    uint8_t client[WIRE_TOKEN]; /* or the name of forwards */
     DedupWindow *ids;
+    unsigned n_pending; /* forwards that are being stored: it must stay */
+    unsigned n_added;
     uint64_t until_ms; /* then it is forgotten, if the client has not come back */
     bool is_origin; /* the origin of moved jobs instead of a client: see queue_name_as_client() */
 } RestoredPushes;
@@ -27,6 +37,20 @@ void queue_name_as_client(const Queue *queue, uint8_t name[WIRE_TOKEN]) {
     memcpy(name, &hash, sizeof(hash));
 }
 
+bool forwards_have_name(const uint8_t *name) {
+    return memcmp(name, forward_mark, sizeof(forward_mark)) == 0;
+}
+
+void forwards_name(const User *user, Span queue, uint8_t name[WIRE_TOKEN]) {
+    XXH64_hash_t seed = user ? XXH3_64bits(user->name, strlen(user->name)) : 0;
+    XXH128_canonical_t hash;
+
+    /* The name is stored, and must be the same at each broker of the cluster. */
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_withSeed(queue.data, queue.len, seed));
+    memcpy(name, hash.digest, WIRE_TOKEN);
+    memcpy(name, forward_mark, sizeof(forward_mark));
+}
+
 static RestoredPushes *restored_find(const Queues *queues, const uint8_t *client) {
     RestoredPushes *found;
 
@@ -36,8 +60,13 @@ static RestoredPushes *restored_find(const Queues *queues, const uint8_t *client
 
 static void restored_free(Queues *queues, RestoredPushes *restored) {
     HASH_DEL(queues->restored_pushes, restored);
+    queues->broker->budget.bytes[BUDGET_QUEUES] -= sizeof(*restored);
     dedup_window_free(restored->ids);
     free(restored);
+}
+
+static uint64_t memory_ms(const Queues *queues, const uint8_t *client) {
+    return forwards_have_name(client) ? FORWARD_MEMORY_MS : queues->broker->limits.client_memory_ms;
 }
 
 /* Forgets clients that have not come back, as the broker forgets lost clients. */
@@ -59,7 +88,9 @@ static void on_restored_timer(Timer *timer, void *ctx) {
     HASH_ITER(hh, queues->restored_pushes, restored, next) {
         if (restored->is_origin)
             continue;
-        if (restored->until_ms > now_ms) {
+        if (restored->until_ms > now_ms || restored->n_pending > 0) {
+            if (restored->until_ms <= now_ms)
+                restored->until_ms = now_ms + FORWARD_MEMORY_MS;
             next_ms = restored->until_ms < next_ms ? restored->until_ms : next_ms;
             continue;
         }
@@ -79,32 +110,77 @@ static int add_to_client(Queues *queues, Client *client, uint64_t id) {
                : -ENOMEM;
 }
 
-int queues_restore_push(Queues *queues, const uint8_t *client, uint64_t id) {
-    Broker *broker = queues->broker;
+/* Finds or makes the pushes of this name, and remembers them from now on. */
+static RestoredPushes *restored_get(Queues *queues, const uint8_t *client) {
     RestoredPushes *restored = restored_find(queues, client);
-    Client *known;
+    Broker *broker = queues->broker;
 
-    HASH_FIND(hh, broker->clients, client, WIRE_TOKEN, known);
-    if (known)
-        return add_to_client(queues, known, id);
     if (!restored) {
         restored = calloc(1, sizeof(*restored));
         if (!restored)
-            return -ENOMEM;
+            return NULL;
         memcpy(restored->client, client, WIRE_TOKEN);
         restored->ids = dedup_window_new(&broker->budget.bytes[BUDGET_QUEUES]);
-        HASH_ADD(hh, queues->restored_pushes, client, WIRE_TOKEN, restored);
-        if (!hash_added(restored)) {
+        if (restored->ids)
+            HASH_ADD(hh, queues->restored_pushes, client, WIRE_TOKEN, restored);
+        if (!restored->ids || !hash_added(restored)) {
             dedup_window_free(restored->ids);
             free(restored);
-            return -ENOMEM;
+            return NULL;
         }
+        broker->budget.bytes[BUDGET_QUEUES] += sizeof(*restored);
         if (!timer_armed(&queues->restored_timer))
             timer_arm(&broker->timers, &queues->restored_timer,
                       broker->now_ms + broker->limits.client_memory_ms, on_restored_timer);
     }
-    restored->until_ms = broker->now_ms + broker->limits.client_memory_ms;
-    return restored->ids ? dedup_window_add(restored->ids, id, SIZE_MAX) : -ENOMEM;
+    restored->until_ms = broker->now_ms + memory_ms(queues, client);
+    return restored;
+}
+
+int queues_restore_push(Queues *queues, const uint8_t *client, uint64_t id) {
+    RestoredPushes *restored;
+    Client *known;
+
+    HASH_FIND(hh, queues->broker->clients, client, WIRE_TOKEN, known);
+    if (known && !forwards_have_name(client))
+        return add_to_client(queues, known, id);
+    restored = restored_get(queues, client);
+    return restored ? dedup_window_add(restored->ids, id, SIZE_MAX) : -ENOMEM;
+}
+
+/* ---- forwards ---- */
+
+RestoredPushes *forwards_reserve(Queues *queues, const uint8_t name[WIRE_TOKEN]) {
+    RestoredPushes *forwards;
+
+    if (!restored_find(queues, name) &&
+        !budget_allows(&queues->broker->budget, sizeof(RestoredPushes)))
+        return NULL;
+    forwards = restored_get(queues, name);
+    if (!forwards ||
+        dedup_window_reserve(forwards->ids, queues->broker->limits.max_unconfirmed) < 0)
+        return NULL;
+    return forwards;
+}
+
+const uint8_t *forwards_client(const RestoredPushes *forwards) {
+    return forwards->client;
+}
+
+void forwards_hold(RestoredPushes *forwards) {
+    forwards->n_pending++;
+}
+
+void forwards_let_go(RestoredPushes *forwards) {
+    forwards->n_pending--;
+}
+
+void forwards_add(Queues *queues, RestoredPushes *forwards, uint64_t job) {
+    size_t max = queues->broker->limits.max_unconfirmed;
+
+    dedup_window_add(forwards->ids, job, max);
+    if (++forwards->n_added % FORWARD_TRIM == 0 && dedup_window_count(forwards->ids) == max)
+        stores_forget_pushes(queues, forwards->client, dedup_window_first(forwards->ids));
 }
 
 bool restored_pushes_have(const Queues *queues, const uint8_t *client, uint64_t id) {
@@ -122,7 +198,7 @@ uint64_t queues_last_of_origin(const Queues *queues, const uint8_t *origin) {
 void restored_pushes_adopt(Queues *queues, Client *client) {
     RestoredPushes *restored = restored_find(queues, client->id);
 
-    if (!restored || client->dedup_window)
+    if (!restored || client->dedup_window || forwards_have_name(client->id))
         return;
     client->dedup_window = restored->ids;
     restored->ids = NULL;

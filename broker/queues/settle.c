@@ -208,6 +208,16 @@ void queues_forward_denied(Queues *queues, Session *session, const Message *mess
     queue_dispatch(queue);
 }
 
+/* The queue is at another broker. The worker pushes the job's result there, and settles it then. */
+static void keep(Job *job, Session *session, const Message *message) {
+    Problem problem;
+
+    problem_set_moved(&problem, message->name, shard_away(queue_of(job)->queues, message->name));
+    problem.is_kept = true;
+    in_flight_unsettled(session->client->in_flight, message->id);
+    problem_answer(session, message->id, &problem);
+}
+
 void queues_forward(Queues *queues, Session *session, const Message *message, const void *block) {
     Job *old = find(queues, session, message);
     Admission admitted;
@@ -217,6 +227,10 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
 
     if (!old)
         return;
+    if (forward_is_kept(queues, message) && lease_take_back(old, session)) {
+        keep(old, session, message);
+        return;
+    }
     queue = queue_of(old);
     r = queue_admit(queues, session, message, block, old, &admitted, &problem);
     if (r < 0) {

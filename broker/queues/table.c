@@ -17,6 +17,7 @@ void problem_set(Problem *problem, const char *type, const char *format, ...) {
 
     problem->type = type;
     problem->away = NULL;
+    problem->is_kept = false;
     va_start(args, format);
     vsnprintf(problem->text, sizeof(problem->text), format, args);
     va_end(args);

@@ -202,6 +202,7 @@ static void record_error(Session *session, uint64_t id, const char *type, uint32
     for (; n > 0; n--) {
         Span key = reader_str(&reader);
 
+        sent->is_kept |= span_is(key, "kept");
         if (span_is(key, "url")) {
             pairs = reader_str(&reader);
             snprintf(sent->url, sizeof(sent->url), "%.*s", (int)pairs.len,

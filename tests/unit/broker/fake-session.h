@@ -28,6 +28,7 @@ typedef struct FakeSent {
     char url[64];              /* of an ERROR ferry.Moved: the owner's; empty: it has none */
     uint64_t moved;            /* the same: its number in the session; 0: it has none */
     uint8_t owner[WIRE_TOKEN]; /* the same: the owner's id; zero: it has none */
+    bool is_kept;              /* it has the key `kept` */
     uint8_t bytes[];
 } FakeSent;
 

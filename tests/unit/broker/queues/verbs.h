@@ -57,8 +57,8 @@ static inline void configure(const char *pattern, const char *key, const char *v
     CU_ASSERT_EQUAL(queues_configure(queues, pattern, key, value, &problem), 0);
 }
 
-/* Options as key, value, …, NULL. Values are numbers, except for "key", "order" and "origin", the
- * id of a client of fake_connect() as a text of one byte. */
+/* Options as key, value, …, NULL. Values are numbers, except for "key", "order", "from" and
+ * "origin", the id of a client of fake_connect() as a text of one byte. */
 static inline Span options_of(uint8_t bytes[256], const char *first, va_list args) {
     uint8_t *to = bytes + 1;
     uint8_t n = 0;
@@ -70,7 +70,8 @@ static inline Span options_of(uint8_t bytes[256], const char *first, va_list arg
 
             memset(id, *va_arg(args, const char *), sizeof(id));
             to = put_bytes(put_bin_head(to, sizeof(id)), id, sizeof(id));
-        } else if (strcmp(key, "key") == 0 || strcmp(key, "order") == 0) {
+        } else if (strcmp(key, "key") == 0 || strcmp(key, "order") == 0 ||
+                   strcmp(key, "from") == 0) {
             const char *text = va_arg(args, const char *);
 
             to = put_bytes(put_str_head(to, strlen(text)), text, strlen(text));
@@ -217,6 +218,23 @@ static inline void forward(Session *session, uint64_t id, uint64_t job, uint64_t
                               .id = id,
                               .settle.job = job,
                               .settle.attempt = attempt,
+                              .name = span_text(queue),
+                              .body = span_text(body)},
+                   NULL);
+}
+
+/* The worker keeps the job if the queue is at another broker. */
+static inline void forward_kept(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
+                                const char *queue, const char *body) {
+    uint8_t options[16], *to = put_uint(put_bytes(put_str_head(options + 1, 4), "keep", 4), 1);
+
+    options[0] = 0x81;
+    queues_forward(queues, session,
+                   &(Message){.op = OP_FORWARD,
+                              .id = id,
+                              .settle = {.job = job,
+                                         .attempt = attempt,
+                                         .options = span_of(options, (size_t)(to - options))},
                               .name = span_text(queue),
                               .body = span_text(body)},
                    NULL);
