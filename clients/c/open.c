@@ -7,6 +7,7 @@
 #include "clients/c/calls/call.h"
 #include "clients/c/core/client.h"
 #include "clients/c/direct/direct.h"
+#include "clients/c/queues/forward.h"
 #include "clients/c/queues/settle.h"
 #include "clients/c/queues/work.h"
 #include "clients/c/resend/push-log.h"
@@ -19,8 +20,8 @@
 #endif
 
 static const Part *const parts[] = {
-    &registrations_part, &topics_part,        &calls_part,   &pushes_part, &jobs_part,
-    &settlements_part,   &serving_part,       &brokers_part, &direct_part,
+    &registrations_part, &topics_part,        &calls_part,   &pushes_part,  &jobs_part,
+    &forwards_part,      &settlements_part,   &serving_part, &brokers_part, &direct_part,
 #ifdef FERRY_WITH_CACHE
     &memo_part,          &cache_reports_part,
 #endif

@@ -375,7 +375,9 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
  * forward  the job is done, and a new job is pushed to another queue: the broker does both in one
  *          step. The new job has the same headers. Forwarding job->body does not copy the body if
  *          its block is set. If the other queue refuses the job (it is full, or the user lacks the
- *          right), the job is retried.
+ *          right), the job is retried. If the other queue is at another broker of the URL, the
+ *          library pushes the new job there, and acknowledges the job then; it is not lost, and no
+ *          job is pushed twice. With a URL of one broker, it is retried.
  *
  * @param reason  For people, at most 1 024 bytes; NULL: no reason.
  *

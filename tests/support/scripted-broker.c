@@ -194,13 +194,14 @@ void scripted_error(int fd, uint64_t id, const char *type) {
     say_error(fd, id, &map);
 }
 
-void scripted_moved(int fd, uint64_t id, const ScriptedBroker *owner, uint64_t number) {
+static void say_moved(int fd, uint64_t id, const ScriptedBroker *owner, const char *key,
+                      uint64_t value) {
     CLEANUP(buffer_deinit) Buffer map = {0};
     char text[100];
 
     snprintf(text, sizeof(text), "the queue is at another broker: %s",
              owner ? owner->url : "it is not known");
-    write_map(&map, 2 + (owner ? 2 : 0) + (number > 0));
+    write_map(&map, 2 + (owner ? 2 : 0) + (value > 0));
     write_entry(&map, "type", "ferry.Moved");
     write_entry(&map, "message", text);
     if (owner) {
@@ -208,9 +209,17 @@ void scripted_moved(int fd, uint64_t id, const ScriptedBroker *owner, uint64_t n
         write_bin(&map, owner->id, WIRE_TOKEN);
         write_entry(&map, "url", owner->url);
     }
-    if (number > 0) {
-        write_text(&map, "moved");
-        write_uint(&map, number);
+    if (value > 0) {
+        write_text(&map, key);
+        write_uint(&map, value);
     }
     say_error(fd, id, &map);
+}
+
+void scripted_moved(int fd, uint64_t id, const ScriptedBroker *owner, uint64_t number) {
+    say_moved(fd, id, owner, "moved", number);
+}
+
+void scripted_kept(int fd, uint64_t id, const ScriptedBroker *owner) {
+    say_moved(fd, id, owner, "kept", 1);
 }

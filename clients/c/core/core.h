@@ -42,6 +42,8 @@ typedef struct Route Route;
 typedef struct Direct Direct;
 typedef struct DirectOps DirectOps;
 typedef struct Outcome Outcome;
+typedef struct ForwardedJob ForwardedJob;
+typedef struct Settlement Settlement;
 
 enum {
     TIMEOUT_MS = 30000, /* timeout of a call without any other limit */
@@ -245,8 +247,11 @@ struct Core {
     bool handler_is_long; /* in a handler that may compute for long: messages leave at once */
     struct Settlement *settlements;                               /* wait for their confirmation */
     struct Settlement *ended_settlements, *last_ended_settlement; /* their callbacks are due */
-    uint64_t looked_ms;                                           /* the last core_look() */
-    bool ran_long; /* a handler ran long: read cancellations before the next one */
+    ForwardedJob *forwards;                                       /* see queues/forward.h */
+    unsigned n_forwards, n_unsent_forwards;
+    size_t forward_bytes;
+    uint64_t looked_ms; /* the last core_look() */
+    bool ran_long;      /* a handler ran long: read cancellations before the next one */
 
     PushLog *pushes;
     unsigned n_oneway;       /* oneway calls that the broker has not taken yet */

@@ -11,8 +11,6 @@
 #include "clients/c/core/header-text.h"
 #include "rpc/wire/name.h"
 
-typedef struct Settlement Settlement;
-
 struct Delivery {
     BlockHeader header; /* the program's pointer, `job`, follows it */
     ferry_job job;

@@ -3,6 +3,7 @@
 /* Pushes jobs, and waits until they are confirmed. resend/pushes.c sends them again after a lost
  * connection. */
 
+#include "clients/c/queues/push.h"
 #include "base/buffer.h"
 #include "clients/c/brokers/homes.h"
 #include "clients/c/core/client.h"
@@ -139,6 +140,34 @@ int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
                      const ferry_push_options *options, ferry_done_fn fn, void *ctx,
                      ferry_error *reterr) {
     return push_start(client, queue, body, options, (PushListener){fn, ctx, NULL}, NULL, reterr);
+}
+
+int push_for_library(Core *core, Message *message, const void *block, ferry_done_fn fn, void *ctx) {
+    Push *push;
+    int r;
+
+    if (!push_log_has_room(core->pushes, message->body.len))
+        return -EAGAIN;
+    message->id = (*core->next_id)++;
+    push = push_log_add(core->pushes, message, block);
+    if (!push)
+        return -ENOMEM;
+    push->fn = fn;
+    push->ctx = ctx;
+    push->is_inner = true;
+    push->await.fn = core->brokers ? home_answer : push_log_answer;
+    push->await.at_close = true;
+    r = await_put(core, &push->await);
+    if (r == 0 && homes_are_known(core))
+        r = home_add(core, push);
+    else if (r == 0)
+        push_log_send_from(core, push);
+    if (r < 0) {
+        forget(core, push);
+        return r;
+    }
+    core_sent(core);
+    return 0;
 }
 
 /* Waits a short time for room. */

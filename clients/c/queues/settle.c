@@ -11,7 +11,7 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
-#include "clients/c/queues/job.h"
+#include "clients/c/queues/forward.h"
 #include "clients/c/queues/push-options.h"
 
 /* Waits for the confirmation of a settlement. */
@@ -33,7 +33,7 @@ static void settlement_free(Core *core, Settlement *settlement) {
 }
 
 /* The callback runs in a turn; the answer may have come in a blocking call. */
-static void settlement_end(Core *core, Settlement *settlement, ferry_error *error) {
+void settlement_end(Core *core, Settlement *settlement, ferry_error *error) {
     await_take(core, &settlement->await);
     DL_DELETE(core->settlements, settlement);
     settlement->next = NULL;
@@ -48,14 +48,23 @@ static void settlement_end(Core *core, Settlement *settlement, ferry_error *erro
     core_raise(core);
 }
 
+void settlement_lost(ferry_error *ret) {
+    error_set(ret, "ferry.ConnectionLost",
+              "the connection was lost before the settlement was confirmed");
+    ret->outcome_unknown = true;
+}
+
+void settlement_cancelled(ferry_error *ret) {
+    error_set(ret, "ferry.Cancelled", "the client was closed before the settlement was confirmed");
+    ret->outcome_unknown = true;
+}
+
 static void on_settled(Core *core, Await *await, const Message *message, const void *block) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
     (void)block;
     if (!message) {
-        error_set(&error, "ferry.ConnectionLost",
-                  "the connection was lost before the settlement was confirmed");
-        error.outcome_unknown = true;
+        settlement_lost(&error);
     } else if (message->op == OP_ERROR) {
         error_of_message(message, &error);
     }
@@ -77,6 +86,28 @@ int ferry_job_confirm(ferry_job *public_job, ferry_done_fn fn, void *ctx) {
     job->confirm->fn = fn;
     job->confirm->ctx = ctx;
     return 0;
+}
+
+void settlement_hold(Core *core, Settlement *settlement) {
+    DL_APPEND(core->settlements, settlement);
+}
+
+void settlement_send(Core *core, Settlement *settlement, Message *message) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    int r;
+
+    message->id = settlement->await.id = *core->next_id;
+    r = await_put(core, &settlement->await);
+    if (r == 0) {
+        (*core->next_id)++;
+        r = core_send(core, LANE_CALLS, message, NULL);
+    } else {
+        settlement->await.id = 0;
+    }
+    if (r == 0)
+        return;
+    error_set_code(&error, r, NULL);
+    settlement_end(core, settlement, &error);
 }
 
 static int send_settlement(Delivery *job, Lane lane, Message *message, const void *block) {
@@ -117,6 +148,8 @@ static int settle(ferry_job *public_job, Lane lane, Message *message, const void
         r = -ECANCELED;
     else if (job_is_lost(job))
         r = -ESTALE;
+    else if (forward_follows(job, message))
+        r = forward_start(job, message, block);
     else
         r = send_settlement(job, lane, message, block);
     if (r < 0 && r != -ESTALE && core->link)
@@ -238,9 +271,7 @@ static void shut(Core *core) {
     while (core->settlements) {
         CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
-        error_set(&error, "ferry.Cancelled",
-                  "the client was closed before the settlement was confirmed");
-        error.outcome_unknown = true;
+        settlement_cancelled(&error);
         settlement_end(core, core->settlements, &error);
     }
 }

@@ -12,6 +12,7 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
+#include "clients/c/queues/forward.h"
 #include "clients/c/queues/job.h"
 #include "clients/c/resend/registration.h"
 
@@ -168,11 +169,16 @@ static void add_records(Held *held, const Record *records) {
 }
 
 static void add_all(Held *held, const Core *core) {
+    uint64_t number, attempt;
+    ForwardedJob *forward = NULL;
+
     add_records(held, core->unsent);
     for (const Delivery *job = core->in_flight; job; job = job->next)
         if (!job->lost)
             add_held(held, job->number, job->attempt);
     add_records(held, core->deferred);
+    while (forward_next_held(core, &forward, &number, &attempt))
+        add_held(held, number, attempt);
 }
 
 static void hello(Core *core, Message *message, Buffer *to) {

@@ -52,7 +52,7 @@ Push *push_log_add(PushLog *log, const Message *message, const void *block) {
     push->result = NULL;
     push->record = NULL;
     push->error = NULL;
-    push->was_sent = false;
+    push->was_sent = push->is_inner = false;
     push->session = 0;
     push->is_held = push->is_returned = false;
     push->home = NULL;

@@ -33,6 +33,7 @@ struct Push {
     uint32_t size;        /* its share of log->bytes */
     uint16_t len;
     uint64_t session;            /* the last session in which it was sent; 0: none */
+    bool is_inner;               /* fn is the library's: it may run at any time */
     bool was_sent;               /* sent at least once, in any session */
     bool is_held;                /* its home sends it, not the log */
     bool is_returned;            /* see brokers/homes.c */
@@ -76,6 +77,9 @@ void push_log_give_back(PushLog *log, Push *push);
 const void *push_read(const Push *push, Message *message);
 
 /* ---- pushes.c ---- */
+
+/* Copies the map of options, and makes room in it for n more. */
+void options_copy(Buffer *to, Span options, uint32_t n_more);
 
 /* Puts the push into the outbox of this client. origin: the client that gave it its id; NULL: this
  * one. 0; an error of link_put(); -ENOMEM. */

@@ -53,7 +53,7 @@ void push_finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
             error_move(&push->result->error, error);
         }
         push->result->done = true;
-    } else if (fn && !in_turn) {
+    } else if (fn && !in_turn && !push->is_inner) {
         queue_ended(core, push, error);
         return;
     } else if (!fn && error && !core->flush_error.type) {
@@ -116,13 +116,18 @@ void push_log_answer(Core *core, Await *await, const Message *message, const voi
 
 /* ---- sending ---- */
 
-/* Adds the library's options to those of the program. */
-static void write_options(Buffer *to, Span options, const uint8_t *origin, uint64_t moved) {
+void options_copy(Buffer *to, Span options, uint32_t n_more) {
     Reader reader = reader_of(options.data, options.len);
     uint32_t n = options.len > 0 ? reader_map(&reader) : 0;
 
-    write_map(to, n + (origin != NULL) + (moved > 0));
-    buffer_append(to, reader.at, (size_t)(reader.end - reader.at));
+    write_map(to, n + n_more);
+    if (n > 0)
+        buffer_append(to, reader.at, (size_t)(reader.end - reader.at));
+}
+
+/* Adds the library's options to those of the program. */
+static void write_options(Buffer *to, Span options, const uint8_t *origin, uint64_t moved) {
+    options_copy(to, options, (uint32_t)(origin != NULL) + (moved > 0));
     if (origin) {
         write_text(to, "origin");
         write_bin(to, origin, WIRE_TOKEN);
