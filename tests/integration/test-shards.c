@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <ferry/ferry.h>
 
 #include "base/clock.h"
 #include "integration/aof.h"
+#include "rpc/wire/message.h"
 #include "support/faults.h"
 #include "support/process.h"
 #include "support/redis.h"
@@ -364,7 +366,146 @@ static void all_shards_come_back_when_redis_was_away(void) {
     end(&scene);
 }
 
-int main(void) {
+/* ---- a pipeline ---- */
+
+static unsigned n_forwarded, n_forwarded_max;
+
+/* Stage 1: qN to mN; stage 2: mN to rN. */
+static int on_stage(ferry_job *job, void *ctx) {
+    char to[16];
+
+    (void)ctx;
+    snprintf(to, sizeof(to), "%c%s", *job->queue == 'q' ? 'm' : 'r', job->queue + 1);
+    if (ferry_job_forward(job, to, job->body, NULL) == 0)
+        tell("forwarded %u", ++n_forwarded);
+    while (n_forwarded == n_forwarded_max)
+        pause(); /* until it is killed */
+    return 0;
+}
+
+/* A worker of all stages: the URL of all brokers, and the number of jobs that it forwards. */
+static int play_stages(int argc, char **argv) {
+    ferry_client *client = argc == 2 ? open_with(argv[0], NULL) : NULL;
+
+    n_forwarded_max = client ? (unsigned)atoi(argv[1]) : 0;
+    for (unsigned i = 0; client && i < 2 * QUEUES; i++) {
+        char queue[16];
+
+        snprintf(queue, sizeof(queue), "%c%u", i < QUEUES ? 'q' : 'm', i % QUEUES);
+        if (ferry_work(client, queue, &(ferry_work_options){.slots = SLOTS}, on_stage, NULL, NULL,
+                       NULL) < 0)
+            return EXIT_FAILURE;
+    }
+    return client && ferry_run(client, NULL) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+typedef struct Results {
+    int n_of[JOBS], n;
+} Results;
+
+static int on_result(ferry_job *job, void *ctx) {
+    Results *results = ctx;
+    char text[12];
+    unsigned long number;
+
+    snprintf(text, sizeof(text), "%.*s", (int)job->body.len, (const char *)job->body.data);
+    number = strtoul(text, NULL, 10);
+    if (number < JOBS)
+        results->n_of[number]++;
+    results->n++;
+    return 0;
+}
+
+/* The jobs in the shards of one broker. */
+static uint64_t n_jobs_at(ferry_client *client) {
+    ferry_reply *reply = NULL;
+    uint64_t n = 0;
+
+    if (ferry_call(client, "ferry.Broker.shards", ferry_str("\x90"), &reply, NULL) == 0) {
+        Reader reader = reader_of(reply->body.data, reply->body.len);
+
+        for (uint32_t left = reader_array(&reader); left > 0; left--) {
+            uint32_t n_pairs;
+            Span key, map = reader_value(&reader);
+            Reader pairs = pairs_of(map, &n_pairs);
+
+            while (pairs_next(&pairs, &n_pairs, &key)) {
+                Span value = reader_value(&pairs);
+                Reader inside = reader_of(value.data, value.len);
+
+                if (span_is(key, "jobs"))
+                    n += reader_uint(&inside);
+            }
+        }
+    } else {
+        n = UINT32_MAX;
+    }
+    ferry_free(reply);
+    return n;
+}
+
+static uint64_t n_jobs_left(ferry_client *const clients[BROKERS]) {
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < BROKERS; i++)
+        n += clients[i] ? n_jobs_at(clients[i]) : 0;
+    return n;
+}
+
+/* Takes all results, until the brokers have no job. */
+static void expect_each_result_once(const Scene *scene, ferry_client *client) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+    ferry_client *clients[BROKERS];
+    Results results = {0};
+    int n_once = 0;
+
+    for (unsigned i = 0; i < QUEUES; i++) {
+        char queue[16];
+
+        snprintf(queue, sizeof(queue), "r%u", i);
+        CU_ASSERT_EQUAL(ferry_work(client, queue, NULL, on_result, &results, NULL, NULL), 0);
+    }
+    CU_ASSERT_TRUE(turn_until(client, &results.n, JOBS, PATIENCE_MS));
+    open_clients(scene, clients);
+    while (n_jobs_left(clients) > 0 && clock_ms() < until_ms)
+        turn_for(client, LOOK_MS);
+    CU_ASSERT_EQUAL(n_jobs_left(clients), 0);
+    close_clients(clients);
+    for (unsigned i = 0; i < JOBS; i++)
+        n_once += results.n_of[i] == 1;
+    CU_ASSERT_EQUAL(n_once, JOBS);
+    CU_ASSERT_EQUAL(results.n, JOBS);
+}
+
+static void a_pipeline_over_all_shards_makes_each_result_once(void) {
+    ferry_client *client;
+    Process worker;
+    Scene scene = {0};
+    char url[400];
+
+    start(&scene, 1, "2s");
+    until_shares(&scene, "332");
+    push_jobs(&scene);
+    snprintf(url, sizeof(url), "%s,%s,%s", scene.brokers[0].url, scene.brokers[1].url,
+             scene.brokers[2].url);
+    /* It has pushed results whose jobs are not settled. */
+    role_start(&worker, "stages", url, "60", NULL);
+    CU_ASSERT_TRUE(told_count(&worker, "forwarded", 60, PATIENCE_MS, NULL));
+    process_end(&worker, SIGKILL, PATIENCE_MS);
+    role_start(&worker, "stages", url, "0", NULL);
+    CU_ASSERT_TRUE(told_count(&worker, "forwarded", 40, PATIENCE_MS, NULL));
+    daemon_kill(&scene.brokers[1]);
+    scene.runs[1] = false;
+    until_shares(&scene, "44");
+    client = open_with(url, NULL);
+    expect_each_result_once(&scene, client);
+    ferry_close(client);
+    process_end(&worker, SIGKILL, PATIENCE_MS);
+    end(&scene);
+}
+
+int main(int argc, char **argv) {
+    static const Role roles[] = {{"stages", play_stages}, {NULL, NULL}};
     CU_TestInfo tests[] = {
         TEST(a_broker_that_starts_later_gets_its_share),
         TEST(the_others_take_over_from_a_killed_broker),
@@ -372,9 +513,11 @@ int main(void) {
         TEST(a_broker_that_drains_hands_over_at_once),
         TEST(a_broker_that_was_stopped_writes_nothing_and_joins_again),
         TEST(all_shards_come_back_when_redis_was_away),
+        TEST(a_pipeline_over_all_shards_makes_each_result_once),
         TESTS_END,
     };
 
+    roles_play(argc, argv, roles);
     if (!redis_available())
         return EXIT_SKIPPED;
     return run_suite("faults: brokers that share queues in Redis", tests);
