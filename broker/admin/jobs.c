@@ -75,8 +75,9 @@ int method_move_job(const Ask *ask, const void *p, Buffer *to, ferry_error *rete
         return r;
     if (!session_may(ask->session, ACTION_MANAGE, span_text(args->to)))
         return session_denied(ask->session, "manage", span_text(args->to), reterr);
-    if (admin_is_away(ask, span_text(args->to)))
-        return ANSWERED_LATER;
+    r = admin_check_target(ask, args->to, reterr);
+    if (r != 0)
+        return r;
     return admin_no_room(queues_move_job(ask->broker->queues, (uint64_t)args->job,
                                          span_text(args->to), ask->session, ask->id),
                          args->to, reterr);

@@ -226,6 +226,12 @@ static void a_degraded_shard_is_named_with_its_queues(void) {
 
 /* ---- calls about queues and jobs of other brokers ---- */
 
+/* A client cannot follow the queue: the job is here, and the queue is not. */
+static void expect_move_refused(const Message *m) {
+    expect_error(m, "ferry.Unsupported");
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake_error(m, "message"), "at another broker: tcp://b:5877"));
+}
+
 static void calls_about_a_queue_elsewhere_name_its_broker(void) {
     static const char *const methods[][2] = {
         {"queue", "Q"},
@@ -236,7 +242,6 @@ static void calls_about_a_queue_elsewhere_name_its_broker(void) {
         {"move", "Q x"},
         {"bind", "Q news.*"},
         {"unbind", "Q news.*"},
-        {"move", "H Q"},
         {"configure", "Q ttl 1h"},
         {"add_schedule", "Q s @daily"},
     };
@@ -250,11 +255,14 @@ static void calls_about_a_queue_elsewhere_name_its_broker(void) {
 
             for (const char *at = methods[i][1]; *at; at++)
                 len += (size_t)snprintf(arguments + len, sizeof(arguments) - len, "%s",
-                                        *at == 'Q'   ? queue_in(k, 0)
-                                        : *at == 'H' ? queue_in(0, 0)
-                                                     : (char[]){*at, '\0'});
+                                        *at == 'Q' ? queue_in(k, 0) : (char[]){*at, '\0'});
             expect_moved(call(methods[i][0], arguments), k == 1 ? "tcp://b:5877" : "");
         }
+        snprintf(arguments, sizeof(arguments), "%s %s", queue_in(0, 0), queue_in(k, 0));
+        if (k == 1)
+            expect_move_refused(call("move", arguments));
+        else
+            expect_moved(call("move", arguments), "");
         expect_error(call("remove_schedule", "s"), "ferry.NotFound");
         CU_ASSERT_EQUAL(queues_count(queues), 1);
         end();
@@ -276,7 +284,7 @@ static void calls_about_a_job_elsewhere_name_its_broker(void) {
     push(queue_in(0, 0));
     snprintf(arguments, sizeof(arguments), "#%llu %s", (unsigned long long)queues->last_job,
              queue_in(1, 0));
-    expect_moved(call("move_job", arguments), "tcp://b:5877");
+    expect_move_refused(call("move_job", arguments));
     end();
 }
 
