@@ -12,7 +12,7 @@
 
 enum {
     BLOCK_POOL_SIZE_MIN = 128 * 1024,       /* smaller pieces are not pooled... */
-    BLOCK_POOL_SIZE_MAX = 2 * 1024 * 1024,  /* ...nor are larger ones */
+    BLOCK_POOL_SIZE_MAX = 3 * 1024 * 1024,  /* ...nor are larger ones */
     BLOCK_POOL_BYTES_MAX = 3 * 1024 * 1024, /* of all pieces in the pool */
     BLOCK_POOL_SPARE_SHARE = 8,             /* a piece is at most an eighth larger than wanted */
 };
