@@ -8,8 +8,6 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-#include "base/block-pool.h"
-
 enum { MAGIC_PLAIN = 0x46657279, MAGIC_WRAPPED, MAGIC_AROUND, MAGIC_LENT, MAGIC_DEAD };
 
 static_assert(sizeof(BlockHeader) % 16 == 0, "the memory after the header must stay aligned");
@@ -22,17 +20,14 @@ static BlockHeader *header_of(const void *block) {
 }
 
 static void *block_new(uint32_t magic, size_t size) {
-    size_t whole = sizeof(BlockHeader) + size;
     BlockHeader *header;
 
     if (size > PTRDIFF_MAX - sizeof(*header))
         return NULL;
-    header = magic == MAGIC_PLAIN ? block_pool_take(whole, &whole) : NULL;
-    if (!header)
-        header = malloc(whole);
+    header = malloc(sizeof(*header) + size);
     if (!header)
         return NULL;
-    *header = (BlockHeader){.magic = magic, .owners = 1, .size = whole - sizeof(*header)};
+    *header = (BlockHeader){.magic = magic, .owners = 1, .size = size};
     return header + 1;
 }
 
@@ -127,7 +122,6 @@ const void *ferry_keep(const void *block) {
 
 void *ferry_free(const void *block) {
     BlockHeader *header;
-    bool is_plain;
 
     if (!block)
         return NULL;
@@ -139,10 +133,8 @@ void *ferry_free(const void *block) {
         header->u.free_ctx(header->ctx);
     if (header->magic == MAGIC_AROUND)
         ferry_free(header->u.inner);
-    is_plain = header->magic == MAGIC_PLAIN;
     header->magic = MAGIC_DEAD;
-    if (!is_plain || !block_pool_put(header, sizeof(*header) + header->size))
-        free(header);
+    free(header);
     return NULL;
 }
 

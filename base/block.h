@@ -16,7 +16,7 @@ typedef const void *(*BlockKeepFn)(const void *lent);
 typedef struct BlockHeader {
     uint32_t magic;
     uint32_t owners; /* atomic; not used for a lent block, which `keep` copies */
-    size_t size;     /* of the memory after the header */
+    size_t size;
     /* The header has 32 bytes, even if a pointer has 4, so that the memory after it is aligned to
      * 16 bytes. */
     _Alignas(8) union {

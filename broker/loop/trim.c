@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/block-pool.h"
 #include "rpc/link/outbox.h"
 
 enum {
@@ -61,7 +60,6 @@ size_t trim_resident(void) {
 
 void trim(void) {
     chunks_trim();
-    block_pool_trim();
     malloc_trim(0);
 }
 
