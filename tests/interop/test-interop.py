@@ -48,7 +48,6 @@ def refusal(*keys):
     set_keys(dealer, keys)
     monitor = dealer.get_monitor_socket()
     dealer.connect(url)
-    dealer.send(peer.HEAD, zmq.DONTWAIT)
     try:
         while monitor.poll(20000):
             event = recv_monitor_message(monitor)
