@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "broker/stores/file.h"
 
 enum {
@@ -423,7 +424,6 @@ static void end_threads(Journal *journal, uint64_t last_job) {
 
 int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence,
                  Waker *waker) {
-    pthread_condattr_t attributes;
     sigset_t all, before;
     int r;
 
@@ -444,11 +444,8 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
     else if (r < 0)
         return r;
     pthread_mutex_init(&journal->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&journal->cond, &attributes);
-    pthread_cond_init(&journal->idle_cond, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cond_init(&journal->cond);
+    cond_init(&journal->idle_cond);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (r = 0; r == 0 && journal->n_threads < 2; journal->n_threads += r == 0)

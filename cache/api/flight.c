@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/block.h"
+#include "base/cond.h"
 
 struct Flight {
     Flight *next;
@@ -50,7 +51,6 @@ static Flight *find(FlightShard *shard, Span key, uint64_t hash) {
 
 static Flight *flight_new(FlightShard *shard, Span key, uint64_t hash) {
     Flight *flight = calloc(1, sizeof(*flight) + key.len);
-    pthread_condattr_t attr;
 
     if (!flight)
         return NULL;
@@ -60,10 +60,7 @@ static Flight *flight_new(FlightShard *shard, Span key, uint64_t hash) {
     flight->hash = hash;
     flight->key_len = key.len;
     memcpy(flight->key, key.data, key.len);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&flight->landed_now, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&flight->landed_now);
     flight->next = shard->first;
     shard->first = flight;
     return flight;

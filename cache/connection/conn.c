@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "cache/connection/conn-private.h"
 
 /* ---- life ---- */
@@ -121,13 +122,8 @@ static void turn(Conn *conn, uint64_t until_ns) {
 /* ---- waiting ---- */
 
 void conn_waiter_init(ConnWaiter *waiter) {
-    pthread_condattr_t attr;
-
     *waiter = (ConnWaiter){.pending = 0};
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiter->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&waiter->wake);
 }
 
 void conn_waiter_deinit(ConnWaiter *waiter) {

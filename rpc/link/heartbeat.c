@@ -8,6 +8,8 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "base/cond.h"
+
 enum { BEAT_S = 2 }; /* the broker sends a PING of its own after CONNECTION_PING_AFTER_MS */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -19,15 +21,6 @@ static unsigned generation; /* a thread of an older generation ends */
 static pthread_t thread;
 
 /* ---- a process and its children ---- */
-
-static void init_ended(void) {
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&ended, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 static void lock_for_fork(void) {
     pthread_mutex_lock(&lock);
@@ -41,12 +34,12 @@ static void unlock_in_parent(void) {
 static void forget_in_child(void) {
     hearts = NULL;
     users = 0;
-    init_ended();
+    cond_init(&ended);
     pthread_mutex_unlock(&lock);
 }
 
 static void init(void) {
-    init_ended();
+    cond_init(&ended);
     pthread_atfork(lock_for_fork, unlock_in_parent, forget_in_child);
 }
 

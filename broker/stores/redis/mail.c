@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "broker/stores/redis/reader.h"
 #include "broker/stores/redis/script.h"
@@ -243,13 +244,11 @@ static void look(RedisMail *mail) {
 
 /* Waits for work until this time. False: the broker ends, and all was sent. */
 static bool wait_for_work(RedisMail *mail, uint64_t until_ms, bool is_waiting) {
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000 * 1000000)};
     bool goes_on, has_todo = is_waiting;
 
     pthread_mutex_lock(&mail->lock);
     while (!mail->called && (!mail->stopping || is_waiting) &&
-           pthread_cond_timedwait(&mail->cond, &mail->lock, &until) == 0)
+           cond_wait_until(&mail->cond, &mail->lock, until_ms))
         continue;
     mail->called = false;
     for (unsigned k = 0; k < mail->n; k++)
@@ -310,17 +309,13 @@ int redis_mail_open(RedisMail *mail, RedisStoreOptions *options, ferry_error *re
 }
 
 int redis_mail_start(RedisMail *mail, const char *id, Waker *waker) {
-    pthread_condattr_t attr;
     int r;
 
     memcpy(mail->id, id, sizeof(mail->id));
     redis_new_id(mail->sender);
     mail->waker = waker;
     pthread_mutex_init(&mail->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&mail->cond, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&mail->cond);
     r = pthread_create(&mail->thread, NULL, run, mail);
     mail->running = r == 0;
     return -r;

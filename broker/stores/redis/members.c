@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -243,14 +244,9 @@ static bool wait_for_turn(RedisMembers *members, ShardMember *own, bool *ret_lea
     bool stopping;
 
     pthread_mutex_lock(&members->lock);
-    while (!members->called && !members->stopping) {
-        uint64_t until_ms = began_ms + members->pause_ms;
-        struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                                 .tv_nsec = (long)(until_ms % 1000 * 1000000)};
-
-        if (pthread_cond_timedwait(&members->cond, &members->lock, &until) == ETIMEDOUT)
-            break;
-    }
+    while (!members->called && !members->stopping &&
+           cond_wait_until(&members->cond, &members->lock, began_ms + members->pause_ms))
+        continue;
     members->called = false;
     stopping = members->stopping;
     *own = members->own;
@@ -280,7 +276,6 @@ static void *run(void *ctx) {
 /* ---- for the broker's thread ---- */
 
 int redis_members_start(RedisMembers *members, const ShardMember *own, Waker *waker) {
-    pthread_condattr_t attr;
     int r;
 
     members->own = *own;
@@ -289,11 +284,8 @@ int redis_members_start(RedisMembers *members, const ShardMember *own, Waker *wa
     members->called = true;
     members->pause_ms = members->lease_ms;
     pthread_mutex_init(&members->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&members->cond, &attr);
-    pthread_cond_init(&members->answered, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&members->cond);
+    cond_init(&members->answered);
     r = pthread_create(&members->thread, NULL, run, members);
     members->running = r == 0;
     return -r;
@@ -325,12 +317,9 @@ void redis_members_call(RedisMembers *members) {
 
 void redis_members_wait(RedisMembers *members) {
     uint64_t until_ms = clock_ms() + FIRST_MS;
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000 * 1000000)};
 
     pthread_mutex_lock(&members->lock);
-    while (!members->has_news &&
-           pthread_cond_timedwait(&members->answered, &members->lock, &until) == 0)
+    while (!members->has_news && cond_wait_until(&members->answered, &members->lock, until_ms))
         continue;
     pthread_mutex_unlock(&members->lock);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 
 static const char *const part_names[N_PARTS] = {"pushes", "releases"};
@@ -159,18 +160,11 @@ static bool all_ended(const WriterBatch *batch) {
 
 /* for_work: the pause ends when a batch comes, or the broker ends. */
 static void pause_thread(RedisWriter *writer, uint64_t ms, bool for_work) {
-    struct timespec until;
+    uint64_t until_ms = clock_ms() + ms;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000 * 1000000);
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&writer->lock);
     while (!(for_work && (writer->stopping || writer->todo)) &&
-           pthread_cond_timedwait(&writer->cond, &writer->lock, &until) == 0)
+           cond_wait_until(&writer->cond, &writer->lock, until_ms))
         continue;
     pthread_mutex_unlock(&writer->lock);
 }
@@ -332,13 +326,11 @@ static bool is_stopping(RedisWriter *writer) {
  * room for one more slice. */
 static bool wait_for_room(RedisWriter *writer) {
     uint64_t until_ms = clock_ms() + writer->reader.lease_ms / 3;
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000 * 1000000)};
     bool has_room;
 
     pthread_mutex_lock(&writer->lock);
     while (writer->n_slices >= REDIS_SLICES_MAX && !writer->stopping &&
-           pthread_cond_timedwait(&writer->cond, &writer->lock, &until) == 0)
+           cond_wait_until(&writer->cond, &writer->lock, until_ms))
         continue;
     has_room = writer->n_slices < REDIS_SLICES_MAX;
     pthread_mutex_unlock(&writer->lock);
@@ -443,7 +435,6 @@ static void *run(void *ctx) {
 
 int redis_writer_start(RedisWriter *writer, const RedisReader *reader, bool is_strict,
                        Waker *waker) {
-    pthread_condattr_t attr;
     int r;
 
     *writer = (RedisWriter){
@@ -452,11 +443,8 @@ int redis_writer_start(RedisWriter *writer, const RedisReader *reader, bool is_s
     writer->done_end = &writer->done;
     writer->slices_end = &writer->slices;
     pthread_mutex_init(&writer->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&writer->cond, &attr);
-    pthread_cond_init(&writer->slice, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&writer->cond);
+    cond_init(&writer->slice);
     r = pthread_create(&writer->thread, NULL, run, writer);
     writer->running = r == 0;
     return -r;
@@ -512,13 +500,11 @@ void redis_writer_stop(RedisWriter *writer) {
 
 ReadSlice *redis_writer_take_slice(RedisWriter *writer, uint32_t wait_ms) {
     uint64_t until_ms = clock_ms() + wait_ms;
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000 * 1000000)};
     ReadSlice *slice;
 
     pthread_mutex_lock(&writer->lock);
     while (wait_ms > 0 && !writer->slices && !writer->is_over &&
-           pthread_cond_timedwait(&writer->slice, &writer->lock, &until) == 0)
+           cond_wait_until(&writer->slice, &writer->lock, until_ms))
         continue;
     slice = writer->slices;
     if (slice) {
