@@ -27,8 +27,6 @@ typedef struct RemoteQueue {
 typedef struct RemotePattern {
     RemoteBind *binds; /* utlist */
     TopicNode *node;
-    uint32_t len;
-    char text[];
 } RemotePattern;
 
 struct RemoteBind {
@@ -100,13 +98,11 @@ static RemotePattern *pattern_in(RemoteBinds *binds, Span text) {
 
     if (pattern)
         return pattern;
-    pattern = calloc(1, sizeof(*pattern) + text.len);
+    pattern = calloc(1, sizeof(*pattern));
     if (!pattern || topic_tree_put(&binds->tree, text.data, text.len, &pattern->node) < 0) {
         free(pattern);
         return NULL;
     }
-    pattern->len = (uint32_t)text.len;
-    memcpy(pattern->text, text.data, text.len);
     topic_node_set(pattern->node, pattern);
     return pattern;
 }
