@@ -16,37 +16,19 @@ static const Column columns[] = {
     {"EVICTED", "evictions", COLUMN_NUMBER}, {NULL, NULL, COLUMN_TEXT},
 };
 
-typedef struct Values {
-    uint64_t watch_ms;
-} Values;
-
-static const Option options[] = {
-    OPTION_WATCH(Values),
-    OPTION_END,
-};
-
-typedef struct Run {
-    Cli *cli;
-    ferry_client *client;
-} Run;
-
-static int show(void *ctx) {
-    const Run *run = ctx;
+static int show(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *rows = NULL;
-    int status = brokers_ask(run->cli, run->client, false, &rows, "caches", NULL);
+    int status = brokers_ask(cli, client, false, &rows, "caches", NULL);
 
+    (void)name;
     if (status == EXIT_OK)
-        show_rows(run->cli, rows, columns);
+        show_rows(cli, rows, columns);
     return status;
 }
 
 static int run_caches(Cli *cli, const void *values, int argc, char **argv) {
-    const Values *v = values;
-    CLEANUP(ferry_close) ferry_client *client = NULL;
-    int status = cli_open(cli, NULL, &client);
-
     (void)argc, (void)argv;
-    return status == EXIT_OK ? watch(cli, v->watch_ms, show, &(Run){cli, client}) : status;
+    return watch_list(cli, values, NULL, show);
 }
 
 const Command command_caches = {
@@ -60,7 +42,7 @@ const Command command_caches = {
         "\n"
         "Examples:\n  ferry caches\n  ferry caches --watch 2s\n"
         "  ferry caches --json | jq '.[].misses'\n",
-    .options = options,
-    .values_size = sizeof(Values),
+    .options = list_options,
+    .values_size = sizeof(ListValues),
     .run = run_caches,
 };

@@ -65,40 +65,6 @@ static const Column session_columns[] = {
     {NULL, NULL, COLUMN_TEXT},
 };
 
-typedef struct ListValues {
-    uint64_t watch_ms;
-} ListValues;
-
-static const Option list_options[] = {
-    OPTION_WATCH(ListValues),
-    OPTION_END,
-};
-
-typedef int (*ListFn)(Cli *cli, ferry_client *client, const char *name);
-
-typedef struct ListRun {
-    Cli *cli;
-    ferry_client *client;
-    const char *name;
-    ListFn fn;
-} ListRun;
-
-static int print_list(void *ctx) {
-    const ListRun *run = ctx;
-
-    return run->fn(run->cli, run->client, run->name);
-}
-
-static int list(Cli *cli, const void *values, const char *name, ListFn fn) {
-    const ListValues *v = values;
-    CLEANUP(ferry_close) ferry_client *client = NULL;
-    int status = cli_open(cli, NULL, &client);
-
-    if (status != EXIT_OK)
-        return status;
-    return watch(cli, v->watch_ms, print_list, &(ListRun){cli, client, name, fn});
-}
-
 /* The rows whose value of this key matches the pattern `name`; NULL: all rows. */
 static json_t *rows_named(const json_t *rows, const char *key, const char *name) {
     json_t *kept = json_array(), *row;
@@ -137,7 +103,7 @@ static int list_services(Cli *cli, ferry_client *client, const char *name) {
 }
 
 static int run_services(Cli *cli, const void *values, int argc, char **argv) {
-    return list(cli, values, argc > 0 ? argv[0] : NULL, list_services);
+    return watch_list(cli, values, argc > 0 ? argv[0] : NULL, list_services);
 }
 
 const Command command_services = {
@@ -333,7 +299,7 @@ static int list_topics(Cli *cli, ferry_client *client, const char *name) {
 }
 
 static int run_topics(Cli *cli, const void *values, int argc, char **argv) {
-    return list(cli, values, argc > 0 ? argv[0] : NULL, list_topics);
+    return watch_list(cli, values, argc > 0 ? argv[0] : NULL, list_topics);
 }
 
 const Command command_topics = {
@@ -378,7 +344,7 @@ static int list_sessions(Cli *cli, ferry_client *client, const char *name) {
 }
 
 static int run_sessions(Cli *cli, const void *values, int argc, char **argv) {
-    return list(cli, values, argc > 0 ? argv[0] : NULL, list_sessions);
+    return watch_list(cli, values, argc > 0 ? argv[0] : NULL, list_sessions);
 }
 
 const Command command_sessions = {
@@ -453,7 +419,7 @@ static int show_stats(Cli *cli, ferry_client *client, const char *name) {
 }
 
 static int run_stats(Cli *cli, const void *values, int argc, char **argv) {
-    return list(cli, values, argc > 0 ? argv[0] : NULL, show_stats);
+    return watch_list(cli, values, argc > 0 ? argv[0] : NULL, show_stats);
 }
 
 const Command command_stats = {

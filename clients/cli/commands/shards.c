@@ -12,20 +12,6 @@ static const Column columns[] = {
     {"DEGRADED", "degraded", COLUMN_TEXT}, {NULL, NULL, COLUMN_TEXT},
 };
 
-typedef struct Values {
-    uint64_t watch_ms;
-} Values;
-
-static const Option options[] = {
-    OPTION_WATCH(Values),
-    OPTION_END,
-};
-
-typedef struct Run {
-    Cli *cli;
-    ferry_client *client;
-} Run;
-
 /* A broker knows best about a shard that it has; its number in this list is the lowest. */
 static unsigned rank_of(const json_t *row) {
     static const char *const states[] = {"here", "restoring", "leaving", "elsewhere"};
@@ -61,27 +47,23 @@ static json_t *merged(const Cli *cli, const json_t *rows) {
     return best;
 }
 
-static int show(void *ctx) {
-    const Run *run = ctx;
+static int show(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *all = NULL, *rows = NULL;
-    int status = brokers_ask(run->cli, run->client, false, &all, "shards", NULL);
+    int status = brokers_ask(cli, client, false, &all, "shards", NULL);
 
+    (void)name;
     if (status != EXIT_OK)
         return status;
-    rows = merged(run->cli, all);
+    rows = merged(cli, all);
     if (json_array_size(rows) == 0)
-        cli_note(run->cli, "the queues of this broker are in no store with shards");
-    show_rows(run->cli, rows, columns);
+        cli_note(cli, "the queues of this broker are in no store with shards");
+    show_rows(cli, rows, columns);
     return EXIT_OK;
 }
 
 static int run_shards(Cli *cli, const void *values, int argc, char **argv) {
-    const Values *v = values;
-    CLEANUP(ferry_close) ferry_client *client = NULL;
-    int status = cli_open(cli, NULL, &client);
-
     (void)argc, (void)argv;
-    return status == EXIT_OK ? watch(cli, v->watch_ms, show, &(Run){cli, client}) : status;
+    return watch_list(cli, values, NULL, show);
 }
 
 const Command command_shards = {
@@ -99,7 +81,7 @@ const Command command_shards = {
         "\n"
         "Examples:\n  ferry shards\n  ferry shards --url tcp://a:5877,tcp://b:5877 --watch 1s\n"
         "  ferry shards --json | jq '.[] | select(.state == \"none\") | .shard'\n",
-    .options = options,
-    .values_size = sizeof(Values),
+    .options = list_options,
+    .values_size = sizeof(ListValues),
     .run = run_shards,
 };

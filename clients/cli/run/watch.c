@@ -25,3 +25,33 @@ int watch(const Cli *cli, uint64_t every_ms, int (*print)(void *ctx), void *ctx)
             putchar('\n');
     }
 }
+
+/* ---- commands that only list ---- */
+
+const Option list_options[] = {
+    OPTION_WATCH(ListValues),
+    OPTION_END,
+};
+
+typedef struct ListRun {
+    Cli *cli;
+    ferry_client *client;
+    const char *name;
+    ListFn fn;
+} ListRun;
+
+static int print_list(void *ctx) {
+    const ListRun *run = ctx;
+
+    return run->fn(run->cli, run->client, run->name);
+}
+
+int watch_list(Cli *cli, const void *values, const char *name, ListFn fn) {
+    const ListValues *v = values;
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    int status = cli_open(cli, NULL, &client);
+
+    if (status != EXIT_OK)
+        return status;
+    return watch(cli, v->watch_ms, print_list, &(ListRun){cli, client, name, fn});
+}
