@@ -118,3 +118,15 @@ static inline void publish(uint64_t id, const char *topic, const char *body) {
 
     binds_publish(broker.binds, s, &message, NULL);
 }
+
+/* Begins with a queue of shard 0 that is bound to the topic "t". Returns its name. */
+static inline const char *begin_with_bind(void) {
+    const char *queue;
+
+    begin();
+    queue = queue_in(0, 0);
+    bind_queue(1, queue, "t");
+    all_know();
+    expect_ok(s, 1);
+    return queue;
+}

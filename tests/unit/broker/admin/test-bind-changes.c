@@ -26,13 +26,8 @@ static void a_bind_is_answered_when_all_brokers_know_it(void) {
 }
 
 static void an_unbind_is_answered_when_all_brokers_know_it(void) {
-    const char *queue;
+    const char *queue = begin_with_bind();
 
-    begin();
-    queue = queue_in(0, 0);
-    bind_queue(1, queue, "t");
-    all_know();
-    expect_ok(s, 1);
     CU_ASSERT_EQUAL(unbind_queue(2, queue, "t"), QUEUES_LATER);
     CU_ASSERT_EQUAL(n_announced(0), 0);
     expect_nothing(s);
@@ -95,13 +90,8 @@ static void a_session_that_is_gone_gets_no_answer(void) {
 }
 
 static void binds_move_with_their_shard(void) {
-    const char *queue;
+    const char *queue = begin_with_bind();
 
-    begin();
-    queue = queue_in(0, 0);
-    bind_queue(1, queue, "t");
-    all_know();
-    expect_ok(s, 1);
     hear(0, queue, "t"); /* the own announcement */
     let_go(0, true);
     turns_until_gone();

@@ -33,13 +33,8 @@ static void a_message_for_a_queue_elsewhere_goes_into_the_inbox_of_its_shard(voi
 }
 
 static void the_answer_waits_for_all_queues_and_inboxes(void) {
-    const char *queue;
+    const char *queue = begin_with_bind();
 
-    begin();
-    queue = queue_in(0, 0);
-    bind_queue(1, queue, "t");
-    all_know();
-    expect_ok(s, 1);
     hear(1, queue_in(1, 0), "t");
     hear(2, queue_in(2, 0), "t");
     publish(2, "t", "x");
@@ -70,13 +65,8 @@ static void a_full_inbox_is_an_error(void) {
 }
 
 static void a_store_that_is_away_refuses_the_message_as_a_whole(void) {
-    const char *queue;
+    const char *queue = begin_with_bind();
 
-    begin();
-    queue = queue_in(0, 0);
-    bind_queue(1, queue, "t");
-    all_know();
-    expect_ok(s, 1);
     hear(1, queue_in(1, 0), "t");
     hear(2, queue_in(2, 0), "t");
     admitted[1] = -EBUSY;
@@ -123,13 +113,8 @@ static void a_configured_queue_elsewhere_gets_the_message_once(void) {
 }
 
 static void a_shard_that_is_here_needs_no_inbox(void) {
-    const char *queue;
+    const char *queue = begin_with_bind();
 
-    begin();
-    queue = queue_in(0, 0);
-    bind_queue(1, queue, "t");
-    all_know();
-    expect_ok(s, 1);
     hear(0, queue, "t"); /* the own announcement */
     publish(2, "t", "x");
     CU_ASSERT_EQUAL(n_entries, 0);
