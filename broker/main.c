@@ -31,17 +31,13 @@
 #include "broker/loop/dispatch.h"
 #include "broker/loop/trim.h"
 #include "broker/memory-limit.h"
+#include "broker/own-stores.h"
 #include "broker/queues/queues.h"
 #include "broker/schedules/schedules.h"
 #include "broker/services/services.h"
 #include "broker/sessions/hello.h"
 #include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
-#include "broker/stores/disk.h"
-#ifdef FERRY_WITH_REDIS
-#include "broker/stores/redis/redis-store.h"
-#include "broker/stores/redis/shards.h"
-#endif
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 
@@ -67,13 +63,10 @@ typedef struct BrokerProgram {
     int signals;     /* signalfd */
     Waker waker;     /* a store has work for the broker's thread */
     int wakers;      /* epoll of signals and waker */
-    Store *disk;     /* the store in the data folder; NULL: there is no data folder */
-    Store *redis;    /* the store in Redis; NULL: there is no URL of a Redis */
-    struct RedisShards *shards; /* the stores in Redis; NULL: the URL has no shards */
-    bool shards_are_busy;       /* they must be looked at again soon */
-    uint64_t drain_ends_ms;     /* 0: the broker does not drain */
-    uint64_t woke_ms;           /* when a pause ended; 0: the broker has caught up */
-    uint64_t n_batches;         /* batches handled so far */
+    OwnStores stores;
+    uint64_t drain_ends_ms; /* 0: the broker does not drain */
+    uint64_t woke_ms;       /* when a pause ended; 0: the broker has caught up */
+    uint64_t n_batches;     /* batches handled so far */
     Trim trim;
     Timer trim_timer;
     Timer alive; /* tells the service manager each alive_ms that the broker works */
@@ -120,46 +113,6 @@ static void take_keys(BrokerProgram *program, Config *config) {
 
 /* ---- opening ---- */
 
-/* With a data folder, queues are on disk unless the configuration says otherwise. */
-static int add_disk(BrokerProgram *program) {
-    const char *data = program->options->data ? program->options->data : program->config.data;
-
-    if (!data)
-        return 0;
-    program->disk = store_disk_new(data);
-    if (!program->disk)
-        return -ENOMEM;
-    queues_set_default_store(program->broker.queues, program->disk);
-    return queues_add_store(program->broker.queues, program->disk);
-}
-
-/* With a store in Redis, queues are there if their configuration does not say otherwise. */
-static int add_redis(BrokerProgram *program, ferry_error *reterr) {
-    const char *url = program->options->store ? program->options->store : program->config.store;
-    int r;
-
-    if (!url)
-        return 0;
-#ifdef FERRY_WITH_REDIS
-    r = redis_shards_new(url, &program->shards, reterr);
-    if (r == 0 && program->shards) {
-        binds_set_relay(program->broker.binds, redis_shards_relay(program->shards));
-        return redis_shards_add(program->shards, program->broker.queues);
-    }
-    if (r == 0)
-        r = store_redis_new(url, &program->redis, reterr);
-    if (r < 0)
-        return r;
-    queues_set_default_store(program->broker.queues, program->redis);
-    r = queues_add_store(program->broker.queues, program->redis);
-    return r < 0 ? error_set_code(reterr, r, NULL) : 0;
-#else
-    (void)r;
-    return error_set(reterr, "ferry.Unsupported",
-                     "this ferry was built without Redis (-Dcache): --store is not available");
-#endif
-}
-
 /* The next broker on this machine starts at a later microsecond, so its epoch is another. A broker
  * gives out less than one id in each microsecond, so the ids of one never repeat those of the
  * other. */
@@ -172,7 +125,13 @@ static void begin_epoch(Broker *broker) {
     broker->first_id = broker->epoch > start_of_2026 ? broker->epoch - start_of_2026 : 0;
 }
 
+/* An option on the command line has precedence over the file. */
+static const char *option_of(const char *option, const char *setting) {
+    return option ? option : setting;
+}
+
 static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
+    const BrokerOptions *own = program->options;
     Broker *broker = &program->broker;
     HubOptions options = {.max_body = program->config.limits.max_body,
                           .budget = &broker->budget,
@@ -204,9 +163,10 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
         schedules_new(&broker->schedules, broker) < 0 || admin_new(&broker->admin, broker) < 0 ||
-        taps_new(&broker->taps, broker) < 0 || add_disk(program) < 0)
+        taps_new(&broker->taps, broker) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
-    r = add_redis(program, reterr);
+    r = own_stores_add(&program->stores, broker, option_of(own->data, program->config.data),
+                       option_of(own->store, program->config.store), reterr);
     return r < 0 ? r : hub_new(&broker->hub, &options, reterr);
 }
 
@@ -242,11 +202,7 @@ static bool on_signals(BrokerProgram *program);
 static int restore_some(BrokerProgram *program, ferry_error *reterr) {
     int r = queues_restore(program->broker.queues, reterr);
 
-#ifdef FERRY_WITH_REDIS
-    if (r == 0 && program->shards)
-        r = redis_shards_check(program->shards, reterr);
-#endif
-    return r;
+    return r == 0 ? own_stores_check(&program->stores, reterr) : r;
 }
 
 /* A store may wait for another broker or for a server: a signal ends the wait. */
@@ -264,7 +220,7 @@ static int restore(BrokerProgram *program, ferry_error *reterr) {
 
 /* Opens the stores and restores their contents. Signals and stores both wake the loop. */
 static int open_stores(BrokerProgram *program, ferry_error *reterr) {
-    Queues *queues = program->broker.queues;
+    const OwnStores *stores = &program->stores;
     uint64_t began_ms = clock_ms();
     char memory[16];
     int r = waker_open(&program->waker);
@@ -275,13 +231,13 @@ static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     if (program->wakers < 0 || watch(program->wakers, program->waker.fd) < 0 ||
         watch(program->wakers, program->signals) < 0)
         return error_set_code(reterr, -errno, NULL);
-    if (!program->disk && !program->redis && !program->shards)
+    if (!stores->disk && !stores->redis && !stores->shards)
         log_info("there is no data folder (--data DIR): queues are in memory and end with the "
                  "broker");
-    r = queues_open_stores(queues, &program->waker, reterr);
+    r = queues_open_stores(program->broker.queues, &program->waker, reterr);
     if (r == 0)
         r = restore(program, reterr);
-    if (r < 0 || (!program->disk && !program->redis))
+    if (r < 0 || (!stores->disk && !stores->redis))
         return r;
     text_format_bytes(memory, trim_resident());
     log_info("the queues are restored: ms=%" PRIu64 " memory='%s'", clock_ms() - began_ms, memory);
@@ -404,55 +360,6 @@ static int reload(Broker *broker, ferry_error *reterr) {
     return r;
 }
 
-/* ---- shards ---- */
-
-static void turn_shards(BrokerProgram *program) {
-#ifdef FERRY_WITH_REDIS
-    program->shards_are_busy = program->shards && redis_shards_turn(program->shards);
-#else
-    (void)program;
-#endif
-}
-
-static void leave_shards(BrokerProgram *program) {
-#ifdef FERRY_WITH_REDIS
-    if (program->shards)
-        redis_shards_leave(program->shards);
-#else
-    (void)program;
-#endif
-}
-
-static void stop_shards(BrokerProgram *program) {
-#ifdef FERRY_WITH_REDIS
-    if (program->shards)
-        redis_shards_stop(program->shards);
-#else
-    (void)program;
-#endif
-}
-
-static bool has_left_shards(const BrokerProgram *program) {
-#ifdef FERRY_WITH_REDIS
-    return !program->shards || redis_shards_n_left(program->shards) == 0;
-#else
-    (void)program;
-    return true;
-#endif
-}
-
-/* The broker listens, so it may become a member of a cluster. */
-static int start_shards(BrokerProgram *program, const char *url, ferry_error *reterr) {
-#ifdef FERRY_WITH_REDIS
-    if (program->shards)
-        return redis_shards_start(program->shards, program->broker.id, url, reterr);
-#endif
-    (void)program;
-    (void)url;
-    (void)reterr;
-    return 0;
-}
-
 /* True: stop now. */
 static bool on_signals(BrokerProgram *program) {
     struct signalfd_siginfo info;
@@ -475,7 +382,7 @@ static bool on_signals(BrokerProgram *program) {
 /* A signal or ferry.Broker.drain has begun to drain the broker: drain_timeout runs from now on. */
 static void begin_drain(BrokerProgram *program) {
     program->drain_ends_ms = program->broker.now_ms + program->config.drain_timeout_ms;
-    leave_shards(program);
+    own_stores_leave(&program->stores);
     systemd_notify("STOPPING=1\nSTATUS=draining");
 }
 
@@ -483,7 +390,7 @@ static bool is_drained(const BrokerProgram *program) {
     const Broker *broker = &program->broker;
 
     return (rooms_n_unfinished(broker) == 0 && broker->n_to_leave == 0 &&
-            has_left_shards(program)) ||
+            own_stores_have_left(&program->stores)) ||
            broker->now_ms >= program->drain_ends_ms;
 }
 
@@ -502,7 +409,7 @@ static int time_to_sleep(const BrokerProgram *program) {
     /* The end of drain_timeout has no timer. */
     if (broker->draining && next > broker->now_ms + DRAIN_CHECK_MS)
         next = broker->now_ms + DRAIN_CHECK_MS;
-    if (program->shards_are_busy && next > broker->now_ms + SHARDS_CHECK_MS)
+    if (program->stores.are_busy && next > broker->now_ms + SHARDS_CHECK_MS)
         next = broker->now_ms + SHARDS_CHECK_MS;
     if (next == UINT64_MAX)
         return -1;
@@ -566,12 +473,12 @@ static void turn(BrokerProgram *program) {
 static bool on_wake(BrokerProgram *program, bool is_readable) {
     bool is_called = waker_take(&program->waker, is_readable);
 
-    if (is_called || program->shards_are_busy)
+    if (is_called || program->stores.are_busy)
         tick(&program->broker);
     if (is_called)
         queues_process_stores(program->broker.queues);
-    if (is_called || program->shards_are_busy)
-        turn_shards(program);
+    if (is_called || program->stores.are_busy)
+        own_stores_turn(&program->stores);
     return is_readable && on_signals(program);
 }
 
@@ -579,7 +486,7 @@ static bool on_wake(BrokerProgram *program, bool is_readable) {
 static void catch_up(BrokerProgram *program) {
     program->woke_ms = clock_ms();
     tick(&program->broker);
-    turn_shards(program);
+    own_stores_turn(&program->stores);
 }
 
 static void run(BrokerProgram *program) {
@@ -637,7 +544,7 @@ static void say_goodbye(Broker *broker) {
 static void close_rooms(BrokerProgram *program) {
     Broker *broker = &program->broker;
 
-    stop_shards(program);
+    own_stores_stop(&program->stores);
     sessions_free(broker);
     broker->taps = taps_free(broker->taps);
     admin_free(broker->admin);
@@ -659,11 +566,7 @@ static void close_rooms(BrokerProgram *program) {
     if (program->wakers >= 0)
         close(program->wakers);
     waker_close(&program->waker);
-    store_disk_free(program->disk);
-#ifdef FERRY_WITH_REDIS
-    store_redis_free(program->redis);
-    redis_shards_free(program->shards);
-#endif
+    own_stores_free(&program->stores);
 }
 
 static int check_web(const BrokerOptions *options, ferry_error *reterr) {
@@ -716,7 +619,7 @@ static int start(BrokerProgram *program, ferry_error *reterr) {
         r = listen_all(&endpoints, &listening, reterr);
     program->needs_keys = listening.is_open && !program->options->insecure;
     if (r == 0)
-        r = start_shards(program, listening.advertised, reterr);
+        r = own_stores_start(&program->stores, &program->broker, listening.advertised, reterr);
     return r == 0 ? listen_web(&endpoints, listening.url, reterr) : r;
 }
 
