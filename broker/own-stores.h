@@ -23,8 +23,8 @@ int own_stores_add(OwnStores *stores, Broker *broker, const char *data, const ch
                    ferry_error *reterr);
 void own_stores_free(OwnStores *stores);
 
-/* 0: the cluster in Redis can be used, or there is none; STORE_HAS_MORE: call it again; a negative
- * errno: the broker does not start. */
+/* 0: there is no cluster in Redis, or the broker can use it. STORE_HAS_MORE: call it again. A
+ * negative errno: the broker does not start. */
 int own_stores_check(OwnStores *stores, ferry_error *reterr);
 /* The broker listens, at this URL for others, so it may become a member of a cluster. */
 int own_stores_start(OwnStores *stores, const Broker *broker, const char *url, ferry_error *reterr);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Calls of methods by their names, with packed arguments. See ferry/call.h. */
+/* Calls of methods by their names. See ferry/call.h. */
 
 #include <stdarg.h>
 
