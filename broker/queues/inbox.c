@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "base/log.h"
+#include "broker/core/peer-log.h"
 #include "broker/queues/inbox-entry.h"
 #include "broker/queues/queues-private.h"
 
@@ -23,9 +23,6 @@ static int find_queues(Queues *queues, const Store *store, const InboxEntry *ent
             return -EAGAIN;
         }
         if (queue->settings.store != store) {
-            log_warning("a bound queue is in another store here, and misses a message of another "
-                        "broker: queue='%s'",
-                        queue->name);
             queue_maybe_idle(queue);
             continue;
         }
@@ -37,12 +34,28 @@ static int find_queues(Queues *queues, const Store *store, const InboxEntry *ent
     return 0;
 }
 
+/* The configuration of this broker has queues of the entry in another store. */
+static void tell_missed(Queues *queues, const Store *store, const InboxEntry *entry) {
+    for (size_t i = 0; i < entry->n; i++) {
+        Queue *queue = queue_find(queues, entry->queues[i]);
+
+        if (!queue || queue->settings.store == store)
+            continue;
+        queue->n_dropped++;
+        queues->broker->stats.dropped++;
+        peer_log(queues->broker, LOG_LEVEL_WARNING,
+                 "a bound queue is in another store here, and misses a message of another broker: "
+                 "queue='%s'",
+                 queue->name);
+    }
+}
+
 int queues_take_entry(Queues *queues, Store *store, Span data, void *entry, char *problem,
                       size_t size) {
     Queue *found[INBOX_QUEUES_MAX];
     InboxEntry read;
     Fanout *fan_out;
-    size_t n;
+    size_t n = 0;
     int r = inbox_entry_read(data, &read);
 
     snprintf(problem, size, "%s", r < 0 ? "the entry is not one of this version of ferry" : "");
@@ -54,8 +67,11 @@ int queues_take_entry(Queues *queues, Store *store, Span data, void *entry, char
         snprintf(problem, size, "the broker is out of memory");
     if (r < 0)
         return r == -EBADMSG ? r : -EAGAIN;
-    if (fan_out_store_entry(fan_out, store, entry) == 0)
+    if (fan_out_store_entry(fan_out, store, entry) == 0) {
+        if (n < read.n)
+            tell_missed(queues, store, &read);
         return 0;
+    }
     snprintf(problem, size, "the store cannot take it now");
     return -EAGAIN;
 }

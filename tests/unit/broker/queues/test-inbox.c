@@ -142,6 +142,7 @@ static void a_queue_in_another_store_is_left_out(void) {
     CU_ASSERT_EQUAL(take(plain, NULL), 0); /* the entry ends without a job */
     CU_ASSERT_EQUAL(change.n_jobs, 0);
     finish(0);
+    CU_ASSERT_EQUAL(broker.stats.dropped, 2);
     teardown();
 }
 
