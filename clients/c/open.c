@@ -2,6 +2,8 @@
 /* ferry_open(): puts the parts of the library together. */
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 
 #include "clients/c/brokers/brokers.h"
 #include "clients/c/calls/call.h"
@@ -29,12 +31,31 @@ static const Part *const parts[] = {
 
 static_assert(sizeof(parts) / sizeof(*parts) <= PARTS_MAX, "the core has room for each part");
 
-int ferry_open(const char *url, const ferry_options *options, ferry_client **ret,
-               ferry_error *reterr) {
-    return client_open(parts, sizeof(parts) / sizeof(*parts), NULL, url, options, ret, reterr);
-}
+/* A core and the state of its parts, in one block of memory. */
+typedef struct CoreAndParts {
+    Core core;
+    CallsPart calls;
+    ServingPart serving;
+    TopicsPart topics;
+    JobsPart jobs;
+} CoreAndParts;
 
 int client_open_member(Core *leader, const char *url, const ferry_options *options,
                        ferry_client **ret, ferry_error *reterr) {
-    return client_open(parts, sizeof(parts) / sizeof(*parts), leader, url, options, ret, reterr);
+    CoreAndParts *all = calloc(1, sizeof(*all));
+
+    if (!all)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    all->core.leader = leader;
+    all->core.calls = &all->calls;
+    all->core.serving = &all->serving;
+    all->core.topics = &all->topics;
+    all->core.jobs = &all->jobs;
+    return client_open(&all->core, parts, sizeof(parts) / sizeof(*parts), url, options, ret,
+                       reterr);
+}
+
+int ferry_open(const char *url, const ferry_options *options, ferry_client **ret,
+               ferry_error *reterr) {
+    return client_open_member(NULL, url, options, ret, reterr);
 }

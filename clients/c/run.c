@@ -9,7 +9,7 @@
 enum { DRAIN_MS = 5000 };
 
 static unsigned stops(const Core *core) {
-    return __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&core->wakeup.stops, __ATOMIC_ACQUIRE);
 }
 
 /* True: the test is true of the client and, if it uses several brokers, of each of its members. */
@@ -22,7 +22,7 @@ static bool is_true_of_all(const Core *core, bool (*test)(const Core *core)) {
 }
 
 static bool has_no_work(const Core *core) {
-    return core->n_requests == 0 && core->n_jobs == 0 && !core->deferred &&
+    return core->n_requests == 0 && core->n_jobs == 0 && !core->deferred.records.first &&
            registrations_are_off(core);
 }
 
@@ -63,7 +63,7 @@ int ferry_run(ferry_client *client, ferry_error *reterr) {
     }
     if (!core->closed)
         core_run(core, has_left, NULL, clock_ms() + DRAIN_MS);
-    __atomic_store_n(&core->stops, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&core->wakeup.stops, 0, __ATOMIC_RELEASE);
     core_unref(core);
     return r;
 }
@@ -77,7 +77,7 @@ int ferry_stop(ferry_client *client) {
     if (core_is_of_parent(core))
         return -ECHILD;
     core_visit(core);
-    __atomic_add_fetch(&core->stops, 1, __ATOMIC_ACQ_REL);
+    __atomic_add_fetch(&core->wakeup.stops, 1, __ATOMIC_ACQ_REL);
     core_wake_and_leave(core);
     return 0;
 }

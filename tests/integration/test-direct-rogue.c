@@ -219,7 +219,7 @@ static void only_the_first_answer_waits_for_a_turn(void) {
     ferry_call_async(handle, "rogue.Items.items", ferry_str(""), count, &n_of_items, NULL);
     ferry_call_async(client, "rogue.Items.strange", ferry_str(""), count, &n_of_items, NULL);
     say(client);
-    CU_ASSERT_TRUE(client->core->deferred_bytes < 10 * ITEM);
+    CU_ASSERT_TRUE(client->core->deferred.records.bytes < 10 * ITEM);
     CU_ASSERT_TRUE(process_until(client, &n_answers, 1));
     say(client);
     ferry_process(client, NULL);

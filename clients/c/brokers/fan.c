@@ -98,7 +98,7 @@ static int no_answer(Core *leader, const Answers *answers, uint32_t timeout_ms,
 static int await_brokers(const ferry_client *client, const Front *front, const Outcome *outcomes,
                          ferry_error *reterr) {
     Core *leader = client->core;
-    unsigned stops = __atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE);
+    unsigned stops = __atomic_load_n(&leader->wakeup.stops, __ATOMIC_ACQUIRE);
     uint64_t now_ms = clock_ms();
     uint32_t timeout_ms = client_timeout(client, 0, now_ms);
     uint64_t until_ms = now_ms + timeout_ms, connect_ends_ms = now_ms + CONNECT_MS;
@@ -121,7 +121,7 @@ static int await_brokers(const ferry_client *client, const Front *front, const O
             return 0;
         if (answers.n_accepted == 0 && is_over && !client->wait_for_broker)
             return no_answer(leader, &answers, timeout_ms, reterr);
-        if (is_refused || __atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE) != stops)
+        if (is_refused || __atomic_load_n(&leader->wakeup.stops, __ATOMIC_ACQUIRE) != stops)
             return no_answer(leader, &answers, timeout_ms, reterr);
         core_poll_members(leader, is_over || look_ms < until_ms ? look_ms : until_ms);
         now_ms = clock_ms();

@@ -90,7 +90,7 @@ static const char *twin_of(Core *core, const Message *welcome) {
     member->is_twin = twin < leader->n_members;
     if (!member->is_twin)
         return NULL;
-    core->is_quiet = link_finds_brokers(leader->link);
+    core->events.is_quiet = link_finds_brokers(leader->link);
     snprintf(brokers->problem, sizeof(brokers->problem),
              "it is the same broker as %s, which the client uses already", brokers->each[twin].url);
     return brokers->problem;

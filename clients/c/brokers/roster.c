@@ -124,13 +124,13 @@ static int open_member(Core *leader, const char *url, ferry_error *reterr) {
 /* Waits until the name of the brokers has been looked up. */
 static int await_list(const ferry_client *client, ferry_error *reterr) {
     Core *leader = client->core;
-    unsigned stops = __atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE);
+    unsigned stops = __atomic_load_n(&leader->wakeup.stops, __ATOMIC_ACQUIRE);
     uint64_t now_ms = clock_ms();
     uint32_t timeout_ms = client_timeout(client, 0, now_ms);
     uint64_t until_ms = now_ms + (timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS);
 
     while (link_n_brokers(leader->link) == 0 && (now_ms < until_ms || client->wait_for_broker) &&
-           __atomic_load_n(&leader->stops, __ATOMIC_ACQUIRE) == stops) {
+           __atomic_load_n(&leader->wakeup.stops, __ATOMIC_ACQUIRE) == stops) {
         core_poll_members(leader, now_ms + STOP_LOOK_MS);
         now_ms = clock_ms();
     }

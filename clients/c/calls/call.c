@@ -32,14 +32,14 @@ static bool is_oneway(const PendingCall *call) {
 static void link_in(ferry_client *handle, PendingCall *call) {
     call->handle = handle;
     DL_APPEND(handle->calls, call);
-    handle->core->n_oneway += is_oneway(call);
+    handle->core->unconfirmed.n_oneway += is_oneway(call);
 }
 
 static void link_out(PendingCall *call) {
     ferry_client *handle = call->handle;
 
     DL_DELETE(handle->calls, call);
-    handle->core->n_oneway -= is_oneway(call);
+    handle->core->unconfirmed.n_oneway -= is_oneway(call);
 }
 
 /* Idempotent calls are retried. A call of any kind that a draining broker refuses goes to another
@@ -141,7 +141,7 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
         if (!call->record)
             return error_set_code(reterr, -ENOMEM, NULL);
         if (call->flags & CALL_IDEMPOTENT)
-            retry_earn(&core->retry_budget);
+            retry_earn(&core->calls->retry_budget);
     }
 
     r = call_send(client, call, &message, spec->args.block);
@@ -265,7 +265,7 @@ static void queue_ended(Core *core, PendingCall *call, ferry_error *error) {
     } else {
         ferry_error_clear(error);
     }
-    DL_APPEND(core->ended, call);
+    DL_APPEND(core->calls->ended, call);
     core_raise(core);
 }
 
@@ -316,7 +316,7 @@ static bool try_again(Core *core, PendingCall *call, const ferry_error *error) {
     }
     at_ms = now_ms + retry_delay_ms(call->attempts, ferry_error_retry_ms(error), random_u64());
     /* If no time is left for another attempt, report this error: it says more than a timeout. */
-    if (at_ms >= call->deadline_ms || !retry_spend(&core->retry_budget))
+    if (at_ms >= call->deadline_ms || !retry_spend(&core->calls->retry_budget))
         return false;
     keep_first(call, error);
     await_take(core, &call->await);
@@ -619,16 +619,16 @@ static void calls_left(Core *core, const ferry_error *reason) {
 }
 
 static bool run_ended(Core *core) {
-    PendingCall *call = core->ended;
+    PendingCall *call = core->calls->ended;
 
     if (!call)
         return false;
-    while ((call = core->ended)) {
+    while ((call = core->calls->ended)) {
         ferry_error out_of_memory = {-ENOMEM, call->was_sent, "ferry.OutOfMemory", "out of memory",
                                      NULL};
         ferry_error *error = call->error;
 
-        DL_DELETE(core->ended, call);
+        DL_DELETE(core->calls->ended, call);
         run_callback(core, call, NULL, error ? error : &out_of_memory);
         ferry_error_clear(error);
         free(error);
@@ -637,12 +637,12 @@ static bool run_ended(Core *core) {
 }
 
 static int init(Core *core) {
-    core->retry_budget = RETRY_BUDGET_MAX;
+    core->calls->retry_budget = RETRY_BUDGET_MAX;
     return 0;
 }
 
 static bool is_unconfirmed(const Core *core) {
-    return core->n_oneway > 0;
+    return core->unconfirmed.n_oneway > 0;
 }
 
 /* Only oneway calls remain: all other calls were cancelled. */
@@ -657,7 +657,7 @@ static void shut(Core *core) {
 }
 
 static bool is_due(const Core *core) {
-    return core->ended || streams_due(core);
+    return core->calls->ended || streams_due(core);
 }
 
 static bool run(Core *core) {

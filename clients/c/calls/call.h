@@ -31,6 +31,12 @@ typedef struct CallSpec {
     const void *aux; /* for end */
 } CallSpec;
 
+struct CallsPart {
+    PendingCall *ended;        /* their callbacks are due */
+    ferry_stream *due_streams; /* watched streams whose fn is due */
+    int64_t retry_budget;      /* in thousandths of a retry: see resend/retry.h */
+};
+
 typedef enum CallState {
     CALL_BEFORE_CONNECT, /* waits for the connection */
     CALL_SENT,           /* waits for the answer */
@@ -42,7 +48,7 @@ struct PendingCall {
     Await await;
     Timer timer;
     ferry_client *handle;
-    PendingCall *prev, *next; /* of handle->calls or, if it has ended, core->ended */
+    PendingCall *prev, *next; /* of handle->calls or, if it has ended, of core->calls->ended */
     AnyFn fn;
     void *ctx;
     CallEndFn end;

@@ -36,8 +36,8 @@ static void note_due(ferry_stream *stream) {
     if (!stream->fn || stream->due)
         return;
     stream->due = true;
-    stream->next_due = core->due_streams;
-    core->due_streams = stream;
+    stream->next_due = core->calls->due_streams;
+    core->calls->due_streams = stream;
     core_raise(core);
 }
 
@@ -46,7 +46,7 @@ static void note_room(void *owner) {
 }
 
 static void not_due(ferry_stream *stream) {
-    ferry_stream **link = &stream->core->due_streams;
+    ferry_stream **link = &stream->core->calls->due_streams;
 
     while (*link && *link != stream)
         link = &(*link)->next_due;
@@ -67,16 +67,16 @@ static void stream_free(ferry_stream *stream) {
 }
 
 bool streams_due(const Core *core) {
-    return core->due_streams != NULL;
+    return core->calls->due_streams != NULL;
 }
 
 bool streams_run(Core *core) {
-    bool busy = core->due_streams != NULL;
+    bool busy = core->calls->due_streams != NULL;
 
-    while (core->due_streams && !core->closed) {
-        ferry_stream *stream = core->due_streams;
+    while (core->calls->due_streams && !core->closed) {
+        ferry_stream *stream = core->calls->due_streams;
 
-        core->due_streams = stream->next_due;
+        core->calls->due_streams = stream->next_due;
         stream->due = false;
         stream->busy = true;
         stream->fn(stream, stream->ctx);

@@ -10,8 +10,8 @@
 static void oneway_taken(Core *core, AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
                          const ferry_error *error) {
     (void)fn, (void)aux, (void)ctx, (void)reply;
-    if (error && !core->flush_error.type)
-        error_copy(&core->flush_error, error);
+    if (error && !core->unconfirmed.error.type)
+        error_copy(&core->unconfirmed.error, error);
 }
 
 /* Packs the arguments into the core's buffer; the start of the call copies them from there. */

@@ -254,10 +254,6 @@ static void core_free(Core *core) {
     buffer_deinit(&core->scratch);
     ferry_free(core->spare);
     id_map_deinit(&core->awaits);
-    id_map_deinit(&core->subscriptions);
-    id_map_deinit(&core->pulls);
-    id_map_deinit(&core->requests_by_id);
-    id_map_deinit(&core->cancelled);
     free(core->main.owned);
     free(core);
 }
@@ -305,46 +301,18 @@ static int open_parts(Core *core, const ferry_options *options) {
     return r;
 }
 
-int client_open(const Part *const *parts, size_t n_parts, Core *leader, const char *url,
-                const ferry_options *options, ferry_client **ret, ferry_error *reterr) {
-    char made_up[CLIENT_NAME_MAX + 1];
-    const char *name = options ? options->name : NULL;
+/* Opens the client of a core that has its parts. */
+static int begin(Core *core, const char *url, const char *name, const ferry_options *options,
+                 ferry_error *reterr) {
     LinkHandlers handlers = session_handlers;
-    Core *core;
-    int r;
+    int r = take_options(&core->main, NULL, options, reterr);
 
-    if (!ret)
-        return error_set(reterr, "ferry.Misuse", "ret is NULL");
-    if (!url)
-        url = getenv("FERRY_URL");
-    if (!url || !*url)
-        url = DEFAULT_URL;
-    if (!name) {
-        snprintf(made_up, sizeof(made_up), "%.40s/%d", program_invocation_short_name, getpid());
-        name = made_up;
-    }
-    if (strlen(name) > CLIENT_NAME_MAX || !text_is_utf8(name, strlen(name)))
-        return error_set(reterr, "ferry.Misuse",
-                         "options.name is longer than 63 bytes, or is not UTF-8");
-
-    core = calloc(1, sizeof(*core));
-    if (!core)
-        return error_set_code(reterr, -ENOMEM, NULL);
-    core->event_fd = core->timer_fd = core->wait_fd = core->others_fd = -1;
-    core->leader = leader;
-    r = fill_core(core);
-    if (r == 0)
-        r = add_parts(core, parts, n_parts);
     if (r < 0)
-        r = error_set_code(reterr, r, NULL);
-    if (r == 0)
-        r = take_options(&core->main, NULL, options, reterr);
-    if (r == 0) {
-        core->on_event = options ? options->on_event : NULL;
-        core->event_ctx = options ? options->ctx : NULL;
-        handlers.ctx = core;
-        r = link_new(&core->link, url, name, &handlers, reterr);
-    }
+        return r;
+    core->events.fn = options ? options->on_event : NULL;
+    core->events.ctx = options ? options->ctx : NULL;
+    handlers.ctx = core;
+    r = link_new(&core->link, url, name, &handlers, reterr);
     if (r == 0 && options)
         link_prefer(core->link, (EndpointPrefer)options->prefer);
     if (r == 0)
@@ -353,6 +321,36 @@ int client_open(const Part *const *parts, size_t n_parts, Core *leader, const ch
         r = error_set_code(reterr, -ENOMEM, NULL);
     if (r < 0)
         core->link = link_free(core->link);
+    return r;
+}
+
+int client_open(Core *core, const Part *const *parts, size_t n_parts, const char *url,
+                const ferry_options *options, ferry_client **ret, ferry_error *reterr) {
+    char made_up[CLIENT_NAME_MAX + 1];
+    const char *name = options ? options->name : NULL;
+    int r;
+
+    if (!url)
+        url = getenv("FERRY_URL");
+    if (!url || !*url)
+        url = DEFAULT_URL;
+    if (!name) {
+        snprintf(made_up, sizeof(made_up), "%.40s/%d", program_invocation_short_name, getpid());
+        name = made_up;
+    }
+    core->wakeup.event_fd = core->wakeup.timer_fd = core->wakeup.wait_fd = core->others.fd = -1;
+    r = fill_core(core);
+    if (r == 0)
+        r = add_parts(core, parts, n_parts);
+    if (r < 0)
+        r = error_set_code(reterr, r, NULL);
+    else if (!ret)
+        r = error_set(reterr, "ferry.Misuse", "ret is NULL");
+    else if (strlen(name) > CLIENT_NAME_MAX || !text_is_utf8(name, strlen(name)))
+        r = error_set(reterr, "ferry.Misuse",
+                      "options.name is longer than 63 bytes, or is not UTF-8");
+    else
+        r = begin(core, url, name, options, reterr);
     if (r < 0) {
         core_unref(core);
         return r;
@@ -366,8 +364,7 @@ int client_open(const Part *const *parts, size_t n_parts, Core *leader, const ch
 }
 
 static bool has_left(const Core *core) {
-    return !core->unsent && !core->before_connect && link_waiting(core->link) == 0 &&
-           !core_is_unconfirmed(core);
+    return !core->unsent.first && link_waiting(core->link) == 0 && !core_is_unconfirmed(core);
 }
 
 /* Waits up to CLOSE_WAIT_MS until the broker has every message that the library accepted for it. */
@@ -381,7 +378,7 @@ static void await_leaving(Core *core) {
            (now_ms = clock_ms()) < until_ms)
         core_wait(core, &never, now_ms + 1);
     /* libzmq may hold publishes that left the outbox: the answer to a ping follows them. */
-    if (core->is_up && core->has_published)
+    if (core->is_up && core->unconfirmed.has_published)
         core_ping(core, until_ms, CLOSE_WAIT_MS, NULL);
 }
 

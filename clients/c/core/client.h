@@ -5,11 +5,12 @@
 
 #include "clients/c/core/core.h"
 
-/* Opens a client that drives these parts: see ferry_open(). leader: see brokers/brokers.h; NULL. */
-int client_open(const Part *const *parts, size_t n_parts, Core *leader, const char *url,
+/* Opens a client that drives these parts: see ferry_open(). core: memory of malloc(), all zero
+ * except the leader and the pointers to the state of the parts; the function takes it over. */
+int client_open(Core *core, const Part *const *parts, size_t n_parts, const char *url,
                 const ferry_options *options, ferry_client **ret, ferry_error *reterr);
 
-/* ferry_open() for a member of this leader; in open.c. */
+/* ferry_open() for a member of this leader (NULL: the client has no leader); in open.c. */
 int client_open_member(Core *leader, const char *url, const ferry_options *options,
                        ferry_client **ret, ferry_error *reterr);
 

@@ -24,6 +24,10 @@
 #include "rpc/link/client/link.h"
 
 typedef struct Core Core;
+typedef struct CallsPart CallsPart;
+typedef struct ServingPart ServingPart;
+typedef struct TopicsPart TopicsPart;
+typedef struct JobsPart JobsPart;
 typedef struct PendingCall PendingCall;
 typedef struct Flow Flow;
 typedef struct Request Request;
@@ -148,7 +152,7 @@ struct ferry_client {
     Request *request;          /* the request that makes the calls; NULL: no request */
     uint64_t parent;           /* the id of that request, in the session parent_session */
     uint64_t parent_session;
-    bool cancelled;       /* that request is cancelled */
+    bool cancelled;       /* the request is cancelled */
     bool lent;            /* made for a request: the program may not close it */
     uint64_t deadline_ms; /* inherited; UINT64_MAX: no deadline */
     uint32_t timeout_ms;  /* 0: the timeout of the method, else TIMEOUT_MS */
@@ -163,6 +167,50 @@ struct ferry_client {
     char *owned;
 };
 
+/* Messages for a later turn. */
+typedef struct DeferredMessages {
+    RecordList records;
+    uint64_t batch;  /* the batch of the first record */
+    IdMap cancelled; /* ids of deferred requests that were cancelled */
+} DeferredMessages;
+
+/* The messages that ferry_flush() waits for, besides the pushes in the log. */
+typedef struct Unconfirmed {
+    bool has_published;   /* since the last ferry_flush() */
+    unsigned n_publishes; /* publishes that wait for their confirmation */
+    unsigned n_oneway;    /* oneway calls that the broker has not taken yet */
+    ferry_error error;    /* the first failure of a push without a callback or of a oneway call */
+} Unconfirmed;
+
+/* Events that wait until a turn may pass them to the program: see events.c. */
+typedef struct EventQueue {
+    void (*fn)(int event, const ferry_error *error, void *ctx);
+    void *ctx;
+    EventNote *first, *last;
+    unsigned n;
+    bool is_quiet; /* events are dropped */
+} EventQueue;
+
+/* The descriptors that end a wait of the client, and the calls of other threads: see loop.c. */
+typedef struct Wakeup {
+    int event_fd, timer_fd;
+    int wait_fd;    /* event_fd, or an epoll descriptor with it inside: see core_watch() */
+    bool is_raised; /* the core made event_fd readable */
+    bool woken;     /* atomic: ferry_post() or ferry_stop() made event_fd readable */
+    uint64_t timer_at_ms;
+    unsigned stops;    /* atomic: number of ferry_stop() calls */
+    unsigned visitors; /* atomic: number of threads inside ferry_post() or ferry_stop() */
+    void *lock;        /* of the posts */
+    Post *posts, *last_post;
+} Wakeup;
+
+/* The connections besides the broker's, which waits watch, too: see direct/waiting.c. */
+typedef struct OtherLinks {
+    Link *hot;    /* waits poll the descriptors of this one; NULL */
+    bool are_hot; /* there is no other connection than the broker's and `hot` */
+    int fd; /* an epoll descriptor of all of them; -1: the broker's connection is the only one */
+} OtherLinks;
+
 /* A connection. It lives until its last handle is closed and its last deferred request and job are
  * answered. */
 struct Core {
@@ -175,104 +223,67 @@ struct Core {
     void (*free)(Core *core); /* called when the last reference is gone */
     void (*shut)(Core *core); /* ends the connection of a closed client, when no callback runs */
     unsigned forks;           /* forks of the process when the client was opened */
-    unsigned turns;           /* 1 inside a turn */
+
+    unsigned turns; /* 1 inside a turn */
     unsigned waits; /* blocking calls under way: messages that need callbacks are deferred */
     unsigned corks;
     bool loop_mode, closed, is_up;
-    bool has_run; /* an earlier run, now ended, announced services and workers */
+    bool has_run;         /* an earlier run, now ended, announced services and workers */
+    bool handler_is_long; /* in a handler that may compute for long: messages leave at once */
+    bool ran_long;        /* a handler ran long: read cancellations before the next one */
+    uint64_t now_ms;      /* inside a turn */
+    uint64_t looked_ms;   /* the last core_look() */
+    uint64_t received_ms; /* arrival of the deferred message that is dispatched now; else 0 */
+    size_t unflushed;     /* bytes in the outbox after the last flush */
+    Timers timers;
+    Wakeup wakeup;
+    OtherLinks others;
+    EventQueue events;
+
     /* The id of the next message. A leader and its members count together, because messages of the
      * leader may go through the connections of its members. */
     uint64_t *next_id;
     uint64_t own_next_id;
     uint64_t session;                  /* number of the session; 0: before the first */
     uint64_t left_session, left_below; /* see core_is_left() */
-    uint64_t now_ms;                   /* inside a turn */
-    uint64_t received_ms; /* arrival of the deferred message that is dispatched now; else 0 */
     uint64_t down_since_ms;
-    size_t unflushed; /* bytes in the outbox after the last flush */
-    Timers timers;
     IdMap awaits; /* by id */
-
-    Record *deferred, *last_deferred; /* messages for a later turn */
-    uint64_t deferred_batch;          /* the batch of the first deferred message */
-    size_t deferred_bytes;
-    IdMap cancelled;                              /* ids of deferred requests that were cancelled */
-    Record *before_connect, *last_before_connect; /* publishes that wait for the connection */
-    size_t before_connect_bytes;
-    bool has_published;                        /* since the last ferry_flush() */
-    struct Confirm *confirms, *ended_confirms; /* see topics/confirm.h */
-    unsigned n_confirms;                       /* publishes that wait for their confirmation */
-    Record *unsent, *last_unsent; /* answers and settlements that could not be sent yet */
-    PendingCall *ended;           /* their callbacks are due */
+    DeferredMessages deferred;
+    RecordList unsent; /* answers and settlements that could not be sent yet */
+    Flow *full_flows;  /* streams, of calls and requests, that wait for room in the outbox */
+    Unconfirmed unconfirmed;
+    unsigned n_requests, n_jobs; /* deferred requests and jobs: ferry_run() waits for them */
 
     Slabs slabs; /* calls, requests, jobs and pushes */
     uint64_t slab_bytes;
     Buffer scratch; /* see typed.h */
     void *spare;    /* spare memory for unpacked values, see schema_spare(); may be NULL */
     NameCache *names;
+    TraceIds trace_ids;
+
+    /* The state of the parts. Each type is in the header of its room. */
+    CallsPart *calls;
+    ServingPart *serving;
+    TopicsPart *topics;
+    JobsPart *jobs;
+    PushLog *pushes;
+    Registration *registrations;
+    Outcome *outcome; /* if set, a registration does not wait: its outcome goes here */
     struct CacheReports *cache_reports; /* see memo/report.h; NULL: the client has no cache */
     Memo *memo;                         /* NULL: no memoised method was called yet */
     const CallMemo *call_memo;          /* memoises calls; NULL: built without the cache */
     const ServeMemo *serve_memo; /* memoises answers of services; NULL: built without the cache */
     Direct *direct;
     const DirectOps *direct_ops; /* see route.h */
-    Link *hot; /* besides the broker's link, waits poll the descriptors of this one; NULL */
-    bool others_are_hot; /* there is no other connection than these two */
-    int others_fd; /* an epoll descriptor of all other connections; -1: the broker's is the only one
-                    */
 
-    struct Brokers *brokers; /* see brokers/brokers.h; NULL: the URL names one broker */
+    /* Clients of several brokers: see brokers/brokers.h. */
+    struct Brokers *brokers; /* NULL: the URL names one broker */
     Core **members;          /* the clients of each of its brokers */
     unsigned n_members;
     Core *leader;       /* the client that this one is a member of; NULL */
     Route *route;       /* of a member: the way of its leader's messages through it; else NULL */
     unsigned n_carried; /* messages and queues of a leader that wait for answers to its members */
     bool has_endpoint;  /* direct calls of all members of the leader arrive at this one */
-    bool is_quiet;      /* its events are not passed to the program */
-    Outcome *outcome;   /* if set, a registration does not wait: its outcome goes here */
-
-    Registration *registrations;
-    IdMap subscriptions, pulls;                    /* by the id that messages and jobs carry */
-    struct ServedService *services, *last_service; /* uthash by name; the one called last */
-    Request *current;                              /* the request whose handler runs */
-    IdMap requests_by_id;                          /* deferred requests of this session */
-    Request *deferred_requests;                    /* deferred requests without an answer */
-    unsigned n_requests;                           /* number of deferred requests */
-    unsigned n_due;                                /* number of watched requests whose fn is due */
-    ferry_stream *due_streams;                     /* watched streams whose fn is due */
-    Flow *full_flows;     /* streams, of calls and requests, that wait for room in the outbox */
-    Delivery *in_flight;  /* jobs that are delivered and not settled */
-    unsigned n_jobs;      /* number of deferred jobs */
-    unsigned n_lost_due;  /* lost jobs whose callbacks are due */
-    bool handler_is_long; /* in a handler that may compute for long: messages leave at once */
-    struct Settlement *settlements;                               /* wait for their confirmation */
-    struct Settlement *ended_settlements, *last_ended_settlement; /* their callbacks are due */
-    ForwardedJob *forwards;                                       /* see queues/forward.h */
-    unsigned n_forwards, n_unsent_forwards;
-    size_t forward_bytes;
-    uint64_t looked_ms; /* the last core_look() */
-    bool ran_long;      /* a handler ran long: read cancellations before the next one */
-
-    PushLog *pushes;
-    unsigned n_oneway;       /* oneway calls that the broker has not taken yet */
-    ferry_error flush_error; /* the first failure of a push without a callback or oneway call */
-    int64_t retry_budget;    /* in thousandths of a retry: see retry.h */
-    TraceIds trace_ids;
-
-    void (*on_event)(int event, const ferry_error *error, void *ctx);
-    void *event_ctx;
-    EventNote *events, *last_event;
-    unsigned n_events;
-
-    int event_fd, timer_fd;
-    int wait_fd; /* event_fd, or an epoll descriptor with it inside: see core_watch() */
-    bool raised; /* the core made event_fd readable */
-    bool woken;  /* atomic: ferry_post() or ferry_stop() made event_fd readable */
-    uint64_t timer_at_ms;
-    unsigned stops;    /* atomic: number of ferry_stop() calls */
-    unsigned visitors; /* atomic: number of threads inside ferry_post() or ferry_stop() */
-    void *post_lock;
-    Post *posts, *last_post;
 };
 
 /* Starts to count the forks of this process. */

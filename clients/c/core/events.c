@@ -17,7 +17,7 @@ void event_note(Core *core, int event, const ferry_error *error) {
     EventNote *note;
 
     /* The queue is bounded: if the program runs no turns, it keeps the oldest events. */
-    if (!core->on_event || core->is_quiet || core->n_events >= NOTES_MAX)
+    if (!core->events.fn || core->events.is_quiet || core->events.n >= NOTES_MAX)
         return;
     note = calloc(1, sizeof(*note));
     if (!note)
@@ -25,23 +25,23 @@ void event_note(Core *core, int event, const ferry_error *error) {
     note->event = event;
     if (error)
         error_copy(&note->error, error);
-    if (core->last_event)
-        core->last_event->next = note;
+    if (core->events.last)
+        core->events.last->next = note;
     else
-        core->events = note;
-    core->last_event = note;
-    core->n_events++;
+        core->events.first = note;
+    core->events.last = note;
+    core->events.n++;
 }
 
 static EventNote *take(Core *core) {
-    EventNote *note = core->events;
+    EventNote *note = core->events.first;
 
     if (note) {
-        core->events = note->next;
-        core->n_events--;
+        core->events.first = note->next;
+        core->events.n--;
     }
-    if (!core->events)
-        core->last_event = NULL;
+    if (!core->events.first)
+        core->events.last = NULL;
     return note;
 }
 
@@ -54,7 +54,7 @@ void events_run(Core *core) {
     EventNote *note;
 
     while (!core->closed && (note = take(core))) {
-        core->on_event(note->event, note->error.type ? &note->error : NULL, core->event_ctx);
+        core->events.fn(note->event, note->error.type ? &note->error : NULL, core->events.ctx);
         note_free(note);
     }
 }

@@ -31,28 +31,28 @@ int loop_init(Core *core) {
     if (!lock)
         return -ENOMEM;
     pthread_mutex_init(lock, NULL);
-    core->post_lock = lock;
-    core->timer_at_ms = UINT64_MAX;
-    core->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    core->wait_fd = core->event_fd;
-    return core->event_fd < 0 ? -errno : 0;
+    core->wakeup.lock = lock;
+    core->wakeup.timer_at_ms = UINT64_MAX;
+    core->wakeup.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    core->wakeup.wait_fd = core->wakeup.event_fd;
+    return core->wakeup.event_fd < 0 ? -errno : 0;
 }
 
 int core_watch(Core *core, int fd) {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = core->event_fd};
-    int epoll_fd = core->wait_fd;
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = core->wakeup.event_fd};
+    int epoll_fd = core->wakeup.wait_fd;
 
-    if (epoll_fd == core->event_fd) {
+    if (epoll_fd == core->wakeup.event_fd) {
         epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (epoll_fd < 0)
             return -errno;
-        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->event_fd, &event) < 0) {
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->wakeup.event_fd, &event) < 0) {
             int r = -errno;
 
             close(epoll_fd);
             return r;
         }
-        core->wait_fd = epoll_fd;
+        core->wakeup.wait_fd = epoll_fd;
     }
     event.data.fd = fd;
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
@@ -63,7 +63,7 @@ int core_watch(Core *core, int fd) {
 /* Safe in signal handlers. */
 static void wake(Core *core) {
     int saved = errno;
-    ssize_t n = write(core->event_fd, &(uint64_t){1}, sizeof(uint64_t));
+    ssize_t n = write(core->wakeup.event_fd, &(uint64_t){1}, sizeof(uint64_t));
 
     /* write() fails only if the counter is full. The descriptor is then readable, too. */
     (void)n;
@@ -71,29 +71,29 @@ static void wake(Core *core) {
 }
 
 void core_visit(Core *core) {
-    __atomic_add_fetch(&core->visitors, 1, __ATOMIC_ACQ_REL);
+    __atomic_add_fetch(&core->wakeup.visitors, 1, __ATOMIC_ACQ_REL);
 }
 
 void core_wake_and_leave(Core *core) {
-    __atomic_store_n(&core->woken, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&core->wakeup.woken, true, __ATOMIC_RELEASE);
     wake(core);
-    __atomic_sub_fetch(&core->visitors, 1, __ATOMIC_ACQ_REL);
+    __atomic_sub_fetch(&core->wakeup.visitors, 1, __ATOMIC_ACQ_REL);
 }
 
 static Post *take_posts(Core *core) {
     Post *posts;
 
-    pthread_mutex_lock(core->post_lock);
-    posts = core->posts;
-    core->posts = core->last_post = NULL;
-    pthread_mutex_unlock(core->post_lock);
+    pthread_mutex_lock(core->wakeup.lock);
+    posts = core->wakeup.posts;
+    core->wakeup.posts = core->wakeup.last_post = NULL;
+    pthread_mutex_unlock(core->wakeup.lock);
     return posts;
 }
 
 static bool run_posts(Core *core) {
     Post *post, *next;
 
-    if (!__atomic_load_n(&core->posts, __ATOMIC_ACQUIRE))
+    if (!__atomic_load_n(&core->wakeup.posts, __ATOMIC_ACQUIRE))
         return false;
     for (post = take_posts(core); post; post = next) {
         next = post->next;
@@ -119,34 +119,34 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
         return -ENOMEM;
     *post = (Post){NULL, fn, ctx};
     core_visit(core);
-    pthread_mutex_lock(core->post_lock);
-    if (core->last_post)
-        core->last_post->next = post;
+    pthread_mutex_lock(core->wakeup.lock);
+    if (core->wakeup.last_post)
+        core->wakeup.last_post->next = post;
     else
-        __atomic_store_n(&core->posts, post, __ATOMIC_RELEASE);
-    core->last_post = post;
-    pthread_mutex_unlock(core->post_lock);
+        __atomic_store_n(&core->wakeup.posts, post, __ATOMIC_RELEASE);
+    core->wakeup.last_post = post;
+    pthread_mutex_unlock(core->wakeup.lock);
     core_wake_and_leave(core);
     return 0;
 }
 
 void loop_deinit(Core *core) {
-    while (__atomic_load_n(&core->visitors, __ATOMIC_ACQUIRE) > 0)
+    while (__atomic_load_n(&core->wakeup.visitors, __ATOMIC_ACQUIRE) > 0)
         sched_yield();
-    if (core->post_lock) {
-        for (Post *post = core->posts, *next; post; post = next) {
+    if (core->wakeup.lock) {
+        for (Post *post = core->wakeup.posts, *next; post; post = next) {
             next = post->next;
             free(post);
         }
-        pthread_mutex_destroy(core->post_lock);
-        free(core->post_lock);
+        pthread_mutex_destroy(core->wakeup.lock);
+        free(core->wakeup.lock);
     }
-    if (core->wait_fd != core->event_fd && core->wait_fd >= 0)
-        close(core->wait_fd);
-    if (core->event_fd >= 0)
-        close(core->event_fd);
-    if (core->timer_fd >= 0)
-        close(core->timer_fd);
+    if (core->wakeup.wait_fd != core->wakeup.event_fd && core->wakeup.wait_fd >= 0)
+        close(core->wakeup.wait_fd);
+    if (core->wakeup.event_fd >= 0)
+        close(core->wakeup.event_fd);
+    if (core->wakeup.timer_fd >= 0)
+        close(core->wakeup.timer_fd);
 }
 
 /* ---- sending ---- */
@@ -210,7 +210,7 @@ int ferry_uncork(ferry_client *client, ferry_error *reterr) {
 
 /* True: callbacks wait for a turn. */
 static bool is_due(const Core *core) {
-    if (core->deferred || core->events)
+    if (core->deferred.records.first || core->events.first)
         return true;
     for (size_t i = 0; i < core->n_parts; i++)
         if (core->parts[i]->is_due && core->parts[i]->is_due(core))
@@ -257,7 +257,7 @@ static uint64_t parts_next_ms(const Core *core) {
 
 /* Sleeps until a connection or the descriptor has input, or until until_ms. */
 static void sleep_until(Core *core, int fd, uint64_t until_ms) {
-    Link *links[LINK_WAIT_MAX] = {core->link, core->hot};
+    Link *links[LINK_WAIT_MAX] = {core->link, core->others.hot};
     uint64_t next_ms = parts_next_ms(core);
     unsigned n = 2;
 
@@ -281,7 +281,7 @@ static void settle(Core *core) {
 
     if (!core->loop_mode || core->turns > 0 || core->closed)
         return;
-    if (core->posts || is_due(core) || has_input(core)) {
+    if (core->wakeup.posts || is_due(core) || has_input(core)) {
         core_raise(core);
         return;
     }
@@ -291,32 +291,33 @@ static void settle(Core *core) {
     next_ms = timer_ms < next_ms ? timer_ms : next_ms;
     /* Keep an earlier timer: it costs one extra turn, but setting the timer each time costs a
      * system call each time. */
-    if (next_ms >= core->timer_at_ms)
+    if (next_ms >= core->wakeup.timer_at_ms)
         return;
     at.it_value.tv_sec = (time_t)(next_ms / 1000);
     at.it_value.tv_nsec = (long)(next_ms % 1000 * 1000000) + 1;
-    timerfd_settime(core->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
-    core->timer_at_ms = next_ms;
+    timerfd_settime(core->wakeup.timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    core->wakeup.timer_at_ms = next_ms;
 }
 
 void core_raise(Core *core) {
-    if (!core->loop_mode || core->raised)
+    if (!core->loop_mode || core->wakeup.is_raised)
         return;
-    core->raised = true;
+    core->wakeup.is_raised = true;
     wake(core);
 }
 
 static void quiet(Core *core, uint64_t now_ms) {
     uint64_t count;
 
-    if (core->raised || __atomic_exchange_n(&core->woken, false, __ATOMIC_ACQ_REL)) {
-        core->raised = false;
-        if (read(core->event_fd, &count, sizeof(count)) < 0)
+    if (core->wakeup.is_raised ||
+        __atomic_exchange_n(&core->wakeup.woken, false, __ATOMIC_ACQ_REL)) {
+        core->wakeup.is_raised = false;
+        if (read(core->wakeup.event_fd, &count, sizeof(count)) < 0)
             count = 0;
     }
-    if (core->timer_at_ms <= now_ms) {
-        core->timer_at_ms = UINT64_MAX;
-        if (read(core->timer_fd, &count, sizeof(count)) < 0)
+    if (core->wakeup.timer_at_ms <= now_ms) {
+        core->wakeup.timer_at_ms = UINT64_MAX;
+        if (read(core->wakeup.timer_fd, &count, sizeof(count)) < 0)
             count = 0;
     }
 }
@@ -346,7 +347,7 @@ int core_wait(Core *core, const bool *done, uint64_t until_ms) {
         }
         is_first = false;
         next_ms = timers_next(&core->timers);
-        sleep_until(core, core->others_are_hot ? -1 : core->others_fd,
+        sleep_until(core, core->others.are_hot ? -1 : core->others.fd,
                     next_ms < until_ms ? next_ms : until_ms);
     }
     core->waits--;
@@ -425,7 +426,7 @@ bool core_turn(Core *core) {
         busy |= core_run_due(core);
         events_run(core);
     }
-    busy |= core->deferred != NULL;
+    busy |= core->deferred.records.first != NULL;
     core_leave(core);
     return busy;
 }
@@ -462,19 +463,19 @@ int ferry_fd(ferry_client *client) {
     epoll_fd = link_epoll_fd(core->link);
     if (core->loop_mode)
         return epoll_fd;
-    core->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (core->timer_fd < 0)
+    core->wakeup.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (core->wakeup.timer_fd < 0)
         return -errno;
-    event.data.fd = core->timer_fd;
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->timer_fd, &event) == 0) {
-        event.data.fd = core->event_fd;
-        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->event_fd, &event) == 0)
+    event.data.fd = core->wakeup.timer_fd;
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->wakeup.timer_fd, &event) == 0) {
+        event.data.fd = core->wakeup.event_fd;
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->wakeup.event_fd, &event) == 0)
             core->loop_mode = true;
     }
     if (!core->loop_mode) {
         r = -errno;
-        close(core->timer_fd);
-        core->timer_fd = -1;
+        close(core->wakeup.timer_fd);
+        core->wakeup.timer_fd = -1;
         return r;
     }
     for (size_t i = 0; i < core->n_parts; i++)
@@ -498,6 +499,6 @@ void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), co
         if (core_turn(core) || core->closed || is_over(core, ctx))
             continue;
         next_ms = next_due_ms(core);
-        sleep_until(core, core->wait_fd, next_ms < until_ms ? next_ms : until_ms);
+        sleep_until(core, core->wakeup.wait_fd, next_ms < until_ms ? next_ms : until_ms);
     }
 }

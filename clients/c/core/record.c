@@ -25,3 +25,44 @@ Record *record_free(Record *record) {
     free(record);
     return NULL;
 }
+
+void records_put(RecordList *list, Record *record) {
+    record->next = NULL;
+    if (list->last)
+        list->last->next = record;
+    else
+        list->first = record;
+    list->last = record;
+    list->bytes += record_size(record);
+}
+
+Record *records_take(RecordList *list) {
+    Record *record = list->first;
+
+    if (!record)
+        return NULL;
+    list->first = record->next;
+    if (!list->first)
+        list->last = NULL;
+    list->bytes -= record_size(record);
+    return record;
+}
+
+void records_keep(RecordList *list, RecordTest stays, const void *ctx) {
+    RecordList kept = {0};
+    Record *record;
+
+    while ((record = records_take(list)))
+        if (stays(record, ctx))
+            records_put(&kept, record);
+        else
+            record_free(record);
+    *list = kept;
+}
+
+void records_clear(RecordList *list) {
+    Record *record;
+
+    while ((record = records_take(list)))
+        record_free(record);
+}

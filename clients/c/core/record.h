@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A stored message in a list: it is sent or handled later. */
+/* A stored message, which is sent or handled later, and lists of them. */
+
+#include <stdbool.h>
 
 #include "rpc/wire/stored-message.h"
 
@@ -30,3 +32,20 @@ static inline size_t record_size(const Record *record) {
 Record *record_free(Record *record);
 
 DEFINE_CLEANUP(Record *, record_free);
+
+/* Messages in the order of their arrival. */
+typedef struct RecordList {
+    Record *first, *last;
+    size_t bytes; /* of all records, see record_size() */
+} RecordList;
+
+typedef bool (*RecordTest)(const Record *record, const void *ctx);
+
+/* Appends the record; the list owns it. */
+void records_put(RecordList *list, Record *record);
+/* Removes the first record, which the caller owns from now on. NULL: the list is empty. */
+Record *records_take(RecordList *list);
+/* Frees the records for which stays() returns false. */
+void records_keep(RecordList *list, RecordTest stays, const void *ctx);
+/* Frees all records. */
+void records_clear(RecordList *list);

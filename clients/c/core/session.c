@@ -34,65 +34,47 @@ bool deferred_put(Core *core, const Message *message, const void *block) {
     /* Retained and replayed messages, and the messages of very many subscriptions, can exceed
      * DEFERRED_MAX. A dropped message leaves a gap in the sequence numbers, so it is counted as
      * missed, like a message that the broker drops. */
-    if (core->deferred_bytes > DEFERRED_MAX && message->op == OP_MESSAGE)
+    if (core->deferred.records.bytes > DEFERRED_MAX && message->op == OP_MESSAGE)
         return false;
     record = record_new(message, block);
     if (!record)
         return false;
     record->received_ms = core_received_ms(core);
-    if (core->last_deferred)
-        core->last_deferred->next = record;
-    else
-        core->deferred = record;
-    if (!core->last_deferred)
-        core->deferred_batch = link_batch(core->link);
-    core->last_deferred = record;
-    core->deferred_bytes += record_size(record);
+    if (!core->deferred.records.first)
+        core->deferred.batch = link_batch(core->link);
+    records_put(&core->deferred.records, record);
     return true;
-}
-
-static Record *deferred_take(Core *core) {
-    Record *record = core->deferred;
-
-    if (!record)
-        return NULL;
-    core->deferred = record->next;
-    if (!core->deferred)
-        core->last_deferred = NULL;
-    core->deferred_bytes -= record_size(record);
-    return record;
 }
 
 void deferred_claim(Core *core, uint64_t id,
                     void (*fn)(Core *core, Request *request, const Message *message,
                                const void *block),
                     Request *request) {
-    Record **at = &core->deferred, *record;
+    RecordList *list = &core->deferred.records, rest = {0};
+    Record *record;
 
-    core->last_deferred = NULL;
-    while ((record = *at)) {
+    while ((record = records_take(list))) {
         const void *block;
         Message message;
 
         /* Ids of served streams have STREAM_ID and ids of this client's calls do not, so an answer
          * to a call never matches. */
         if (record->id != id || record->op == OP_CALL) {
-            core->last_deferred = record;
-            at = &record->next;
+            records_put(&rest, record);
             continue;
         }
-        *at = record->next;
-        core->deferred_bytes -= record_size(record);
         block = record_read(record, &message);
         fn(core, request, &message, block);
         record_free(record);
     }
+    *list = rest;
 }
 
 /* True: the message must be deferred, because a call blocks or because messages of the same or an
  * earlier batch are deferred already. */
 static bool is_for_later(const Core *core) {
-    return core->waits > 0 || (core->deferred && link_batch(core->link) >= core->deferred_batch);
+    return core->waits > 0 ||
+           (core->deferred.records.first && link_batch(core->link) >= core->deferred.batch);
 }
 
 static void defer_answer(Core *core, Await *await, const Message *message, const void *block) {
@@ -176,33 +158,35 @@ void session_route_message(Route *route, const Message *message, const void *blo
     /* A call with a callback gets one answer and no items. A server must not fill the list of
      * deferred messages with more. */
     if (!await->callback || (!await->deferred && (message->op == OP_OK || message->op == OP_ERROR)))
-        to_await(core, message->id, message, block, later || core->waits > 0 || core->deferred);
+        to_await(core, message->id, message, block,
+                 later || core->waits > 0 || core->deferred.records.first);
 }
 
 bool deferred_run(Core *core) {
-    const Record *last = core->last_deferred;
+    RecordList *list = &core->deferred.records;
+    const Record *last = list->last;
     Record *record;
 
     if (!last) {
         /* No CALL is deferred, so the remaining cancellations belong to calls that have ended. */
-        if (core->cancelled.n > CANCELLED_MAX)
-            id_map_deinit(&core->cancelled);
+        if (core->deferred.cancelled.n > CANCELLED_MAX)
+            id_map_deinit(&core->deferred.cancelled);
         return false;
     }
     do {
         const void *block;
         Message message;
 
-        record = deferred_take(core);
+        record = records_take(list);
         block = record_read(record, &message);
         core->received_ms = record->received_ms;
         if (!core->closed)
             dispatch(core, &message, block, false);
         core->received_ms = 0;
         record_free(record);
-    } while (record != last && core->deferred);
-    if (!core->deferred)
-        id_map_deinit(&core->cancelled);
+    } while (record != last && list->first);
+    if (!list->first)
+        id_map_deinit(&core->deferred.cancelled);
     return true;
 }
 
@@ -220,7 +204,7 @@ int core_send(Core *core, Lane lane, const Message *message, const void *block) 
         return -ECANCELED;
     if (message->id & DIRECT_ID)
         return core->direct_ops->send(core, lane, message, block);
-    if (core->is_up && !core->unsent) {
+    if (core->is_up && !core->unsent.first) {
         r = link_put(core->link, lane, message, block);
         if (r != -EAGAIN) {
             core_sent(core);
@@ -232,11 +216,7 @@ int core_send(Core *core, Lane lane, const Message *message, const void *block) 
         return -ENOMEM;
     record->id = message->id;
     record->lane = (uint8_t)lane;
-    if (core->last_unsent)
-        core->last_unsent->next = record;
-    else
-        core->unsent = record;
-    core->last_unsent = record;
+    records_put(&core->unsent, record);
     return 0;
 }
 
@@ -249,50 +229,14 @@ void credit_return(Core *core, uint64_t id, uint64_t *consumed, size_t body_len)
 }
 
 void unsent_pump(Core *core) {
-    while (core->unsent) {
-        Record *record = core->unsent;
+    while (core->unsent.first) {
         Message message;
-        const void *block = record_read(record, &message);
+        const void *block = record_read(core->unsent.first, &message);
 
-        if (link_put(core->link, (Lane)record->lane, &message, block) < 0)
+        if (link_put(core->link, (Lane)core->unsent.first->lane, &message, block) < 0)
             return;
-        core->unsent = record->next;
-        if (!core->unsent)
-            core->last_unsent = NULL;
-        record_free(record);
+        record_free(records_take(&core->unsent));
     }
-}
-
-typedef bool (*RecordTest)(const Record *record, const void *ctx);
-
-/* Frees the records of a list for which stays() returns false. Returns the size of the rest. */
-static size_t records_keep(Record **first, Record **last, RecordTest stays, const void *ctx) {
-    Record *kept = NULL, **end = &kept, *record;
-    size_t bytes = 0;
-
-    *last = NULL;
-    for (Record *next = *first; (record = next);) {
-        next = record->next;
-        record->next = NULL;
-        if (!stays(record, ctx)) {
-            record_free(record);
-            continue;
-        }
-        *end = record;
-        end = &record->next;
-        *last = record;
-        bytes += record_size(record);
-    }
-    *first = kept;
-    return bytes;
-}
-
-void deferred_keep(Core *core, RecordTest stays, const void *ctx) {
-    core->deferred_bytes = records_keep(&core->deferred, &core->last_deferred, stays, ctx);
-}
-
-void unsent_keep(Core *core, RecordTest stays, const void *ctx) {
-    records_keep(&core->unsent, &core->last_unsent, stays, ctx);
 }
 
 /* True: the next session sends this message. Settlements of jobs remain valid; answers to requests
@@ -336,13 +280,13 @@ bool session_refuses_as_it_drains(const Core *core, uint64_t id, const ferry_err
 
 int session_await(const ferry_client *client, uint64_t until_ms, ferry_error *reterr) {
     Core *core = client->core;
-    unsigned stops = __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
+    unsigned stops = __atomic_load_n(&core->wakeup.stops, __ATOMIC_ACQUIRE);
     uint64_t now_ms = clock_ms();
 
     if (!client->wait_for_broker && until_ms > now_ms + CONNECT_MS)
         until_ms = now_ms + CONNECT_MS;
     while (!core->is_up && link_state(core->link) != LINK_CLOSED && now_ms < until_ms &&
-           __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE) == stops) {
+           __atomic_load_n(&core->wakeup.stops, __ATOMIC_ACQUIRE) == stops) {
         uint64_t look_ms = now_ms + STOP_LOOK_MS;
 
         core_wait(core, &core->is_up, look_ms < until_ms ? look_ms : until_ms);
@@ -358,8 +302,8 @@ static bool is_not_request(const Record *record, const void *ctx) {
 
 /* Drops the deferred requests of the ended session: no caller waits for their answers. */
 static void deferred_forget_session(Core *core) {
-    deferred_keep(core, is_not_request, NULL);
-    id_map_deinit(&core->cancelled);
+    records_keep(&core->deferred.records, is_not_request, NULL);
+    id_map_deinit(&core->deferred.cancelled);
 }
 
 static void on_up(const Message *welcome, void *ctx) {
@@ -393,7 +337,7 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
     if (was_up) {
         core->down_since_ms = clock_ms();
         deferred_forget_session(core);
-        unsent_keep(core, outlives_session, NULL);
+        records_keep(&core->unsent, outlives_session, NULL);
         awaits_down(core, false);
     }
     event_note(core,
@@ -456,12 +400,7 @@ const LinkHandlers session_handlers = {
 };
 
 void session_deinit(Core *core) {
-    Record *record;
-
-    while ((record = deferred_take(core)))
-        record_free(record);
-    while ((record = core->unsent)) {
-        core->unsent = record->next;
-        record_free(record);
-    }
+    records_clear(&core->deferred.records);
+    records_clear(&core->unsent);
+    id_map_deinit(&core->deferred.cancelled);
 }

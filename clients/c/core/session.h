@@ -55,10 +55,5 @@ void deferred_claim(Core *core, uint64_t id,
                                const void *block),
                     Request *request);
 
-/* Keep the deferred or unsent messages for which stays() returns true, and free the others. */
-void deferred_keep(Core *core, bool (*stays)(const Record *record, const void *ctx),
-                   const void *ctx);
-void unsent_keep(Core *core, bool (*stays)(const Record *record, const void *ctx), const void *ctx);
-
 /* Reads the error from an ERROR message. Sets outcome_unknown if the error type says so. */
 void error_of_message(const Message *message, ferry_error *reterr);

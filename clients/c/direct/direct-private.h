@@ -89,12 +89,12 @@ struct Inbound {
     Caller *caller;
     Inbound *prev, *next; /* of caller->waiting */
     Timer deadline;
-    Record *record;            /* the CALL, until the handler begins */
-    Record *items, *last_item; /* ITEMs and END that came before that */
-    size_t charge;             /* of these records, in the account of the caller's connection */
-    int64_t credit;            /* bytes of items that the caller may send */
-    int64_t output_credit;     /* bytes of items that the server may send */
-    Tally *tally;              /* of its method; NULL: the method is not counted */
+    Record *record;        /* the CALL, until the handler begins */
+    RecordList items;      /* ITEMs and END that came before that */
+    size_t charge;         /* of these records, in the account of the caller's connection */
+    int64_t credit;        /* bytes of items that the caller may send */
+    int64_t output_credit; /* bytes of items that the server may send */
+    Tally *tally;          /* of its method; NULL: the method is not counted */
     uint64_t started_us;
     uint32_t timeout_ms;
     bool takes_items, sends_items;

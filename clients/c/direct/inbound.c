@@ -21,14 +21,8 @@ static Slabs *slabs_of(Caller *caller) {
 /* ---- the end of a call ---- */
 
 static void drop_records(Inbound *inbound) {
-    Record *next;
-
     inbound->record = record_free(inbound->record);
-    for (Record *record = inbound->items; record; record = next) {
-        next = record->next;
-        record_free(record);
-    }
-    inbound->items = inbound->last_item = NULL;
+    records_clear(&inbound->items);
     account_refund(&inbound->caller->peer->account, BUDGET_CALLS, inbound->charge);
     inbound->charge = 0;
 }
@@ -142,12 +136,8 @@ static bool take_record(Inbound *inbound, const Message *message, const void *bl
     inbound->charge += size;
     if (message->op == OP_CALL)
         inbound->record = record;
-    else if (inbound->last_item)
-        inbound->last_item->next = record;
     else
-        inbound->items = record;
-    if (message->op != OP_CALL)
-        inbound->last_item = record;
+        records_put(&inbound->items, record);
     return true;
 }
 
@@ -205,7 +195,7 @@ void inbound_call(Caller *caller, const Message *message, const void *block) {
 
 /* Items that arrived before the handler stand before items that arrive while it runs. */
 static void defer_items(Core *core, Inbound *inbound) {
-    for (const Record *record = inbound->items; record; record = record->next) {
+    for (const Record *record = inbound->items.first; record; record = record->next) {
         const void *block;
         Message message;
 
@@ -241,7 +231,7 @@ void inbound_begin(Caller *caller) {
     inbound->is_begun = true;
     inbound->record = NULL;
     caller->n_requests_when_full = 0;
-    if (inbound->items)
+    if (inbound->items.first)
         defer_items(core, inbound);
     drop_records(inbound);
     block = record_read(record, &message);

@@ -24,15 +24,15 @@ int direct_watch_fd(Direct *direct, int fd, void *ptr) {
         if (r == 0 && core->loop_mode)
             r = add(link_epoll_fd(core->link), direct->epoll_fd, NULL);
     }
-    core->others_fd = direct->epoll_fd;
+    core->others.fd = direct->epoll_fd;
     return r == 0 ? add(direct->epoll_fd, fd, ptr) : r;
 }
 
 void direct_set_hot(Direct *direct) {
     Core *core = direct->core;
 
-    core->hot = direct->only ? direct->only->route.link : NULL;
-    core->others_are_hot = core->hot && !direct->endpoint;
+    core->others.hot = direct->only ? direct->only->route.link : NULL;
+    core->others.are_hot = core->others.hot && !direct->endpoint;
 }
 
 void direct_watch_loop(Direct *direct) {

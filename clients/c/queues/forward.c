@@ -11,11 +11,12 @@
 #include "clients/c/core/session.h"
 #include "clients/c/queues/push.h"
 #include "clients/c/queues/settle.h"
+#include "clients/c/queues/work.h"
 #include "clients/c/resend/push-log.h"
 
 struct ForwardedJob {
     Await await;               /* of the FORWARD; first: an Await is a ForwardedJob */
-    ForwardedJob *prev, *next; /* of core->forwards */
+    ForwardedJob *prev, *next; /* of core->jobs->forwards */
     Core *core;                /* NULL: the member was closed, and the push has not ended yet */
     Settlement *confirm;       /* NULL: no confirmation is wanted */
     Record *record;            /* the FORWARD, with the options of the program */
@@ -34,10 +35,10 @@ static void leave(ForwardedJob *forward) {
     Core *core = forward->core;
 
     await_take(core, &forward->await);
-    DL_DELETE(core->forwards, forward);
-    core->n_unsent_forwards -= forward->is_unsent;
-    core->forward_bytes -= size_of(forward);
-    core->n_forwards--;
+    DL_DELETE(core->jobs->forwards, forward);
+    core->jobs->n_unsent_forwards -= forward->is_unsent;
+    core->jobs->forward_bytes -= size_of(forward);
+    core->jobs->n_forwards--;
     core->leader->n_carried--;
     forward->core = NULL;
 }
@@ -190,8 +191,8 @@ static int send(ForwardedJob *forward) {
 bool forward_follows(const Delivery *job, const Message *message) {
     const Core *core = job->core;
 
-    return message->op == OP_FORWARD && core->leader && core->n_forwards < FORWARDS_MAX &&
-           core->forward_bytes + message->body.len <= FORWARDS_BYTES_MAX;
+    return message->op == OP_FORWARD && core->leader && core->jobs->n_forwards < FORWARDS_MAX &&
+           core->jobs->forward_bytes + message->body.len <= FORWARDS_BYTES_MAX;
 }
 
 int forward_start(Delivery *job, const Message *message, const void *block) {
@@ -215,12 +216,12 @@ int forward_start(Delivery *job, const Message *message, const void *block) {
     job->confirm = NULL;
     if (forward->confirm)
         settlement_hold(core, forward->confirm);
-    DL_APPEND(core->forwards, forward);
-    core->n_forwards++;
-    core->forward_bytes += size_of(forward);
+    DL_APPEND(core->jobs->forwards, forward);
+    core->jobs->n_forwards++;
+    core->jobs->forward_bytes += size_of(forward);
     core->leader->n_carried++;
-    forward->is_unsent = core->n_unsent_forwards > 0 || send(forward) < 0;
-    core->n_unsent_forwards += forward->is_unsent;
+    forward->is_unsent = core->jobs->n_unsent_forwards > 0 || send(forward) < 0;
+    core->jobs->n_unsent_forwards += forward->is_unsent;
     core_sent(core); /* last: it may find that the session is lost, and end the forward */
     return 0;
 }
@@ -228,15 +229,15 @@ int forward_start(Delivery *job, const Message *message, const void *block) {
 static void pump(Core *core) {
     ForwardedJob *forward, *next;
 
-    if (core->n_unsent_forwards == 0)
+    if (core->jobs->n_unsent_forwards == 0)
         return;
-    DL_FOREACH_SAFE(core->forwards, forward, next) {
+    DL_FOREACH_SAFE(core->jobs->forwards, forward, next) {
         if (!forward->is_unsent)
             continue;
         if (send(forward) < 0)
             return;
         forward->is_unsent = false;
-        core->n_unsent_forwards--;
+        core->jobs->n_unsent_forwards--;
     }
 }
 
@@ -250,7 +251,7 @@ static void down(Core *core, const ferry_error *reason, bool was_up) {
     ForwardedJob *forward, *next;
 
     (void)reason, (void)was_up;
-    DL_FOREACH_SAFE(core->forwards, forward, next) {
+    DL_FOREACH_SAFE(core->jobs->forwards, forward, next) {
         CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
         if (!forward->await.id)
@@ -262,7 +263,7 @@ static void down(Core *core, const ferry_error *reason, bool was_up) {
 
 bool forward_next_held(const Core *core, ForwardedJob **at, uint64_t *ret_job,
                        uint64_t *ret_attempt) {
-    *at = *at ? (*at)->next : core->forwards;
+    *at = *at ? (*at)->next : core->jobs->forwards;
     if (!*at)
         return false;
     *ret_job = (*at)->job;
@@ -273,14 +274,14 @@ bool forward_next_held(const Core *core, ForwardedJob **at, uint64_t *ret_job,
 /* ---- the end ---- */
 
 static bool is_unconfirmed(const Core *core) {
-    return core->forwards != NULL;
+    return core->jobs->forwards != NULL;
 }
 
 /* The link was freed. */
 static void shut(Core *core) {
-    while (core->forwards) {
+    while (core->jobs->forwards) {
         CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-        ForwardedJob *forward = core->forwards;
+        ForwardedJob *forward = core->jobs->forwards;
 
         settlement_cancelled(&error);
         if (forward->confirm)

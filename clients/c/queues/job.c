@@ -10,6 +10,7 @@
 
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
+#include "clients/c/queues/work.h"
 
 enum { LONG_MS = 20 }; /* if a handler ran for this long, its job may have been lost meanwhile */
 
@@ -55,11 +56,11 @@ const void *job_keep(const void *block) {
 /* ---- its life ---- */
 
 void job_hold(Core *core, Delivery *job) {
-    DL_PREPEND(core->in_flight, job);
+    DL_PREPEND(core->jobs->in_flight, job);
 }
 
 void job_let_go(Core *core, Delivery *job) {
-    DL_DELETE(core->in_flight, job);
+    DL_DELETE(core->jobs->in_flight, job);
 }
 
 static void job_free(Core *core, Delivery *job) {

@@ -15,7 +15,7 @@ struct Delivery {
     BlockHeader header; /* the program's pointer, `job`, follows it */
     ferry_job job;
     Core *core;            /* NULL: a copy made by ferry_keep() */
-    Delivery *prev, *next; /* of core->in_flight */
+    Delivery *prev, *next; /* of core->jobs->in_flight */
     uint64_t number, attempt;
     uint64_t began_ms;
     Span headers;

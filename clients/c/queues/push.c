@@ -214,10 +214,10 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
 }
 
 static int take_flush_error(Core *core, ferry_error *reterr) {
-    int r = core->flush_error.type ? core->flush_error.code : 0;
+    int r = core->unconfirmed.error.type ? core->unconfirmed.error.code : 0;
 
     if (r < 0)
-        error_move(reterr, &core->flush_error);
+        error_move(reterr, &core->unconfirmed.error);
     return r;
 }
 
@@ -239,7 +239,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     until_ms = now_ms + timeout_ms;
     r = core_wait(pusher, &log->confirmed, until_ms);
     log->flush_id = 0;
-    while (r == 0 && (core->n_oneway > 0 || core->n_confirms > 0)) {
+    while (r == 0 && (core->unconfirmed.n_oneway > 0 || core->unconfirmed.n_publishes > 0)) {
         if (clock_ms() < until_ms)
             pause_briefly(core);
         else
@@ -249,7 +249,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
         r = error_set(
             reterr, "ferry.DeadlineExceeded",
             "%zu pushes, %u publishes and %u oneway calls were not confirmed within %u ms", log->n,
-            core->n_confirms, core->n_oneway, timeout_ms);
+            core->unconfirmed.n_publishes, core->unconfirmed.n_oneway, timeout_ms);
         if (reterr)
             reterr->outcome_unknown = true;
         return r;
@@ -257,7 +257,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     r = take_flush_error(pusher, reterr);
     if (r == 0)
         r = take_flush_error(core, reterr);
-    if (r < 0 || !core->has_published)
+    if (r < 0 || !core->unconfirmed.has_published)
         return r;
     /* Publishes have no answer, but the answer to a later ping shows that the broker has them. */
     r = session_await(client, until_ms, reterr);
@@ -265,6 +265,6 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
         pause_briefly(core);
     if (r == 0)
         r = ferry_ping(client, NULL, reterr);
-    core->has_published = r < 0;
+    core->unconfirmed.has_published = r < 0;
     return r;
 }

@@ -13,11 +13,12 @@
 #include "clients/c/core/session.h"
 #include "clients/c/queues/forward.h"
 #include "clients/c/queues/push-options.h"
+#include "clients/c/queues/work.h"
 
 /* Waits for the confirmation of a settlement. */
 struct Settlement {
     Await await;             /* first: an Await is a Settlement */
-    Settlement *prev, *next; /* of core->settlements; or next alone, of the ended ones */
+    Settlement *prev, *next; /* of core->jobs->settlements; or next alone, of the ended ones */
     ferry_done_fn fn;
     void *ctx;
     bool failed;
@@ -28,23 +29,23 @@ struct Settlement {
 
 static void settlement_free(Core *core, Settlement *settlement) {
     await_take(core, &settlement->await);
-    DL_DELETE(core->settlements, settlement);
+    DL_DELETE(core->jobs->settlements, settlement);
     free(settlement);
 }
 
 /* The callback runs in a turn; the answer may have come in a blocking call. */
 void settlement_end(Core *core, Settlement *settlement, ferry_error *error) {
     await_take(core, &settlement->await);
-    DL_DELETE(core->settlements, settlement);
+    DL_DELETE(core->jobs->settlements, settlement);
     settlement->next = NULL;
     settlement->failed = error != NULL;
     if (error)
         error_move(&settlement->error, error);
-    if (core->ended_settlements)
-        core->last_ended_settlement->next = settlement;
+    if (core->jobs->ended_settlements)
+        core->jobs->last_ended_settlement->next = settlement;
     else
-        core->ended_settlements = settlement;
-    core->last_ended_settlement = settlement;
+        core->jobs->ended_settlements = settlement;
+    core->jobs->last_ended_settlement = settlement;
     core_raise(core);
 }
 
@@ -89,7 +90,7 @@ int ferry_job_confirm(ferry_job *public_job, ferry_done_fn fn, void *ctx) {
 }
 
 void settlement_hold(Core *core, Settlement *settlement) {
-    DL_APPEND(core->settlements, settlement);
+    DL_APPEND(core->jobs->settlements, settlement);
 }
 
 void settlement_send(Core *core, Settlement *settlement, Message *message) {
@@ -123,7 +124,7 @@ static int send_settlement(Delivery *job, Lane lane, Message *message, const voi
         settlement->await.id = 0;
         return r;
     }
-    DL_APPEND(core->settlements, settlement);
+    DL_APPEND(core->jobs->settlements, settlement);
     job->confirm = NULL;
     (*core->next_id)++;
     r = core_send(core, lane, message, block);
@@ -158,7 +159,7 @@ static int settle(ferry_job *public_job, Lane lane, Message *message, const void
     free(job->confirm);
     job->confirm = NULL;
     if (job->lost_due)
-        core->n_lost_due--;
+        core->jobs->n_lost_due--;
     job->lost_due = false;
     job_let_go(core, job);
     job_end(core, job);
@@ -246,15 +247,15 @@ int ferry_job_extend(ferry_job *job, uint64_t ms) {
 /* ---- callbacks ---- */
 
 static bool is_due(const Core *core) {
-    return core->ended_settlements != NULL;
+    return core->jobs->ended_settlements != NULL;
 }
 
 static bool run(Core *core) {
     bool is_busy = is_due(core);
     Settlement *settlement;
 
-    while ((settlement = core->ended_settlements)) {
-        core->ended_settlements = settlement->next;
+    while ((settlement = core->jobs->ended_settlements)) {
+        core->jobs->ended_settlements = settlement->next;
         settlement->fn(settlement->failed ? &settlement->error : NULL, settlement->ctx);
         ferry_error_clear(&settlement->error);
         free(settlement);
@@ -263,16 +264,16 @@ static bool run(Core *core) {
 }
 
 static bool is_unconfirmed(const Core *core) {
-    return core->settlements != NULL;
+    return core->jobs->settlements != NULL;
 }
 
 /* The link was freed: no answer can arrive. */
 static void shut(Core *core) {
-    while (core->settlements) {
+    while (core->jobs->settlements) {
         CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
         settlement_cancelled(&error);
-        settlement_end(core, core->settlements, &error);
+        settlement_end(core, core->jobs->settlements, &error);
     }
 }
 

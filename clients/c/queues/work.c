@@ -24,7 +24,7 @@ typedef struct Worker {
     bool is_quick; /* its last handler returned at once: the messages of the next one may wait until
                       it returns */
     uint32_t slots;
-    uint64_t known_as; /* its id in core->pulls; 0: not in the table */
+    uint64_t known_as; /* its id in core->jobs->pulls; 0: not in the table */
     uint64_t consumed; /* see credit_return() */
     size_t queue_len;
     char queue[NAME_MAX_LEN + 1];
@@ -87,7 +87,7 @@ static void handled(Core *core, Worker *worker, const Message *job) {
 }
 
 static void on_job(Core *core, const Message *message, const void *block, bool later) {
-    Worker *worker = id_map_get(&core->pulls, message->job.pull);
+    Worker *worker = id_map_get(&core->jobs->pulls, message->job.pull);
     Delivery *job = NULL;
     uint64_t began_ms;
     int r;
@@ -154,8 +154,8 @@ static void add_held(Held *held, uint64_t job, uint64_t attempt) {
     write_uint(held->list, attempt);
 }
 
-static void add_records(Held *held, const Record *records) {
-    for (const Record *record = records; record; record = record->next) {
+static void add_records(Held *held, const RecordList *records) {
+    for (const Record *record = records->first; record; record = record->next) {
         Message message;
 
         if (record->op != OP_JOB && !is_settlement(record->op))
@@ -172,11 +172,11 @@ static void add_all(Held *held, const Core *core) {
     uint64_t number, attempt;
     ForwardedJob *forward = NULL;
 
-    add_records(held, core->unsent);
-    for (const Delivery *job = core->in_flight; job; job = job->next)
+    add_records(held, &core->unsent);
+    for (const Delivery *job = core->jobs->in_flight; job; job = job->next)
         if (!job->lost)
             add_held(held, job->number, job->attempt);
-    add_records(held, core->deferred);
+    add_records(held, &core->deferred.records);
     while (forward_next_held(core, &forward, &number, &attempt))
         add_held(held, number, attempt);
 }
@@ -214,7 +214,7 @@ static bool is_not_lost_job(const Record *record, const void *ctx) {
     record_read(record, &message);
     if (!is_job_of(&message, lost->job, lost->attempt))
         return true;
-    worker = id_map_get(&lost->core->pulls, message.job.pull);
+    worker = id_map_get(&lost->core->jobs->pulls, message.job.pull);
     if (worker)
         handled(lost->core, worker, &message);
     return false;
@@ -228,7 +228,7 @@ static void lose(Core *core, Delivery *job, ferry_lost_reason reason) {
     if (!job->on_lost)
         return;
     job->lost_due = true;
-    core->n_lost_due++;
+    core->jobs->n_lost_due++;
     core_raise(core);
 }
 
@@ -247,11 +247,11 @@ static ferry_lost_reason reason_of(uint64_t wire) {
 /* The broker has taken the job back, for example because its time limit has passed. */
 static void on_lost(Core *core, const Message *message, const void *block, bool later) {
     (void)block, (void)later;
-    for (Delivery *job = core->in_flight; job; job = job->next)
+    for (Delivery *job = core->jobs->in_flight; job; job = job->next)
         if (job->number == message->lost.job && job->attempt == message->lost.attempt)
             lose(core, job, reason_of(message->lost.reason));
-    deferred_keep(core, is_not_lost_job,
-                  &(LostJob){core, message->lost.job, message->lost.attempt});
+    records_keep(&core->deferred.records, is_not_lost_job,
+                 &(LostJob){core, message->lost.job, message->lost.attempt});
 }
 
 /* The jobs that WELCOME lists: this client still holds them. */
@@ -294,11 +294,11 @@ static void up(Core *core, const Message *welcome) {
     /* If there is no memory for the list, the settlements of lost jobs are sent anyway, and the
      * broker refuses them. */
     if (read_accepted(welcome->welcome.held, &accepted) == 0) {
-        for (Delivery *job = core->in_flight; job; job = job->next)
+        for (Delivery *job = core->jobs->in_flight; job; job = job->next)
             if (!is_accepted(&accepted, job->number, job->attempt))
                 lose(core, job, FERRY_LOST_AWAY);
-        deferred_keep(core, is_still_ours, &accepted);
-        unsent_keep(core, is_still_ours, &accepted);
+        records_keep(&core->deferred.records, is_still_ours, &accepted);
+        records_keep(&core->unsent, is_still_ours, &accepted);
     }
     id_map_deinit(&accepted);
 }
@@ -313,7 +313,7 @@ static bool waits(const Core *core) {
 
 static int announce(Core *core, Registration *registration, uint64_t id) {
     Worker *worker = (Worker *)registration;
-    int r = id_map_put(&core->pulls, id, worker);
+    int r = id_map_put(&core->jobs->pulls, id, worker);
 
     if (r < 0)
         return r;
@@ -326,11 +326,11 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
             .pull = {.slots = worker->slots, .bytes = WIRE_CONSUMER_CREDIT, .wait = waits(core)}},
         NULL);
     if (r < 0) {
-        id_map_take(&core->pulls, id);
+        id_map_take(&core->jobs->pulls, id);
         return r;
     }
     if (worker->known_as)
-        id_map_take(&core->pulls, worker->known_as);
+        id_map_take(&core->jobs->pulls, worker->known_as);
     worker->known_as = id;
     worker->consumed = 0;
     return 0;
@@ -345,7 +345,7 @@ static void worker_free(Core *core, Registration *registration) {
     Worker *worker = (Worker *)registration;
 
     if (worker->known_as)
-        id_map_take(&core->pulls, worker->known_as);
+        id_map_take(&core->jobs->pulls, worker->known_as);
     free(worker);
 }
 
@@ -437,12 +437,12 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
 /* ---- callbacks ---- */
 
 static bool is_due(const Core *core) {
-    return core->n_lost_due > 0;
+    return core->jobs->n_lost_due > 0;
 }
 
 /* Skip jobs that are not deferred: their handlers are still running, or have settled them. */
 static Delivery *next_lost(const Core *core) {
-    Delivery *job = core->n_lost_due > 0 ? core->in_flight : NULL;
+    Delivery *job = core->jobs->n_lost_due > 0 ? core->jobs->in_flight : NULL;
 
     while (job && !(job->lost_due && job->deferred))
         job = job->next;
@@ -455,13 +455,18 @@ static bool run(Core *core) {
 
     while ((job = next_lost(core))) {
         job->lost_due = false;
-        core->n_lost_due--;
+        core->jobs->n_lost_due--;
         job->on_lost(&job->job, (ferry_lost_reason)job->reason, job->ctx);
     }
     return is_busy;
 }
 
+static void free_part(Core *core) {
+    id_map_deinit(&core->jobs->pulls);
+}
+
 const Part jobs_part = {
+    .free = free_part,
     .up = up,
     .is_due = is_due,
     .run = run,

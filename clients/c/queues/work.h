@@ -5,4 +5,15 @@
 
 #include "clients/c/core/core.h"
 
+struct JobsPart {
+    IdMap pulls;             /* by the id that jobs carry */
+    Delivery *in_flight;     /* jobs that are delivered and not settled */
+    unsigned n_lost_due;     /* lost jobs whose callbacks are due */
+    Settlement *settlements; /* wait for their confirmation */
+    Settlement *ended_settlements, *last_ended_settlement; /* their callbacks are due */
+    ForwardedJob *forwards;                                /* see forward.h */
+    unsigned n_forwards, n_unsent_forwards;
+    size_t forward_bytes;
+};
+
 extern const Part jobs_part;

@@ -56,8 +56,8 @@ void push_finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
     } else if (fn && !in_turn && !push->is_inner) {
         queue_ended(core, push, error);
         return;
-    } else if (!fn && error && !core->flush_error.type) {
-        error_move(&core->flush_error, error);
+    } else if (!fn && error && !core->unconfirmed.error.type) {
+        error_move(&core->unconfirmed.error, error);
     }
     push_log_give_back(log, push);
     if (fn)
@@ -265,7 +265,7 @@ static int init(Core *core) {
 
 static void deinit(Core *core) {
     push_log_free(core->pushes);
-    ferry_error_clear(&core->flush_error);
+    ferry_error_clear(&core->unconfirmed.error);
 }
 
 const Part pushes_part = {

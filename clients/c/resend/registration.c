@@ -301,8 +301,9 @@ static void withdraw(Core *core, Registration *registration) {
 static bool has_left(const Core *core, const void *ctx) {
     const Registration *registration = ctx;
 
-    return registration->dead || (registration->state != REGISTRATION_LEAVING && !core->deferred &&
-                                  core->direct_ops->is_withdrawn(core));
+    return registration->dead ||
+           (registration->state != REGISTRATION_LEAVING && !core->deferred.records.first &&
+            core->direct_ops->is_withdrawn(core));
 }
 
 ferry_registration *ferry_registration_close(ferry_registration *registration) {

@@ -12,7 +12,7 @@ void request_note_due(Request *request) {
     if (!request->fn || request->due || request->answered)
         return;
     request->due = true;
-    request->core->n_due++;
+    request->core->serving->n_due++;
     core_raise(request->core);
 }
 
@@ -31,23 +31,23 @@ int ferry_request_watch(ferry_request *request, void (*fn)(ferry_request *reques
 }
 
 static Request *next_due(const Core *core) {
-    for (Request *request = core->deferred_requests; request; request = request->next)
+    for (Request *request = core->serving->deferred; request; request = request->next)
         if (request->due)
             return request;
     return NULL;
 }
 
 bool requests_due(const Core *core) {
-    return core->n_due > 0 && next_due(core);
+    return core->serving->n_due > 0 && next_due(core);
 }
 
 bool requests_run(Core *core) {
     Request *request;
     bool busy = false;
 
-    while (core->n_due > 0 && !core->closed && (request = next_due(core))) {
+    while (core->serving->n_due > 0 && !core->closed && (request = next_due(core))) {
         request->due = false;
-        core->n_due--;
+        core->serving->n_due--;
         request->fn(&request->request, request->ctx);
         busy = true;
     }

@@ -128,19 +128,19 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
 }
 
 static void link_in(Core *core, Request *request) {
-    DL_PREPEND(core->deferred_requests, request);
+    DL_PREPEND(core->serving->deferred, request);
     core->n_requests++;
     core_ref(core);
 }
 
 static void link_out(Core *core, Request *request) {
-    DL_DELETE(core->deferred_requests, request);
+    DL_DELETE(core->serving->deferred, request);
     core->n_requests--;
 }
 
 static void leave_table(Request *request) {
     if (request->in_table)
-        id_map_take(&request->core->requests_by_id, request->id);
+        id_map_take(&request->core->serving->by_id, request->id);
     request->in_table = false;
 }
 
@@ -169,7 +169,7 @@ static void request_end(Request *request) {
         return;
     leave_table(request);
     if (request->due)
-        core->n_due--;
+        core->serving->n_due--;
     drop_client(request);
     if (request->serving)
         core->serve_memo->end(request);
@@ -196,9 +196,10 @@ static void request_end(Request *request) {
 }
 
 Request *request_find(Core *core, uint64_t id) {
-    if (core->current && core->current->id == id && request_is_live(core->current))
-        return core->current;
-    return core->requests_by_id.n > 0 ? id_map_get(&core->requests_by_id, id) : NULL;
+    if (core->serving->current && core->serving->current->id == id &&
+        request_is_live(core->serving->current))
+        return core->serving->current;
+    return core->serving->by_id.n > 0 ? id_map_get(&core->serving->by_id, id) : NULL;
 }
 
 ferry_request *ferry_request_defer(ferry_request *request) {
@@ -215,7 +216,7 @@ ferry_request *ferry_request_defer(ferry_request *request) {
     copy = malloc(mine->headers.len + method_len + body_len);
     if (!copy)
         return NULL;
-    if (id_map_put(&mine->core->requests_by_id, mine->id, mine) < 0) {
+    if (id_map_put(&mine->core->serving->by_id, mine->id, mine) < 0) {
         free(copy);
         return NULL;
     }
@@ -435,9 +436,9 @@ void request_message(Core *core, Request *request, const Message *message, const
 }
 
 static void cancel_some(Core *core, bool of_broker) {
-    if (core->current && !(of_broker && core->current->id & DIRECT_ID))
-        cancel(core, core->current);
-    for (Request *request = core->deferred_requests; request; request = request->next) {
+    if (core->serving->current && !(of_broker && core->serving->current->id & DIRECT_ID))
+        cancel(core, core->serving->current);
+    for (Request *request = core->serving->deferred; request; request = request->next) {
         if (of_broker && request->id & DIRECT_ID)
             continue;
         leave_table(request);

@@ -12,6 +12,14 @@
 
 enum { CALLER_MAX = 63, USER_MAX = 63 };
 
+struct ServingPart {
+    struct ServedService *services, *last_service; /* uthash by name; the one called last */
+    Request *current;                              /* the request whose handler runs */
+    IdMap by_id;                                   /* deferred requests of this session */
+    Request *deferred;                             /* deferred requests without an answer */
+    unsigned n_due;                                /* number of watched requests whose fn is due */
+};
+
 struct Request {
     BlockHeader header; /* the program's pointer, `request`, follows it */
     ferry_request request;
@@ -29,7 +37,7 @@ struct Request {
     int64_t retry_ms;     /* retry advice for a failure; -1: no advice */
     void (*fn)(ferry_request *request, void *ctx); /* called on changes of a watched request */
     void *ctx;
-    Request *prev, *next; /* of core->deferred_requests */
+    Request *prev, *next; /* of core->serving->deferred */
     Serving *serving;     /* the entry of a cache for the answer; NULL: the answer is not cached */
     Intercepted *intercepted; /* NULL: the service has no interceptor */
     bool redact_errors;       /* see ferry_serve_options; set after request_new() */

@@ -30,7 +30,7 @@ typedef struct ServedService {
     ferry_interceptor interceptor;
     ferry_bytes description; /* owned */
     const char *endpoint;    /* of direct calls; NULL: they go through the broker */
-    UT_hash_handle hh;       /* in core->services */
+    UT_hash_handle hh;       /* in core->serving->services */
     char name[NAME_MAX_LEN + 1];
     char instance[NAME_MAX_LEN + 1];
 } ServedService;
@@ -68,9 +68,9 @@ static int withdraw(Core *core, Registration *registration, uint64_t id) {
 static void service_dropped(Core *core, Registration *registration) {
     ServedService *service = (ServedService *)registration;
 
-    HASH_DEL(core->services, service);
-    if (core->last_service == service)
-        core->last_service = NULL;
+    HASH_DEL(core->serving->services, service);
+    if (core->serving->last_service == service)
+        core->serving->last_service = NULL;
 }
 
 static void service_free(Core *core, Registration *registration) {
@@ -110,13 +110,13 @@ static const RegistrationKind service_kind = {.announce = announce,
 /* ---- finding ---- */
 
 static ServedService *find_service(Core *core, Span name) {
-    ServedService *service = core->last_service;
+    ServedService *service = core->serving->last_service;
 
     if (service && service->name_len == name.len && memcmp(service->name, name.data, name.len) == 0)
         return service;
-    HASH_FIND(hh, core->services, name.data, name.len, service);
+    HASH_FIND(hh, core->serving->services, name.data, name.len, service);
     if (service)
-        core->last_service = service;
+        core->serving->last_service = service;
     return service;
 }
 
@@ -145,7 +145,7 @@ static bool is_cancelled(Core *core, uint64_t id) {
         core_poll(core);
         core->now_ms = clock_ms();
     }
-    return core->cancelled.n > 0 && id_map_take(&core->cancelled, id);
+    return core->deferred.cancelled.n > 0 && id_map_take(&core->deferred.cancelled, id);
 }
 
 /* Runs the interceptor's `before`. True: the handler may begin. */
@@ -169,12 +169,12 @@ static void run(ServedService *service, const ServedMethod *method, InvokeFn inv
     int r;
 
     request->redact_errors = service->redact_errors;
-    core->current = request;
-    if (request->flow && core->deferred && request_is_live(request))
+    core->serving->current = request;
+    if (request->flow && core->deferred.records.first && request_is_live(request))
         deferred_claim(core, request->id, request_message, request);
     registration_enter(&service->registration);
     r = intercept(service, method, request) ? invoke(&request->request, method) : 0;
-    core->current = NULL;
+    core->serving->current = NULL;
     core->ran_long = clock_about_ms() > core->now_ms + LONG_MS;
     request_handled(request, method, r);
     registration_leave(core, &service->registration);
@@ -186,7 +186,7 @@ static bool is_full(const Core *core, const ServedService *service) {
 
     if (core->n_requests < service->slots)
         return false;
-    for (const Request *request = core->deferred_requests; request; request = request->next) {
+    for (const Request *request = core->serving->deferred; request; request = request->next) {
         const char *full = request->request.method;
 
         n += request_is_live(request) && strncmp(full, service->name, service->name_len) == 0 &&
@@ -396,7 +396,8 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
     r = fill(service, client, spec, options);
     r = r < 0 ? error_set_code(reterr, r, NULL) : listen_on(service, client->core, options, reterr);
     if (r == 0)
-        HASH_ADD_KEYPTR(hh, client->core->services, service->name, service->name_len, service);
+        HASH_ADD_KEYPTR(hh, client->core->serving->services, service->name, service->name_len,
+                        service);
     if (r == 0)
         r = hash_added(service)
                 ? registration_add(client, &service->registration, &service_kind, reterr)
@@ -470,7 +471,7 @@ static void to_request(Core *core, const Message *message, const void *block, bo
     else if (!later)
         return; /* answered already */
     else if (message->op == OP_CANCEL)
-        id_map_put(&core->cancelled, message->id, core);
+        id_map_put(&core->deferred.cancelled, message->id, core);
     else
         deferred_put(core, message, block);
 }
@@ -481,7 +482,12 @@ static void down(Core *core, const ferry_error *reason, bool was_up) {
         requests_lose_broker(core);
 }
 
+static void free_part(Core *core) {
+    id_map_deinit(&core->serving->by_id);
+}
+
 const Part serving_part = {
+    .free = free_part,
     .down = down,
     .is_due = requests_due,
     .run = requests_run,

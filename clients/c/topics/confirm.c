@@ -15,15 +15,16 @@ struct Confirm {
     Await await; /* first: an Await is a Confirm */
     ferry_done_fn fn;
     void *ctx;
-    Confirm *prev, *next; /* of core->confirms, oldest first, or core->ended_confirms */
+    Confirm *prev,
+        *next; /* of core->topics->confirms, oldest first, or core->topics->ended_confirms */
     bool failed;
     ferry_error error; /* of a failed publish */
 };
 
 static void link_out(Core *core, Confirm *confirm) {
     await_take(core, &confirm->await);
-    DL_DELETE(core->confirms, confirm);
-    core->n_confirms--;
+    DL_DELETE(core->topics->confirms, confirm);
+    core->unconfirmed.n_publishes--;
 }
 
 void confirm_drop(Core *core, Confirm *confirm) {
@@ -36,14 +37,14 @@ static void end(Core *core, Confirm *confirm, ferry_error *error) {
     link_out(core, confirm);
     confirm->failed = error != NULL;
     if (!confirm->fn) {
-        if (error && !core->flush_error.type)
-            error_move(&core->flush_error, error);
+        if (error && !core->unconfirmed.error.type)
+            error_move(&core->unconfirmed.error, error);
         free(confirm);
         return;
     }
     if (error)
         error_move(&confirm->error, error);
-    DL_APPEND(core->ended_confirms, confirm);
+    DL_APPEND(core->topics->ended_confirms, confirm);
     core_raise(core);
 }
 
@@ -59,7 +60,7 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
 int confirm_new(Core *core, ferry_done_fn fn, void *ctx, Confirm **ret) {
     Confirm *confirm;
 
-    if (core->n_confirms >= CONFIRMS_MAX)
+    if (core->unconfirmed.n_publishes >= CONFIRMS_MAX)
         return -EAGAIN;
     confirm = calloc(1, sizeof(*confirm));
     if (!confirm)
@@ -72,8 +73,8 @@ int confirm_new(Core *core, ferry_done_fn fn, void *ctx, Confirm **ret) {
     (*core->next_id)++;
     confirm->fn = fn;
     confirm->ctx = ctx;
-    DL_APPEND(core->confirms, confirm);
-    core->n_confirms++;
+    DL_APPEND(core->topics->confirms, confirm);
+    core->unconfirmed.n_publishes++;
     *ret = confirm;
     return 0;
 }
@@ -82,7 +83,7 @@ int confirm_new(Core *core, ferry_done_fn fn, void *ctx, Confirm **ret) {
 static void end_all(Core *core, bool left, const char *type, const char *text) {
     Confirm *next;
 
-    for (Confirm *confirm = core->confirms; confirm; confirm = next) {
+    for (Confirm *confirm = core->topics->confirms; confirm; confirm = next) {
         CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
         next = confirm->next;
@@ -104,15 +105,15 @@ void confirms_left(Core *core, const ferry_error *reason) {
 }
 
 bool confirms_due(const Core *core) {
-    return core->ended_confirms != NULL;
+    return core->topics->ended_confirms != NULL;
 }
 
 bool confirms_run(Core *core) {
     Confirm *confirm;
-    bool busy = core->ended_confirms != NULL;
+    bool busy = core->topics->ended_confirms != NULL;
 
-    while ((confirm = core->ended_confirms)) {
-        DL_DELETE(core->ended_confirms, confirm);
+    while ((confirm = core->topics->ended_confirms)) {
+        DL_DELETE(core->topics->ended_confirms, confirm);
         confirm->fn(confirm->failed ? &confirm->error : NULL, confirm->ctx);
         ferry_error_clear(&confirm->error);
         free(confirm);
@@ -121,7 +122,7 @@ bool confirms_run(Core *core) {
 }
 
 bool confirms_wait(const Core *core) {
-    return core->n_confirms > 0;
+    return core->unconfirmed.n_publishes > 0 || core->topics->before_connect.first;
 }
 
 void confirms_shut(Core *core) {

@@ -6,9 +6,7 @@
 
 #include <ferry/topic.h>
 
-#include "clients/c/core/core.h"
-
-typedef struct Confirm Confirm;
+#include "clients/c/topics/subscribe.h"
 
 /* Registers for the answer to a publish whose id is the core's next id. fn NULL: ferry_flush()
  * reports a failure. 0; -EAGAIN: too many publishes wait for their confirmation; -ENOMEM. */

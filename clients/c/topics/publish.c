@@ -27,41 +27,25 @@ static int before_connect_put(const ferry_client *client, const Message *message
     if ((!client->wait_for_broker && clock_ms() - core->down_since_ms > CONNECT_MS) ||
         link_state(core->link) == LINK_CLOSED)
         return session_missing(core, reterr);
-    if (core->before_connect_bytes + message->body.len > BEFORE_CONNECT_MAX)
+    if (core->topics->before_connect.bytes + message->body.len > BEFORE_CONNECT_MAX)
         return error_set(reterr, "ferry.WouldBlock",
                          "4 MiB of publishes wait already for the connection to the broker");
     record = record_new(message, block);
     if (!record)
         return error_set_code(reterr, -ENOMEM, NULL);
-    if (core->last_before_connect)
-        core->last_before_connect->next = record;
-    else
-        core->before_connect = record;
-    core->last_before_connect = record;
-    core->before_connect_bytes += record_size(record);
+    records_put(&core->topics->before_connect, record);
     return 0;
 }
 
 void before_connect_up(Core *core, const Message *welcome) {
+    Record *record;
+
     (void)welcome;
-    while (core->before_connect) {
-        Record *record = core->before_connect;
+    while ((record = records_take(&core->topics->before_connect))) {
         Message message;
         const void *block = record_read(record, &message);
 
         link_put(core->link, LANE_BULK, &message, block);
-        core->before_connect = record->next;
-        record_free(record);
-    }
-    core->last_before_connect = NULL;
-    core->before_connect_bytes = 0;
-}
-
-void before_connect_free(Core *core) {
-    while (core->before_connect) {
-        Record *record = core->before_connect;
-
-        core->before_connect = record->next;
         record_free(record);
     }
 }
@@ -73,7 +57,7 @@ static int put(const ferry_client *client, const Message *message, const void *b
     Core *core = client->core;
     int r = link_put(core->link, LANE_BULK, message, block);
 
-    core->has_published = true;
+    core->unconfirmed.has_published = true;
     if (r == 0) {
         core_sent(core);
         return 0;

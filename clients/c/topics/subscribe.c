@@ -156,7 +156,7 @@ int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {
 /* ---- arriving ---- */
 
 static void on_topic_message(Core *core, const Message *message, const void *block, bool later) {
-    Subscriber *sub = id_map_get(&core->subscriptions, message->message.sub);
+    Subscriber *sub = id_map_get(&core->topics->subscriptions, message->message.sub);
     ferry_message m;
 
     if (later) {
@@ -194,7 +194,7 @@ static void on_topic_message(Core *core, const Message *message, const void *blo
 }
 
 static void on_gap(Core *core, const Message *message, const void *block, bool later) {
-    Subscriber *sub = id_map_get(&core->subscriptions, message->gap.sub);
+    Subscriber *sub = id_map_get(&core->topics->subscriptions, message->gap.sub);
     ferry_error error = FERRY_ERROR_INIT;
 
     if (later) {
@@ -266,16 +266,16 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     message.subscribe.options = span_of(options.data, options.len);
     /* Retained and replayed messages arrive before the answer, so the id must be in the table now.
      */
-    r = id_map_put(&core->subscriptions, id, sub);
+    r = id_map_put(&core->topics->subscriptions, id, sub);
     if (r < 0)
         return r;
     r = link_put(core->link, LANE_CALLS, &message, NULL);
     if (r < 0) {
-        id_map_take(&core->subscriptions, id);
+        id_map_take(&core->topics->subscriptions, id);
         return r;
     }
     if (sub->resume > 0) {
-        id_map_take(&core->subscriptions, sub->resume);
+        id_map_take(&core->topics->subscriptions, sub->resume);
         sub->unheard = true;
     }
     sub->resume = id;
@@ -293,7 +293,7 @@ static void subscription_free(Core *core, Registration *registration) {
     Subscriber *sub = (Subscriber *)registration;
 
     if (sub->resume > 0)
-        id_map_take(&core->subscriptions, sub->resume);
+        id_map_take(&core->topics->subscriptions, sub->resume);
     free(sub);
 }
 
@@ -385,6 +385,11 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
     return 0;
 }
 
+static void free_part(Core *core) {
+    records_clear(&core->topics->before_connect);
+    id_map_deinit(&core->topics->subscriptions);
+}
+
 const Part topics_part = {
     .up = before_connect_up,
     .down = confirms_down,
@@ -393,7 +398,7 @@ const Part topics_part = {
     .run = confirms_run,
     .is_unconfirmed = confirms_wait,
     .shut = confirms_shut,
-    .free = before_connect_free,
+    .free = free_part,
     .receivers =
         (const struct Receiver[]){{OP_MESSAGE, on_topic_message}, {OP_GAP, on_gap}, {0, NULL}},
 };

@@ -7,12 +7,18 @@
 
 #include "clients/c/core/core.h"
 
+typedef struct Confirm Confirm;
+
+struct TopicsPart {
+    IdMap subscriptions;                /* by the id that messages carry */
+    RecordList before_connect;          /* publishes that wait for the connection */
+    Confirm *confirms, *ended_confirms; /* utlists: see confirm.h */
+};
+
 extern const Part topics_part;
 
-/* The publishes that wait for the connection: before_connect_up() sends them, before_connect_free()
- * frees them unsent. */
+/* Sends the publishes that waited for the connection. */
 void before_connect_up(Core *core, const Message *welcome);
-void before_connect_free(Core *core);
 
 /* Calls fn with a borrowed message. reply: 0 unless the message is a question. */
 void message_lend(Core *core, ferry_message_fn fn, void *ctx, const ferry_message *message,
