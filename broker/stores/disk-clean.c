@@ -36,7 +36,7 @@ static bool is_worth_it(const DiskStore *disk) {
            (*disk->store.degraded && first->live < first->size / 2);
 }
 
-/* Writes a record of the segment again. Nobody waits until it is on the disk. */
+/* Writes a record of the segment again. No client waits until it is on the disk. */
 static bool again(DiskStore *disk, const DiskRecord *record) {
     JournalBatch *batch = disk_batch(disk);
 

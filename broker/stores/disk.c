@@ -173,7 +173,7 @@ static int disk_keep(Store *store, uint64_t ticket, Span name, Span value) {
     return STORE_LATER;
 }
 
-/* If the disk fails, nobody knows whether a settled job will come back. The change then has no
+/* If the disk fails, it is unknown whether a settled job will come back. The change then has no
  * answer, and this process does not deliver the job again. */
 static int disk_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
                         const StoredPush *by) {

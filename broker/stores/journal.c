@@ -339,7 +339,7 @@ static bool has_to_write(const Journal *journal) {
     return journal->todo || journal->to_load || journal->to_remove || journal->stopping;
 }
 
-/* The time at which a thread has to look for work although nobody wakes it; UINT64_MAX: never. */
+/* The time at which a thread has to look for work even if it is not woken; UINT64_MAX: never. */
 static uint64_t next_look_us(const Journal *journal) {
     uint64_t at_us = journal->flushing ? UINT64_MAX : journal->flush_by_us;
     uint64_t full_us = clock_us() + UINT64_C(1000) * JOURNAL_RETRY_MS;

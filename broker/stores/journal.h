@@ -36,7 +36,7 @@ typedef enum JournalEntryKind { ENTRY_JOB, ENTRY_MOVED, ENTRY_SETTLED } JournalE
 
 /* The change of one job in a batch. */
 typedef struct JournalEntry {
-    uint64_t ticket;    /* 0: nobody waits for the change */
+    uint64_t ticket;    /* 0: no client waits for the change */
     bool shared;        /* this entry and the next one have one ticket, which is in the next one */
     DiskJob *job;       /* ENTRY_JOB, ENTRY_MOVED: the job that was written; NULL: it is gone
                          * already */
@@ -56,7 +56,7 @@ typedef struct JournalBatch {
     uint32_t pushes_segment, releases_segment;
     uint64_t pushes_at, releases_at;
     int pushes_result, releases_result;
-    bool lost; /* the journal has failed: nobody knows what is on the disk */
+    bool lost; /* the journal has failed: the state of the disk is unknown */
 } JournalBatch;
 
 void batch_free(JournalBatch *batch);

@@ -15,7 +15,7 @@ typedef struct DiskJob DiskJob;
 
 typedef struct LoadRequest {
     struct LoadRequest *next;
-    DiskJob *of; /* NULL: nobody waits for the content any more */
+    DiskJob *of; /* NULL: the content is not needed any more */
     uint64_t at;
     uint32_t segment, len; /* place and length of the record */
     int result;            /* 0, or a negative errno; -EBADMSG: the record is damaged */

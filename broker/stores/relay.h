@@ -17,7 +17,7 @@ typedef struct TopicRelay TopicRelay;
 
 enum {
     RELAY_ENTRIES_MAX = 10000,          /* entries of one inbox */
-    RELAY_INBOX_BYTES_MAX = 64 << 20,   /* their bytes, besides one larger entry */
+    RELAY_INBOX_BYTES_MAX = 64 << 20,   /* bytes of these entries, unless there is only one entry */
     RELAY_BACKLOG_BYTES_MAX = 64 << 20, /* entries that wait to be stored in inboxes */
 };
 

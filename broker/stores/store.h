@@ -110,8 +110,8 @@ typedef struct StoreOps {
     /* Appends up to STORE_SHARED_MAX jobs in one step. They have the same headers and body, and
      * consecutive ids. NULL: append() is called for each job. */
     int (*append_shared)(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n);
-    /* Appends jobs, none or more, and deletes an entry of the shard's inbox, in one step: see
-     * queues_take_entry(). */
+    /* Appends jobs (their number may be 0), and deletes an entry of the shard's inbox, in one step:
+     * see queues_take_entry(). */
     int (*append_entry)(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n,
                         void *entry);
     void (*flush)(Store *store);
@@ -178,7 +178,7 @@ const void *stored_job_content(const StoredJob *job, Message *to);
 bool stored_job_is_paged_out(const StoredJob *job);
 /* The reason of the job's last failure; empty: it has not failed. Points into the job. */
 Span stored_job_reason(const StoredJob *job);
-/* The ordering key and the unique key; empty: the job has none. They point into the job. */
+/* The ordering key and the unique key; empty: the job has no such key. They point into the job. */
 Span stored_job_order(const StoredJob *job);
 Span stored_job_unique(const StoredJob *job);
 
@@ -239,7 +239,7 @@ bool queues_close_shard(struct Queues *queues, Store *store);
  */
 void queues_release_shard(struct Queues *queues, Store *store);
 
-/* Another broker has the shard, or none: store->owner has changed. */
+/* store->owner has changed: another broker has the shard, or no broker has it. */
 void queues_owner_changed(struct Queues *queues, const Store *store);
 
 /*

@@ -118,7 +118,7 @@ static bool write_one(RedisAnnounce *announce, RedisLink *link, const ShardBinds
     return is_done;
 }
 
-/* Puts back what could not be written, if the broker's thread has not replaced it. */
+/* Puts back the binds that could not be written, unless the broker's thread has replaced them. */
 static void put_back(RedisAnnounce *announce, ShardBinds *binds) {
     ShardBinds *next;
 
@@ -177,7 +177,7 @@ static bool put_found(RedisAnnounce *announce, const Reply *reply, size_t i) {
     return true;
 }
 
-/* Reads a slice. False: Redis has not answered, or has no more. */
+/* Reads a slice. False: Redis has not answered, or has no further announcement. */
 static bool read_slice(RedisAnnounce *announce, RedisLink *link) {
     uint64_t before = announce->read_up_to;
     LinkCall call = {.script = &announce->read, .n_args = 2};
@@ -197,7 +197,7 @@ static bool read_slice(RedisAnnounce *announce, RedisLink *link) {
 }
 
 void redis_announce_read(RedisAnnounce *announce, RedisLink *link, uint64_t last) {
-    if (last < announce->read_up_to) /* Redis has lost some: what is there counts */
+    if (last < announce->read_up_to) /* Redis has lost announcements: read all that it has */
         announce->read_up_to = 0;
     while (announce->read_up_to < last && read_slice(announce, link))
         continue;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Announcements of binds (relay.h) in Redis: the broker's thread hands over those of its shards,
- * the thread of the members (members.h) writes them, and reads those of all brokers.
+ * Announcements of binds (relay.h) in Redis: the broker's thread hands over the binds of its
+ * shards. The thread of the members (members.h) writes them, and reads the binds of all brokers.
  */
 
 #include <pthread.h>
@@ -22,7 +22,7 @@ typedef struct ShardBinds {
     struct ShardBinds *next;
     unsigned shard;
     uint64_t lease;  /* the number of the lease under which they are announced */
-    uint64_t number; /* of the announcement in Redis */
+    uint64_t number; /* the number of the announcement in Redis */
     size_t len;
     uint8_t data[];
 } ShardBinds;
@@ -33,15 +33,16 @@ typedef struct RedisAnnounce {
 
     pthread_mutex_t lock;
     /* Shared, under the lock. */
-    ShardBinds *todo; /* one for a shard at most */
-    uint64_t wanted;  /* the number by relay.h of the last one that was handed over */
+    ShardBinds *todo; /* a list by next, with at most one element for each shard */
+    uint64_t wanted;  /* the number (see relay.h) of the last announcement that was handed over */
     ShardBinds *found, **found_end;
-    uint64_t found_up_to; /* the number in Redis of the last one of `found` so far */
+    uint64_t
+        found_up_to; /* the number in Redis of the last announcement that was put into `found` */
 
     /* Of the thread. */
     uint64_t read_up_to;
-    uint64_t done;        /* announcements up to this number by relay.h are in Redis */
-    uint64_t done_number; /* the number in Redis of the last of them */
+    uint64_t done;        /* Redis has the announcements up to this number (see relay.h) */
+    uint64_t done_number; /* the number in Redis of the last of these announcements */
 } RedisAnnounce;
 
 void redis_announce_init(RedisAnnounce *announce);
@@ -49,18 +50,18 @@ void redis_announce_deinit(RedisAnnounce *announce);
 
 /* ---- for the broker's thread ---- */
 
-/* Hands binds over, which replace earlier ones of the shard; number: by relay.h. -ENOMEM. */
+/* Hands over binds, which replace earlier binds of the shard. number: see relay.h. -ENOMEM. */
 int redis_announce_put(RedisAnnounce *announce, unsigned shard, uint64_t lease, uint64_t number,
                        Span binds);
-/* The number needs no announcement of its own. */
+/* Handles a number for which there is nothing to announce. */
 void redis_announce_skip(RedisAnnounce *announce, uint64_t number);
-/* Takes the announcements that were read: a list by next, which the caller frees. *ret_up_to: they
- * are those up to this number. */
+/* Takes the announcements that were read: a list by next, which the caller frees. *ret_up_to: the
+ * number of the last announcement that was read so far. */
 ShardBinds *redis_announce_take(RedisAnnounce *announce, uint64_t *ret_up_to);
 
 /* ---- for the thread of the members ---- */
 
-/* Writes what was handed over. */
+/* Writes the binds that were handed over. */
 void redis_announce_write(RedisAnnounce *announce, RedisLink *link);
-/* Reads the announcements that are new; last: the number of the last one. */
+/* Reads the new announcements. last: the number of the last announcement in Redis. */
 void redis_announce_read(RedisAnnounce *announce, RedisLink *link, uint64_t last);

@@ -13,10 +13,10 @@
 
 enum {
     CALLS_MAX = 2,
-    WAIT_MS = 700, /* less than the time of an attempt */
+    WAIT_MS = 700, /* shorter than an attempt, so that WAIT is answered before its end */
     SETTING_MS = 1000,
     SETTING_MAX = 20,  /* bytes of a value that are shown */
-    ATTEMPT_MS = 5000, /* that a connection without an own deadline may take */
+    ATTEMPT_MS = 5000, /* for an attempt to connect that has no deadline */
 };
 
 static void set_keys(RedisLink *link, const char *name, LinkKeys keys) {
@@ -102,7 +102,7 @@ static void begin_script(const RedisLink *link, const LinkCall *call, bool by_te
         command_add(command, call->args[i].data, call->args[i].len);
 }
 
-/* Redis is asked for the name of the script, and has it then. */
+/* Loads the script into Redis, which answers with its name. */
 static void learn(RedisLink *link, LinkScript *script, uint64_t deadline_ns) {
     RedisCommand command = {.route = span_text(link->key), .repeatable = true};
 
@@ -126,7 +126,7 @@ static void begin_wait(const RedisLink *link, RedisCommand *command, char number
     command_add_text(command, timeout);
 }
 
-/* WAIT counts the replicas that have what its own connection wrote before. */
+/* WAIT counts the replicas that have all earlier writes of its own connection. */
 static bool is_confirmed(RedisLink *link, const RedisCommand *commands, unsigned n) {
     const RedisCommand *wait = &commands[n];
 

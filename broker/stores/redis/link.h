@@ -18,12 +18,12 @@ typedef enum LinkKeys {
 /* The calls that fail with a text of the server. */
 typedef enum LinkOutcome {
     LINK_DONE = 0,
-    LINK_AGAIN, /* no answer, or the server cannot do it now: why says the reason */
+    LINK_AGAIN, /* no answer, or the server cannot do it now: why has the reason */
     LINK_FULL,  /* the memory of Redis is full: the call had no effect */
-    LINK_WRONG, /* trying again would not help: why says the reason */
+    LINK_WRONG, /* another attempt would fail, too: why has the reason */
 } LinkOutcome;
 
-/* A script, and what Redis calls it. */
+/* A script, and its name in Redis: a hash of its text. */
 typedef struct LinkScript {
     const char *text;
     char sha[41]; /* empty: not known yet */
@@ -33,7 +33,7 @@ typedef struct RedisLink {
     Redis *redis;
     char keys[REDIS_KEYS][REDIS_KEY_MAX]; /* "ferry:{NAME}", "ferry:{NAME}:segments" and so on */
     unsigned n_keys;
-    const char *key; /* the first of them */
+    const char *key; /* the first key */
     uint32_t n_wait;
     char why[REDIS_WHY]; /* the reason of the last failure */
 } RedisLink;
@@ -56,7 +56,7 @@ void redis_link_share(RedisLink *link, const RedisLink *with, const char *name, 
 void redis_link_close(RedisLink *link);
 
 /* Runs the scripts, at most 2, in one round trip. confirm: LINK_DONE only after n_wait replicas
- * have what was written; then why says how many have it. */
+ * have the changes; otherwise why says how many replicas have them. */
 void redis_link_call(RedisLink *link, LinkCall *calls, unsigned n, bool confirm,
                      uint64_t deadline_ns);
 /* The setting that decides what Redis can lose, "appendfsync=always wait=1" or "appendonly=no

@@ -14,14 +14,15 @@
 #include "broker/stores/store.h"
 
 enum {
-    MAIL_ENTRIES = 256,   /* that one call appends or reads */
-    MAIL_BYTES = 1 << 20, /* of them, besides the last one */
-    MAIL_AHEAD = 4 << 20, /* bytes of an inbox in memory; then no more are read */
-    MAIL_POLL_MS = 50,    /* between two looks at the inboxes */
+    MAIL_ENTRIES = 256,   /* entries that one call appends or reads */
+    MAIL_BYTES = 1 << 20, /* bytes of these entries, without the last one */
+    MAIL_AHEAD = 4 << 20, /* bytes of one inbox in memory; at this size the thread reads no further
+                             entry of it */
+    MAIL_POLL_MS = 50,    /* time between two looks at the inboxes */
     MAIL_REST_MS = 1000,  /* the same, while no queue of the cluster is bound */
-    MAIL_PAUSE_MS = 100,  /* after a failed attempt */
+    MAIL_PAUSE_MS = 100,  /* pause after a failed attempt */
     MAIL_ATTEMPT_MS = 1000,
-    MAIL_CLOSE_MS = 5000, /* for the last entries of a broker that ends */
+    MAIL_CLOSE_MS = 5000, /* time to send the last entries of a broker that ends */
 };
 
 /* An entry on the way to an inbox. */
@@ -41,7 +42,7 @@ typedef struct MailSlice {
     Reply *reply;  /* pairs of id and entry */
 } MailSlice;
 
-/* Where to read. */
+/* How the thread reads an inbox. */
 typedef struct MailBox {
     bool is_open;    /* the shard is here, and takes entries */
     uint32_t life;   /* counts its lives at this broker */
@@ -55,13 +56,14 @@ typedef struct MailShard {
     SentEntry *todo, **todo_end;
     MailBox box;
     uint64_t ms, number; /* the next entry has at least this id */
-    bool has_slice;      /* that the broker's thread has not taken: no more are read */
-    bool waits;          /* the last attempt to send has failed */
+    bool has_slice; /* the broker's thread has not taken the last slice yet: the thread reads no
+                       other one */
+    bool waits;     /* the last attempt to send has failed */
     /* Of the thread: entries of the call that has not ended. */
     SentEntry *batch;
     uint64_t call; /* its number */
     unsigned attempts;
-    uint64_t not_before_ms; /* of its next attempt */
+    uint64_t not_before_ms; /* time of its next attempt */
 } MailShard;
 
 typedef struct RedisMail {
@@ -71,7 +73,7 @@ typedef struct RedisMail {
     void (*on_announced)(void *ctx);
     void *ctx;
     char cluster[REDIS_KEY_MAX]; /* the key with the number of the last announcement */
-    uint64_t announced;          /* of the thread: this number, when it was looked at last */
+    uint64_t announced;          /* of the thread: the number at the last look */
     char id[33];                 /* of the data */
     char sender[33];             /* names this process */
     LinkScript send, read;
@@ -96,7 +98,7 @@ int redis_mail_open(RedisMail *mail, RedisStoreOptions *options, ferry_error *re
 void redis_mail_close(RedisMail *mail);
 /* id: of the data. 0, or a negative errno. */
 int redis_mail_start(RedisMail *mail, const char *id, Waker *waker);
-/* Lets the thread send what it has, for MAIL_CLOSE_MS at most, and end. */
+/* Lets the thread send the entries that it has, for MAIL_CLOSE_MS at most, and end. */
 void redis_mail_stop(RedisMail *mail);
 
 /* ---- for the broker's thread ---- */
@@ -106,7 +108,8 @@ int redis_mail_admit(RedisMail *mail, unsigned shard);
 int redis_mail_send(RedisMail *mail, unsigned shard, Span entry, void *sending);
 /* From now on the inbox is read in this way. */
 void redis_mail_tell(RedisMail *mail, unsigned shard, const MailBox *box);
-/* Entries whose sending has ended, and what was read: lists by next, which the caller frees. */
+/* The entries whose sending has ended, and the slices that were read: lists by next, which the
+ * caller frees. */
 SentEntry *redis_mail_take_sent(RedisMail *mail);
 MailSlice *redis_mail_take_slices(RedisMail *mail);
 MailSlice *mail_slice_free(MailSlice *slice);

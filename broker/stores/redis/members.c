@@ -18,7 +18,7 @@
 
 enum {
     CALL_MS = 1000,
-    FIRST_OTHER = 5, /* the element of the reply with the id of the first other member */
+    FIRST_OTHER = 5, /* the index in the reply of the first other member: of its id */
     FIRST_MS = 3000, /* the longest wait for the first answer */
 };
 

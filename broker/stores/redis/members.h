@@ -19,11 +19,12 @@ typedef struct MembersNews {
     ShardMember others[MEMBERS_MAX];
     size_t n;
     uint64_t made;
-    uint64_t binds;             /* the number of the last announcement */
-    uint64_t announced;         /* the own ones up to this number by relay.h are in Redis, */
-    uint64_t announced_number;  /* the last of them under this number */
+    uint64_t binds;     /* the number in Redis of the last announcement of any broker */
+    uint64_t announced; /* the number (see relay.h) of the last announcement of this broker that is
+                           in Redis */
+    uint64_t announced_number;  /* the number of this announcement in Redis */
     bool is_valid;              /* false: `why` says why the entries cannot be read */
-    bool is_wrong;              /* trying again does not help */
+    bool is_wrong;              /* another attempt would fail, too */
     char why[STORE_REASON_MAX]; /* NUL-terminated */
 } MembersNews;
 
@@ -59,8 +60,8 @@ int redis_members_check(RedisMembers *members, ferry_error *reterr);
 
 /* Starts the thread. It calls the waker when it has news. 0, or a negative errno. */
 int redis_members_start(RedisMembers *members, const ShardMember *own, Waker *waker);
-/* From now on the entry of this broker has these shards; Redis gets it at once. pause_ms: between
- * two calls. is_leaving: the broker has no entry any more. */
+/* From now on the entry of this broker has these shards; Redis gets it at once. pause_ms: the time
+ * between two calls. is_leaving: the thread removes the entry of this broker. */
 void redis_members_tell(RedisMembers *members, const ShardMember *own, uint32_t pause_ms,
                         bool is_leaving);
 /* The thread calls Redis at once. */

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-enum { SETTING_MAX = 80 }; /* bytes of a value, at most */
+enum { SETTING_MAX = 80 }; /* most bytes of a value */
 
 typedef struct StoreSetting {
     const char *name;

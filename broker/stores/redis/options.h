@@ -18,7 +18,7 @@ enum {
 typedef struct RedisStoreOptions {
     CacheUrl url;
     char name[REDIS_NAME_MAX + sizeof(".99")]; /* of a shard: NAME.SHARD */
-    char id[REDIS_ID_SIZE + 1];                /* empty: any */
+    char id[REDIS_ID_SIZE + 1];                /* empty: any data is accepted */
     uint32_t n_wait;
     uint32_t lease_ms;
     unsigned n_shards; /* 0: the queues are one space */

@@ -15,9 +15,9 @@
 
 enum {
     CALL_MS = 2000,
-    SLICE_BYTES = 4 << 20, /* of one reply, and one segment more */
-    SLICE_VALUES = 512,    /* of another key */
-    SEGMENT_WORDS = 5,     /* of a reply, for one segment */
+    SLICE_BYTES = 4 << 20, /* bytes of the segments of one reply, without the last segment */
+    SLICE_VALUES = 512,    /* values of another key in one reply */
+    SEGMENT_WORDS = 5,     /* elements of a reply for one segment */
 };
 
 ReadSlice *read_slice_free(ReadSlice *slice) {
@@ -105,8 +105,8 @@ static int taken(RedisReader *reader, const Reply *reply, ferry_error *reterr) {
 }
 
 /* Another broker has the lease. Its end, by the clock of Redis, is far away if that clock was set
- * back, or if the new master's clock is behind. So the lease is also over when nobody has prolonged
- * it for its whole time, by the clock of this process. */
+ * back, or if the new master's clock is behind. So the lease is also over when it was not prolonged
+ * for its whole time, by the clock of this process. */
 static void look_at_lease(RedisReader *reader, const Reply *reply) {
     Span until = reply_word(reply, 2);
 

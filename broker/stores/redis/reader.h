@@ -32,10 +32,10 @@ typedef struct ReadSlice {
 ReadSlice *read_slice_free(ReadSlice *slice);
 DEFINE_CLEANUP(ReadSlice *, read_slice_free);
 
-/* Which data a lease may be taken of. */
+/* The data of which the lease may be taken. */
 typedef enum IdRule {
-    ID_ANY,  /* any; new data gets the id */
-    ID_SAME, /* data with the id; new data gets it */
+    ID_ANY,  /* any data; new data gets the id */
+    ID_SAME, /* data with this id, or new data, which gets the id */
     ID_MUST, /* data with the id */
 } IdRule;
 
@@ -48,9 +48,9 @@ typedef struct RedisReader {
     char id[REDIS_ID_SIZE + 1];
     char shard[24]; /* "3/8"; empty: the space is no shard */
 
-    /* The lease; constant after its slice. */
+    /* The lease; constant after the slice READ_LEASE. */
     char token[REDIS_TOKEN_SIZE], found_id[REDIS_ID_SIZE + 1];
-    uint64_t last_job; /* the last one that the space has had */
+    uint64_t last_job; /* the highest number of a job that the space has had */
     WallClock wall;    /* the clock of Redis */
     char setting[STORE_SETTING_MAX];
 
@@ -58,7 +58,7 @@ typedef struct RedisReader {
     uint64_t cursor; /* segments, or other values, that were read */
     LinkScript take, read, list;
     char seen_until[24]; /* the end of another broker's lease */
-    uint64_t seen_ms;    /* since when it is the same */
+    uint64_t seen_ms;    /* the time since which seen_until has not changed */
     uint64_t seen_lease_ms;
     char why[STORE_REASON_MAX]; /* why the last call had no result */
     bool is_held;               /* because another broker has the lease */

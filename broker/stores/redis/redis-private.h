@@ -21,9 +21,9 @@ typedef struct Restoring {
     uint64_t began_ms;
     uint64_t told_ms; /* when the log last had the reason for waiting; 0: never */
     uint64_t n_jobs;
-    uint64_t n_values; /* of all kinds, with the jobs that have ended */
+    uint64_t n_values; /* values of all kinds, including jobs that have ended */
     ReadSlice *slice;  /* NULL: the thread has not read the next one yet */
-    size_t at;         /* elements of it that are restored */
+    size_t at;         /* elements of the slice that are restored */
 } Restoring;
 
 typedef struct RedisQueues {
@@ -32,13 +32,13 @@ typedef struct RedisQueues {
     RedisLink link;
     RedisWriter writer;
     bool writes;       /* the space was restored, and the thread takes batches */
-    uint64_t last_job; /* the last one that was appended or restored */
+    uint64_t last_job; /* the number of the job that was appended or restored last */
     WallClock wall;    /* the clock of Redis */
     Restoring restoring;
     WriterBatch *open, *spare; /* the batch in the making; one to use again */
     size_t n_submitted;        /* batches that the thread has */
-    size_t backlog;            /* their bytes, and those of `open` */
-    WriterState state;         /* the last one that the thread has reported */
+    size_t backlog;            /* bytes of these batches and of `open` */
+    WriterState state;         /* the state that the thread has reported last */
     RedisSegments segments;
     ShardInbox inbox;
 } RedisQueues;
@@ -54,7 +54,7 @@ extern const StoreOps redis_ops;
 
 /* Fills in the settings of the thread that belong to the store. */
 void redis_set_reader(RedisQueues *redis, RedisReader *reader);
-/* Takes over what the thread has done. */
+/* Handles the batches that the thread has finished, and its report. */
 void redis_take_done(RedisQueues *redis);
 /* The last change: the end of the lease. */
 void redis_give_lease_back(RedisQueues *redis);
@@ -63,5 +63,5 @@ void redis_give_lease_back(RedisQueues *redis);
 int redis_restore(Store *store, size_t max, ferry_error *reterr);
 /* Restores about max values of restoring->slice. As StoreOps.restore. */
 int redis_restore_some(RedisQueues *redis, size_t max, ferry_error *reterr);
-/* Nothing to restore yet: logs from time to time why. */
+/* There is nothing to restore yet: logs the reason from time to time. */
 void redis_restore_tell(RedisQueues *redis);

@@ -13,13 +13,13 @@ typedef struct RedisRelay {
     Waker *waker;
     RedisMail mail;
     uint64_t dirty;  /* shards whose binds are announced in this turn */
-    uint64_t number; /* of the last announcement, by relay.h */
+    uint64_t number; /* the number of the last announcement: see relay.h */
     uint64_t told;   /* all brokers know the announcements up to this number */
     uint64_t known;  /* announcements in Redis up to this number were taken */
     uint64_t bound;  /* shards with binds */
-    /* Of the binds of each shard that were announced or read last. */
+    /* Hashes of the binds of each shard that were announced or read last. */
     uint64_t hashes[STORE_SHARDS_MAX];
-    MailBox boxes[STORE_SHARDS_MAX]; /* that the thread knows */
+    MailBox boxes[STORE_SHARDS_MAX]; /* as the thread knows them */
 } RedisRelay;
 
 void redis_relay_init(RedisRelay *relay, RedisMembers *members);
@@ -27,9 +27,9 @@ void redis_relay_init(RedisRelay *relay, RedisMembers *members);
 void redis_relay_take_binds(RedisRelay *relay);
 /* Announces the binds of the shards that are dirty. leases: the numbers of their leases. */
 void redis_relay_announce(RedisRelay *relay, const uint64_t *leases);
-/* The other brokers have told what they know. */
+/* Redis says which announcements the other brokers know. */
 void redis_relay_take_news(RedisRelay *relay, const MembersNews *news);
-/* Entries have left, or are lost. */
+/* Reports the entries whose sending has ended to the user of the relay. */
 void redis_relay_take_sent(RedisRelay *relay);
 /* Tells the thread how the inbox of a shard is read. */
 void redis_relay_tell(RedisRelay *relay, unsigned shard, const MailBox *box);

@@ -302,8 +302,8 @@ static int redis_append(Store *store, uint64_t ticket, StoredJob *job, const Sto
     return r < 0 ? r : add(redis, ticket, NULL, job, by);
 }
 
-/* After a failure nobody knows whether a settled job will come back: there is no answer, and the
- * job is not delivered by this process again. */
+/* After a failure it is unknown whether a settled job will come back: the settlement has no answer,
+ * and this process does not deliver the job again. */
 static int redis_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
                          const StoredPush *by) {
     RedisQueues *redis = redis_of(store);
@@ -388,7 +388,7 @@ static void redis_pause(Store *store, StoredQueue *queue, bool paused) {
     end_change(part, before, 0);
 }
 
-/* A batch is submitted when the thread has none: meanwhile it grows. */
+/* The batch is submitted when the thread has finished the last one; until then it grows. */
 static void redis_flush(Store *store) {
     RedisQueues *redis = redis_of(store);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Restores what the thread of a space has read, in pieces, on the broker's thread. At the start of
- * a store without shards, the broker waits for the thread. See redis-private.h.
+ * Restores the slices that the thread of a space has read, in pieces, on the broker's thread. At
+ * the start of a store without shards, the broker waits for the thread. See redis-private.h.
  */
 
 #include <assert.h>
@@ -17,9 +17,9 @@
 #include "broker/stores/redis/redis-private.h"
 
 enum {
-    WAIT_MS = 100,         /* for the thread, until signals are looked at */
-    TELL_MS = 30000,       /* between two lines in the log about waiting */
-    DIFFERENCE_MS = 30000, /* of two clocks, that the log tells */
+    WAIT_MS = 100,         /* wait for the thread between two looks at signals */
+    TELL_MS = 30000,       /* time between two lines of the log about waiting */
+    DIFFERENCE_MS = 30000, /* difference of two clocks above which the log has a line */
 };
 
 /* ---- the lease ---- */
@@ -283,7 +283,7 @@ int redis_restore_some(RedisQueues *redis, size_t max, ferry_error *reterr) {
     return STORE_HAS_MORE;
 }
 
-/* The log says each TELL_MS what the broker waits for. */
+/* Logs each TELL_MS the reason why the broker waits. */
 void redis_restore_tell(RedisQueues *redis) {
     Restoring *restoring = &redis->restoring;
     char why[STORE_REASON_MAX];

@@ -43,8 +43,8 @@ typedef struct RedisSegment {
 } RedisSegment;
 
 typedef struct RedisSegments {
-    RedisSegment *all;     /* in Redis, or on the way there */
-    RedisSegment *changed; /* jobs of it have ended, or have a note that is due */
+    RedisSegment *all;     /* segments in Redis, or on the way there */
+    RedisSegment *changed; /* segments whose jobs have ended, or have a note that is due */
     uint64_t last;         /* the highest number of a segment */
     Buffer scratch;
 } RedisSegments;
@@ -56,7 +56,7 @@ static inline SegmentJob *segment_job(const StoredJob *job) {
 /* Adds a job with a record of so many bytes to the segment in the making; makes the segment if
  * *segment is NULL. The segment may move. -ENOMEM. */
 int segment_add(RedisSegments *segments, RedisSegment **segment, StoredJob *job, size_t bytes);
-/* Takes the job back that was added last. */
+/* Removes the job that was added last. */
 void segment_take_back(RedisSegment *segment);
 /* For a segment that was read: its next job, which is `job`, or has ended (NULL). -ENOMEM. */
 int segment_restore(RedisSegments *segments, RedisSegment **segment, uint64_t number,

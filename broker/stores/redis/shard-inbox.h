@@ -14,8 +14,8 @@ struct Queues;
 struct RedisQueues;
 
 enum {
-    INBOX_ITEMS_MAX = 1024, /* in memory; more are not read */
-    INBOX_TURN = 64,        /* that become jobs in one turn */
+    INBOX_ITEMS_MAX = 1024, /* items in memory; at this number no further entry is read */
+    INBOX_TURN = 64,        /* items that become jobs in one turn */
     INBOX_ID_MAX = 48,
 };
 
@@ -39,8 +39,8 @@ typedef struct ShardInbox {
     bool is_told; /* the log says why its first item waits */
 } ShardInbox;
 
-/* Takes a reply with ids and entries over. False: out of memory, and it has none of
- * them. */
+/* Takes over the entries of a reply, pairs of id and entry. False: out of memory; no entry of the
+ * reply was taken. */
 bool shard_inbox_add(ShardInbox *inbox, const Reply *reply);
 /* Makes jobs of the next items. True: there is more to do, in a later turn. */
 bool shard_inbox_turn(struct RedisQueues *redis, struct Queues *queues);

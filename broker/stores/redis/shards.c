@@ -19,11 +19,11 @@
 
 enum {
     PIECE = 512,       /* jobs, or other values, that one turn restores */
-    MOVING_MS = 200,   /* between two looks at the members while shards move */
-    RESTING_MS = 2000, /* otherwise: a fifth of the lease, and at most this time */
-    WAIT_MS = 100,     /* between two attempts of the start */
-    TELL_MS = 30000,   /* between two lines in the log about waiting */
-    AGAIN_MS = 10000,  /* until a shard that cannot be read is tried again */
+    MOVING_MS = 200,   /* time between two looks at the members while shards move */
+    RESTING_MS = 2000, /* otherwise the time is a fifth of the lease, and at most this */
+    WAIT_MS = 100,     /* time between two attempts at the start */
+    TELL_MS = 30000,   /* time between two lines of the log about waiting */
+    AGAIN_MS = 10000,  /* pause before a shard that could not be read is tried again */
 };
 
 typedef enum ShardState {
@@ -39,9 +39,9 @@ typedef struct QueueShard {
     RedisQueues redis;
     ShardState state;
     bool is_begun;          /* the router is adopting it */
-    uint64_t not_before_ms; /* of the next attempt to take it */
+    uint64_t not_before_ms; /* the earliest time of the next attempt to take it */
     uint32_t life;          /* counts the times that it came here */
-    MailSlice *mail;        /* a list: read from its inbox, and not in redis.inbox yet */
+    MailSlice *mail; /* a list by next: slices of its inbox that are not in redis.inbox yet */
 } QueueShard;
 
 struct RedisShards {
@@ -52,11 +52,12 @@ struct RedisShards {
     RedisRelay relay;
     RedisStoreOptions options;
     ShardMember own;
-    MembersNews news; /* the last valid ones */
-    uint64_t told_ms; /* when the log last said why there are no news; 0: there are */
+    MembersNews news; /* the last valid news */
+    uint64_t
+        told_ms; /* when the log last had the reason why there are no valid news; 0: there are */
     bool is_leaving;
     bool has_restored; /* in this turn */
-    bool is_busy;      /* something must be looked at again soon */
+    bool is_busy;      /* a shard needs another turn soon */
     unsigned n;
     QueueShard *shards[];
 };
@@ -411,7 +412,7 @@ static void tell_mail(RedisShards *shards) {
     }
 }
 
-/* There are news, but no valid ones: the broker keeps its shards as long as their leases last. */
+/* The news are not valid: the broker keeps its shards as long as their leases last. */
 static void tell_no_news(RedisShards *shards, const MembersNews *news) {
     if (shards->told_ms != 0 && clock_ms() < shards->told_ms + TELL_MS)
         return;

@@ -10,7 +10,8 @@ static unsigned count_of(uint64_t set) {
     return (unsigned)__builtin_popcountll(set);
 }
 
-/* The number of members that stand before this one: those with more shards, then lower ids. */
+/* The number of members that stand before this one: members with more shards, and of the members
+ * with equally many shards, those with lower ids. */
 static size_t rank_of(const ShardMember *members, size_t n, size_t own) {
     unsigned own_count = count_of(members[own].owned);
     size_t rank = 0;

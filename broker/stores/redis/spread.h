@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Which shards a broker of a cluster takes or gives up. Each broker decides for itself, from what
- * Redis says about all members; the leases of the shards make sure that two brokers whose news
- * differ do not own one shard.
+ * Which shards a broker of a cluster takes or gives up. Each broker decides for itself, from the
+ * entries of all members in Redis. If the news of two brokers differ, the leases of the shards
+ * prevent that both own one shard.
  *
  * With N shards and m members, the N mod m members with the most shards keep one more than N / m,
  * so shards move only from members with too many to those with too few.
@@ -21,8 +21,8 @@ enum { MEMBERS_MAX = 64 /* brokers of a cluster */ };
 /* A broker of the cluster. Bit k of a set is shard k. */
 typedef struct ShardMember {
     uint8_t id[WIRE_TOKEN];
-    uint64_t owned;    /* it has their leases */
-    uint64_t restored; /* and their jobs */
+    uint64_t owned;    /* shards whose leases it has */
+    uint64_t restored; /* shards whose jobs it has, too */
     uint64_t known;    /* it knows the announcements (announce.h) up to this number */
     char url[STORE_URL_MAX];
 } ShardMember;

@@ -20,17 +20,17 @@
 #include "broker/stores/store.h"
 
 enum {
-    REDIS_BATCH_TICKETS = 1024,  /* of a part */
+    REDIS_BATCH_TICKETS = 1024,  /* changes with a ticket in one part of a batch */
     REDIS_BATCH_BYTES = 1 << 20, /* a larger batch is submitted at once */
     REDIS_BACKLOG = 64 << 20,    /* bytes that wait for Redis: more pushes are refused */
     REDIS_ATTEMPT_MS = 1000,     /* the first attempt; doubles, up to REDIS_ATTEMPT_MAX_MS */
     REDIS_ATTEMPT_MAX_MS = 8000,
     REDIS_CLOCK_MS = 200,  /* an answer that took longer does not set the clock */
     REDIS_STEP_MS = 1000,  /* the clock of Redis was set back by at least this time */
-    REDIS_PAUSE_MS = 100,  /* after a failed attempt */
-    REDIS_FULL_MS = 1000,  /* how often a full memory is looked at */
-    REDIS_CLOSE_MS = 5000, /* for the last batch of a broker that ends */
-    REDIS_SLICES_MAX = 2,  /* that wait for the broker's thread */
+    REDIS_PAUSE_MS = 100,  /* pause after a failed attempt */
+    REDIS_FULL_MS = 1000,  /* time between two tries while the memory of Redis is full */
+    REDIS_CLOSE_MS = 5000, /* time for the last batch of a broker that ends */
+    REDIS_SLICES_MAX = 2,  /* slices that wait for the broker's thread */
 };
 
 typedef enum WriterPartKind { PART_PUSHES, PART_RELEASES, N_PARTS } WriterPartKind;
@@ -57,14 +57,14 @@ typedef struct WriterBatch {
     struct WriterBatch *next;
     WriterPart parts[N_PARTS];
     /* Of the part `pushes`: */
-    RedisSegment *segment; /* of the jobs; NULL: there are no jobs */
-    Buffer records;        /* theirs */
-    StoredJob
-        *passed[REDIS_BATCH_TICKETS]; /* jobs that end with the new ones: they are forwarded */
+    RedisSegment *segment;                  /* of the jobs; NULL: there are no jobs */
+    Buffer records;                         /* the records of these jobs */
+    StoredJob *passed[REDIS_BATCH_TICKETS]; /* jobs that were forwarded: they end together with the
+                                               batch */
     size_t n_passed;
     struct InboxItem *items[REDIS_BATCH_TICKETS]; /* entries of the inbox that become jobs */
     size_t n_items;
-    WriterRun runs[WRITER_RUNS]; /* of the clients that came last */
+    WriterRun runs[WRITER_RUNS]; /* runs of the clients that have pushed last */
     size_t n_runs;               /* clients so far */
 } WriterBatch;
 
@@ -108,9 +108,9 @@ typedef struct RedisWriter {
     uint64_t lease_ends_ms;     /* by the clock of this process; 0: no lease yet */
     char why[STORE_REASON_MAX]; /* why the reader waits; empty: it does not wait */
 
-    /* Of the thread. The results of the reader are constant behind their slice. */
+    /* Of the thread. The results of the reader do not change after the slice that has them. */
     RedisReader reader;
-    uint64_t numbers[N_PARTS]; /* of the last calls */
+    uint64_t numbers[N_PARTS]; /* the numbers of the last calls */
     WriterBatch renewal;       /* of the lease */
 } RedisWriter;
 
@@ -119,7 +119,7 @@ typedef struct RedisWriter {
  * belongs to it until redis_writer_stop(). 0, or a negative errno. */
 int redis_writer_start(RedisWriter *writer, const RedisReader *reader, bool is_strict,
                        Waker *waker);
-/* Lets the thread write what was submitted, for at most this time, and end. While it reads, it
+/* Lets the thread write the submitted batches, for at most this time, and end. While it reads, it
  * gives the lease back first. */
 void redis_writer_end(RedisWriter *writer, uint32_t ms);
 bool redis_writer_is_over(RedisWriter *writer);
