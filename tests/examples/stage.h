@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A broker, one example's server on a thread, and a client of it: what each test here begins with.
- */
+/* Each test here begins with a broker, one example's server on a thread, and a client of it. */
 
 #include "server.h"
 #include "support/broker.h"
@@ -34,5 +33,5 @@ static inline void stage_close(Stage *stage) {
     broker_terminate(&stage->broker);
 }
 
-/* Both ends of a TCP connection over loopback: for what goes wrong without ferry. */
+/* Both ends of a TCP connection over loopback: to show the faults of a program without ferry. */
 void tcp_pair(int fds[2]);

@@ -14,7 +14,7 @@ typedef struct Member {
     ferry_uuid ticket;
     char room[16], name[16];
     int64_t last;              /* number of the last line seen */
-    int lines, gaps, vanished; /* what others said; numbers left out; members who crashed */
+    int lines, gaps, vanished; /* lines of other members; missing numbers; members that crashed */
 } Member;
 
 static void on_line(const ferry_message *message, void *ctx) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dns: records, mail hosts and their failures against NSD; whois against a server of the test's. */
+/* The example dns: records, mail hosts and their failures against NSD; whois against a server of
+ * the test's. */
 
 #include <arpa/nameser.h>
 #include <netdb.h>
@@ -16,7 +17,7 @@ static uint16_t whois_port;
 
 /* ---- records ---- */
 
-/* The hazard: the notes ask for A, and a host without A ends the program. */
+/* The hazard: a program that asks only for A records fails for a host without an A record. */
 static void a_host_with_ipv6_alone_has_no_a_record(void) {
     unsigned char answer[512];
     dns_mail_hosts *mail = NULL;
@@ -158,7 +159,7 @@ static void without_mx_the_domain_itself_takes_the_mail(void) {
                   strcmp(mail->hosts.v[0].addresses.v[0], good[i].address) == 0);
         mail = (dns_mail_hosts *)ferry_free(mail);
     }
-    /* An alias of a domain with MX has that domain's. */
+    /* An alias of a domain with MX records has the mail hosts of this domain. */
     CU_ASSERT_EQUAL(dns_mail(stage.client, "www.example.test", &mail, &stage.error), 0);
     CU_ASSERT(mail && mail->source == DNS_MAIL_SOURCE_MX && mail->hosts.n == 4 &&
               strcmp(mail->domain, "example.test.") == 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row endian: byte order, ranges, and agreement with Python's struct. */
+/* The example endian: byte order, ranges, and agreement with Python's struct. */
 
 #include <math.h>
 
@@ -15,8 +15,8 @@ static void memory_copied_to_a_socket_is_another_number(void) {
     unsigned char octets[4];
     uint32_t read_by_other = 0;
 
-    memcpy(octets, &number, sizeof(octets)); /* what send(fd, &number, 4, 0) sends */
-    for (int i = 0; i < 4; i++)              /* what a machine of the other order reads */
+    memcpy(octets, &number, sizeof(octets)); /* the bytes that send(fd, &number, 4, 0) sends */
+    for (int i = 0; i < 4; i++) /* the number that a machine of the other byte order reads */
         read_by_other |= (uint32_t)octets[i] << (octets[0] == 0xce ? 24 - 8 * i : 8 * i);
     CU_ASSERT_EQUAL(read_by_other, 0xce9a5713);
 }

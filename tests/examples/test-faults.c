@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row faults: each fault typed, with its number, and with what led to it. */
+/* The example faults: each fault has a type, a number and its cause. */
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -30,7 +30,7 @@ static void errno_and_gai_codes_are_two_languages(void) {
 
     CU_ASSERT_EQUAL(code, EAI_NONAME);
     CU_ASSERT_STRING_EQUAL(gai_strerror(code), "Name or service not known");
-    /* A program that prints both by strerror() tells its user a lie: -2 is no errno. */
+    /* strerror() has a wrong text for a code of getaddrinfo(), which is not an errno. */
     CU_ASSERT_STRING_NOT_EQUAL(strerror(-code), gai_strerror(code));
 }
 

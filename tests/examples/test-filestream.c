@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row filestream: streams as files, to their end and without. */
+/* The example filestream: streams as files, to their end and without. */
 
 #include <signal.h>
 #include <sys/socket.h>
@@ -144,7 +144,7 @@ static long peak_kib(void) {
     return kib;
 }
 
-/* FILESTREAM_MIB of it: by default a gigabyte, in 64 MiB under sanitizers. */
+/* Reads FILESTREAM_MIB MiB: 1024 by default. */
 static void a_gigabyte_is_read_in_constant_memory(void) {
     const char *said = getenv("FILESTREAM_MIB");
     int64_t total = 0, bytes = (said ? atoll(said) : 1024) << 20;
@@ -177,7 +177,7 @@ static void a_killed_server_is_an_error_not_an_end(void) {
     FILE *file;
     pid_t pid;
 
-    /* The one of the stage would take the call. */
+    /* The server of the stage would take the call. */
     runner_stop(&stage.runner);
     pid = fork();
     if (pid == 0) {

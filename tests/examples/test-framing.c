@@ -19,11 +19,13 @@ static void tcp_knows_no_messages(void) {
     CU_ASSERT_EQUAL(send(fds[0], "hello", 5, 0), 5);
     CU_ASSERT_EQUAL(send(fds[0], "world", 5, 0), 5);
     usleep(50000);
-    CU_ASSERT_EQUAL(recv(fds[1], got, 7, 0), 7); /* one and a half of what was sent as two */
+    CU_ASSERT_EQUAL(recv(fds[1], got, 7, 0),
+                    7); /* the first message and a part of the second one */
     CU_ASSERT_EQUAL(memcmp(got, "hellowo", 7), 0);
     close(fds[0]);
     CU_ASSERT_EQUAL(recv(fds[1], got, sizeof(got), 0), 3);
-    CU_ASSERT_EQUAL(recv(fds[1], got, sizeof(got), 0), 0); /* an end, or a cut: who knows */
+    CU_ASSERT_EQUAL(recv(fds[1], got, sizeof(got), 0),
+                    0); /* the receiver cannot tell the end from a lost connection */
     close(fds[1]);
 }
 
@@ -87,7 +89,8 @@ static int decode(Stream *s, Decoder *decoder, size_t len, Dice *dice) {
     return r == 0 ? decoder_finish(decoder, on_message, s) : r;
 }
 
-/* Cut at a random place: either between two messages, or a truncation whose counts are true. */
+/* Cuts the stream at a random place. Between two messages the decoder sees no error; elsewhere it
+ * reports a truncation with the right counts. */
 static bool cut_is_noticed(Stream *s, Dice *dice) {
     size_t len = s->bytes.len > 0 ? dice_below(dice, s->bytes.len) : 0;
     int64_t announced = (int64_t)s->bytes.len, expected, received;
@@ -100,7 +103,8 @@ static bool cut_is_noticed(Stream *s, Dice *dice) {
     decoder_init(&decoder, s->pattern, &s->settings);
     r = decode(s, &decoder, len, dice);
     knows = decoder_missing(&decoder, &expected, &received);
-    if (r == 0) /* nothing was cut, or whole messages, which no pattern but a promise can notice */
+    if (r == 0) /* the cut is between two messages: without an announced length no pattern can
+                   notice it */
         s->wrong |= decoder.at != len || decoder.offset != len || s->seen != decoder.messages;
     else
         s->wrong |= r != FRAMING_TRUNCATED || s->seen != decoder.messages || s->seen >= s->n ||

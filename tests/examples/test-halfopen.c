@@ -34,7 +34,7 @@ static void a_program_that_closes_cannot_hear_the_answer(void) {
 
     tcp_pair(fds);
     CU_ASSERT_EQUAL(send(fds[0], "data", 4, 0), 4);
-    close(fds[0]); /* both "that was all" and "I am gone" */
+    close(fds[0]); /* a closed connection and a closed direction look the same */
     CU_ASSERT_EQUAL(recv(fds[1], got, sizeof(got), MSG_WAITALL), 4);
     CU_ASSERT_EQUAL(send(fds[1], "answer", 6, MSG_NOSIGNAL), 6);        /* this one is lost */
     CU_ASSERT_EQUAL(poll(&(struct pollfd){.fd = fds[1]}, 1, 10000), 1); /* the reset is here */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row json: exact numbers, order, positions, and agreement with Python. */
+/* The example json: exact numbers, order, positions, and agreement with Python. */
 
 #include "examples/stage.h"
 #include "json.h"
@@ -24,7 +24,7 @@ static const char *there_and_back(const char *text, bool ensure_ascii) {
 /* ---- the hazard ---- */
 
 static void doubles_lose_whole_numbers_beyond_2_53(void) {
-    /* What JavaScript, and every reader that knows doubles alone, makes of an id. */
+    /* JavaScript, and every other reader whose numbers are doubles, changes this id. */
     char text[40];
 
     snprintf(text, sizeof(text), "%.0f", strtod("9007199254740993", NULL));

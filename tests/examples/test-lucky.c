@@ -24,7 +24,7 @@ static void a_udp_client_believes_any_stranger(void) {
     close(stranger);
 }
 
-/* ---- and without it (the stranger of ferry's own is in forged-replies.py) ---- */
+/* ---- with ferry, which refuses such answers (see forged-replies.py) ---- */
 
 static void a_draw_is_from_0_to_1(void) {
     Stage stage;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* names: every function, flag and failure, against NSD and an /etc/hosts of the test's own. */
+/* The example names: every function, flag and failure, against NSD and an /etc/hosts of the test's
+ * own. */
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -17,7 +18,7 @@ static const names_address_info *find(const names_list_address_info *infos, cons
     return NULL;
 }
 
-/* Looks up TCP port 80 with up to two flags (0: none). */
+/* Looks up TCP port 80 with up to two flags (0: no flag). */
 static int look_up(const char *host, const char *service, names_family family,
                    names_address_flag flag, names_address_flag other,
                    names_list_address_info **ret) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* probe: the three outcomes over both families, and hosts that are not allowed. */
+/* The example probe: the three outcomes over both families, and hosts that are not allowed. */
 
 #include <netdb.h>
 #include <poll.h>
@@ -18,7 +18,7 @@ static int probe(const char *host, uint16_t port, probe_family family, probe_rea
     return probe_connect(stage.client, host, text, family, ret, &stage.error);
 }
 
-/* The hazard: the original tries the first address of the list and no other. */
+/* The hazard: a program that tries only the first address of the list. */
 static void the_first_address_alone_may_refuse(void) {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
@@ -131,7 +131,8 @@ static void other_hosts_are_not_touched(void) {
         e = probe_not_allowed_in(&stage.error);
         CU_ASSERT(e && strcmp(e->host, hosts[i]) == 0);
     }
-    CU_ASSERT_EQUAL(poll(&(struct pollfd){canary, POLLIN, 0}, 1, 0), 0); /* nobody came */
+    CU_ASSERT_EQUAL(poll(&(struct pollfd){canary, POLLIN, 0}, 1, 0),
+                    0); /* no connection has come */
     /* An entry with a port covers that port alone. */
     allowed = listen_on("::1", &kept);
     CU_ASSERT_EQUAL(probe("::1", kept, PROBE_FAMILY_ANY, &reached), -EREMOTEIO);

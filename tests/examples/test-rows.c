@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The short rows: sixteen, rollcall, arith. */
+/* The short examples: sixteen, rollcall, arith. */
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -20,7 +20,7 @@ static void one_recv_is_not_all(void) {
     CU_ASSERT_EQUAL(send(fds[0], "10101010", 8, 0), 8);
     CU_ASSERT_EQUAL(recv(fds[1], got, sizeof(got), 0), 8); /* sixteen were asked for */
     close(fds[0]);
-    CU_ASSERT_EQUAL(recv(fds[1], got, sizeof(got), 0), 0); /* and no error says that they are not */
+    CU_ASSERT_EQUAL(recv(fds[1], got, sizeof(got), 0), 0); /* and no error reports it */
     close(fds[1]);
 }
 
@@ -90,7 +90,7 @@ static void one_recv_hears_one_of_all(void) {
         CU_ASSERT_EQUAL(sendto(member, "here", 4, 0, (struct sockaddr *)&address, len), 4);
         close(member);
     }
-    /* The notes' client reads once and ends: two answers stay unread. */
+    /* A client that reads once and ends leaves two answers unread. */
     CU_ASSERT_EQUAL(recv(asker, answer, sizeof(answer), 0), 4);
     CU_ASSERT_EQUAL(recv(asker, answer, sizeof(answer), MSG_DONTWAIT), 4);
     CU_ASSERT_EQUAL(recv(asker, answer, sizeof(answer), MSG_DONTWAIT), 4);
@@ -137,7 +137,7 @@ static void all_answers_within_the_window_are_collected(void) {
                                  &n, &stage.error),
                     0);
     CU_ASSERT_EQUAL(n, MEMBERS);
-    /* By way of the service: it counts itself, too. */
+    /* Through the service, which counts itself, too. */
     CU_ASSERT_EQUAL(rollcall_call(stage.client, "Who?", &(int32_t){400}, &cards, &stage.error), 0);
     CU_ASSERT(cards && cards->n == MEMBERS);
     ferry_free(cards);

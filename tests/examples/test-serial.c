@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row serial: offsets, unread octets, and octets that are not MessagePack. */
+/* The example serial: offsets, unread octets, and octets that are not MessagePack. */
 
 #include <msgpack.h>
 
@@ -12,7 +12,7 @@ static Stage stage;
 /* ---- the hazard ---- */
 
 static void plain_readers_ignore_octets_behind_the_first_object(void) {
-    /* As pickle.loads() does: the caller hears nothing of "Hello World". */
+    /* Like pickle.loads(): the bytes of "Hello World" are ignored without an error. */
     static const char octets[] = "\x93\x01\x02\x03Hello World";
     msgpack_unpacked unpacked;
 
@@ -74,7 +74,7 @@ static void bad_octets_are_typed_with_their_place(void) {
     CU_ASSERT_EQUAL(loads(deep, 10001, &loaded), -EREMOTEIO);
     too_deep = serial_too_deep_in(&stage.error);
     CU_ASSERT(too_deep && too_deep->limit == 32 && too_deep->offset == 32);
-    /* Four gigabytes are announced, none are waited for. */
+    /* Four gigabytes are announced; the reader does not wait for them. */
     CU_ASSERT_EQUAL(loads("\xc6\xff\xff\xff\xff", 5, &loaded), -EREMOTEIO);
     CU_ASSERT_PTR_NOT_NULL(serial_too_large_in(&stage.error));
 }

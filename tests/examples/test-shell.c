@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shell: commands on this machine, by SSH on an sshd of the test's own, by Telnet; refusals. */
+/* The example shell: commands on this machine, by SSH on an sshd of the test's own, by Telnet;
+ * refusals. */
 
 #include <libssh/libssh.h>
 #include <libssh/server.h>
@@ -25,7 +26,7 @@ static const char *user;
 typedef struct Result {
     char out[4096], err[4096], text[64];
     size_t n_out, n_err;
-    int32_t status; /* -1: none */
+    int32_t status; /* -1: no status */
 } Result;
 
 static void add(char *to, size_t *n, const ferry_bytes *bytes) {
@@ -105,7 +106,7 @@ enum {
 
 static char caught[64]; /* the password that the impostor received */
 
-/* The newer callback interface of libssh would make the impostor much longer. */
+/* The newer callback interface of libssh would need much more code. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 /* Accepts one connection and keeps the password, if it receives one. */

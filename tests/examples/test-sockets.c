@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sockets: numbers, options, path MTU, TIME_WAIT, the list with owners, the walk of states. */
+/* The example sockets: numbers, options, path MTU, TIME_WAIT, the list with owners, the walk of
+ * states. */
 
 #include <netinet/in.h>
 #include <sys/socket.h>

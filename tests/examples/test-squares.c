@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row squares: cached and computed, Redis up and stopped, keys over three of them. */
+/* The example squares: cached and computed, Redis up and stopped, keys over three of them. */
 
 #include "examples/stage.h"
 #include "squares.h"
@@ -40,7 +40,7 @@ static int ask(int64_t n) {
 static void spreading_by_the_remainder_moves_nearly_all_keys(void) {
     int moved = 0;
 
-    /* A server more, and hash % n leads to another server for two keys of three and more. */
+    /* With one server more, hash % n leads to another server for more than half of the keys. */
     for (uint32_t key = 0; key < KEYS; key++)
         moved += key * 2654435761u % 3 != key * 2654435761u % 4;
     CU_ASSERT(moved > KEYS / 2);
@@ -134,7 +134,7 @@ static void a_stopped_redis_costs_time_and_no_answer(void) {
     ferry_free(list);
     redis_stop(&redis[0]);
     for (int64_t n = 0; n < KEYS; n++)
-        cached += ask(n) > 0; /* each of them right: see ask() */
+        cached += ask(n) > 0; /* ask() has checked each of them */
     CU_ASSERT(cached <= others);
     /* The keys of the others stayed where they were. */
     for (int tries = 0; shards(&list) < others && tries < 100; tries++)

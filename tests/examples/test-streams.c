@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The rows of streams: caps, and zen beside it, where waiting is what matters. */
+/* The examples caps (a stream) and zen (servers that wait). */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 enum { PIECE = 32 * 1024, TOTAL = 100 * 1000 * 1000 };
 
-/* ---- the hazard: both write, nobody reads ---- */
+/* ---- the hazard: both ends write, and neither reads ---- */
 
 static size_t write_until_full(int fd) {
     static const char text[PIECE];
@@ -32,7 +32,7 @@ static void two_that_write_first_wait_for_ever(void) {
     tcp_pair(fds);
     there = write_until_full(fds[0]);
     back = write_until_full(fds[1]);
-    /* Blocking, both would sit in send() now, long before the notes' 100 MB. */
+    /* With blocking sockets both ends would wait in send() now, long before 100 MB were sent. */
     CU_ASSERT(there > 0 && there < TOTAL && back > 0 && back < TOTAL);
     close(fds[0]);
     close(fds[1]);
@@ -91,7 +91,7 @@ static void pump(ferry_stream *stream, void *ctx) {
     }
 }
 
-/* `late_ms` passes before anything is read. */
+/* Begins to read after late_ms. */
 static void transfer(uint64_t total, uint64_t late_ms) {
     Transfer t = {.total = total, .reads = late_ms == 0};
     ferry_stream *stream = NULL;
@@ -186,7 +186,8 @@ static void count_answer(const char *answer, const ferry_error *error, void *ctx
     ++*(int *)ctx;
 }
 
-/* The hazard: one at a time, each waits for all who were there before. */
+/* The hazard: a server that handles one connection at a time makes each client wait for all earlier
+ * ones. */
 static void a_single_server_makes_everybody_wait(void) {
     uint64_t started_ms;
     int n = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls: every line of the report for TLS 1.2 and 1.3, and every error. */
+/* The example tls: every line of the report for TLS 1.2 and 1.3, and every error. */
 
 #include <openssl/ssl.h>
 #include <sys/socket.h>
@@ -120,7 +120,7 @@ static void certificates_that_nobody_signed_are_refused(void) {
     e = tls_not_trusted_in(&stage.error);
     CU_ASSERT(e && e->code == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT && e->depth == 0 &&
               strstr(e->subject, "localhost"));
-    settings.authority = NULL; /* the machine does not know our authority */
+    settings.authority = NULL; /* the machine does not trust the authority of the test */
     CU_ASSERT_EQUAL(describe("good", NULL, NOTHING, &settings, &report), -EREMOTEIO);
     e = tls_not_trusted_in(&stage.error);
     CU_ASSERT(e && e->code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row urls: RFC 3986's own table, and agreement with Python. */
+/* The example urls: RFC 3986's own table, and agreement with Python. */
 
 #include "examples/stage.h"
 #include "urls.h"
 
 static Stage stage;
 
-/* Compares, and frees what came. */
+/* Compares, and frees the received text. */
 static void check_text(int r, char *text, const char *expected) {
     CU_ASSERT_EQUAL(r, 0);
     if (r == 0) {

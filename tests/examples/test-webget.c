@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webget: the same response at each layer, by each framing, and the same failures. */
+/* The example webget: the same response at each layer, by each framing, and the same failures. */
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -29,7 +29,7 @@ static int get_plain(const char *path, webget_layer layer, webget_response **ret
 
 /* ---- the hazard ---- */
 
-/* The notes' client reads until the server hangs up: half a body looks like a whole one. */
+/* A client that reads until the server closes the connection takes half a body for a whole one. */
 static void reading_to_the_end_takes_half_for_all(void) {
     static const char request[] = "GET /short HTTP/1.1\r\nHost: localhost\r\n\r\n";
     const webget_truncated *e;

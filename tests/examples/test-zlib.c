@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row zlib: cut, broken and hostile input, in one call and packet by packet. */
+/* The example zlib: cut, broken and hostile input, in one call and packet by packet. */
 
 #include <zlib.h>
 
@@ -159,7 +159,7 @@ static void packets_of_eight_bytes_give_what_the_notes_print(void) {
         CU_ASSERT_EQUAL(piece->finished, at == 32);
         ferry_free(piece);
     }
-    /* A packet behind the end belongs to something else. */
+    /* A packet after the end does not belong to the compressed data. */
     CU_ASSERT_EQUAL(zlib_decompressobj_send(stream, ferry_str("next"), &stage.error), 0);
     CU_ASSERT_EQUAL(zlib_decompressobj_next(stream, &piece, &stage.error), 1);
     CU_ASSERT(piece->data.len == 0 && piece->unused_data.len == 4 && piece->finished);

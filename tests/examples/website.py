@@ -69,7 +69,7 @@ def one_slow_client_holds_up_the_notes_server():
     slow.sendall(b"GET / HTTP/1.0\r\n")  # and no more
     quick = socket.create_connection(listener.getsockname())
     quick.sendall(b"GET / HTTP/1.0\r\n\r\n")
-    assert select.select([quick], [], [], 0.5)[0] == []  # nobody answers
+    assert select.select([quick], [], [], 0.5)[0] == []  # no answer comes
     slow.close()
     assert b"Hello World" in quick.recv(1024)  # only now
     quick.close()
@@ -135,7 +135,7 @@ def files_and_listings():
     assert curl("/files/%3Cb%3E%26.txt") == b"odd"
     assert curl("/files/inside") == b"The quick brown fox.\n"  # a link that stays inside
     assert status("/files/none") == 404
-    assert status("/files/pipe") == 403  # and nobody waits for a writer
+    assert status("/files/pipe") == 403  # and the server does not wait for a writer
 
 
 def no_path_leaves_the_folder():

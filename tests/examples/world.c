@@ -246,7 +246,7 @@ pid_t spawn_on_port(uint16_t *ret_port, const char *program, ...) {
         skip("no pipe: %s", strerror(errno));
     pid = run(words, fds[1]);
     close(fds[1]);
-    from = fdopen(fds[0], "r"); /* stays open: what follows in it is nobody's */
+    from = fdopen(fds[0], "r"); /* stays open, so that the server can write further output */
     if (!from || !fgets(line, sizeof(line), from))
         skip("%s does not start", program);
     for (char *c = line; *c; c++) /* the last number of the line */
