@@ -60,7 +60,7 @@ static uint32_t write_owner(Buffer *to, const Broker *broker, const Store *store
     return 2;
 }
 
-/* moved: see push_refuse(); 0: none. */
+/* moved: see push_refuse(); 0: the answer is not counted. */
 static void send_problem(Session *session, uint64_t id, const Problem *problem, uint64_t moved) {
     CLEANUP(buffer_deinit) Buffer pairs = {0};
     uint32_t n = problem->away ? write_owner(&pairs, session->broker, problem->away) : 0;

@@ -35,7 +35,7 @@ struct Fanout {
                     * inboxes yet, plus 1 while portions are still being begun */
     size_t n_stored;
     int result;
-    const Store *failed; /* the store of which this is the result, if it is negative */
+    const Store *failed; /* the store that returned `result`, if the result is negative */
     size_t n;
     Job *jobs[]; /* NULL: the job is in its queue, or has failed */
 };

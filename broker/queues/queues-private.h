@@ -218,7 +218,8 @@ struct Queue {
      * flight: if the job kills this worker, too, no other job loses an attempt. */
     Job *quarantined;
     Job *last_returned[PRIORITIES]; /* the last job that was put in front of ready[], or NULL */
-    Pull *reserved; /* gets no jobs until it has none in flight, and then a quarantined job */
+    Pull *reserved; /* gets no further jobs until its jobs in flight are settled, and then a
+                       quarantined job */
     Job *delayed;
     Job *parked;   /* ready, but behind another job with their ordering key */
     Order *orders; /* uthash by key */
@@ -294,7 +295,7 @@ struct Queues {
     Room room;
     Broker *broker;
     Timers timers;      /* timers of jobs: a million may come due at once */
-    TimerFn on_job_due; /* what these timers call: job_due() in timers.c */
+    TimerFn on_job_due; /* the function that these timers call: job_due() in timers.c */
     Slabs slabs;
     PagedContent *pageable;     /* utlist: contents of waiting jobs, the one that has been in memory
                                  * for the longest time first */
@@ -676,7 +677,7 @@ void pendings_shard_left(Queues *queues, Store *store);
 void queues_store_done(uint64_t ticket, int result, void *ctx);
 /* ---- facts.c ---- */
 
-/* A new fact of this shard (0: none), in no table. NULL: out of memory. */
+/* A new fact of this shard (0: of no shard), in no table. NULL: out of memory. */
 Fact *fact_new(unsigned shard, Span name, Span value);
 Fact *fact_find(const Queues *queues, unsigned shard, Span name); /* NULL: there is no such fact */
 /* Stores the fact under the name; NULL: the name has no fact from now on. The caller owns

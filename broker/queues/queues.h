@@ -123,7 +123,7 @@ int queues_keep_fact(Queues *queues, Span queue, Span name, Span value, Session 
                      uint64_t id);
 /* The value of a fact of a queue; empty: the queue has no such fact. */
 Span queues_fact_of(const Queues *queues, Span queue, Span name);
-/* The shard that would keep the fact; 0: none. */
+/* The shard that would keep the fact; 0: a fact of the queue belongs to no shard. */
 unsigned queues_shard_of_fact(Queues *queues, Span queue, Span name);
 
 /*

@@ -46,8 +46,8 @@ struct Brokers {
 unsigned roster_index(const Core *member);
 /* Another member that has a session with the same broker; n_members: no other one. */
 unsigned roster_find_twin(const Core *leader, unsigned at, const uint8_t id[WIRE_TOKEN]);
-/* In a turn: opens and closes members, if the list of brokers has changed, and opens those again
- * that may have another answer now. */
+/* In a turn: opens and closes members, if the list of brokers has changed, and opens members again
+ * whose brokers may accept the client now. */
 void roster_update(Core *leader);
 /* A broker has refused its member. */
 void roster_refused(Core *leader);

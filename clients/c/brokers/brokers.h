@@ -20,8 +20,8 @@ static inline bool brokers_are_several(const ferry_client *client) {
     return client->core->brokers != NULL;
 }
 
-/* The brokers of the URL belong to two clusters: the reason why some are not used; NULL: they do
- * not. */
+/* The brokers of the URL belong to two clusters: the reason why some are not used. NULL: all belong
+ * to one cluster. */
 const char *brokers_mixed(const Core *leader);
 
 /* True: the member is closed, because another member uses the same broker. */
@@ -31,8 +31,9 @@ bool brokers_is_twin(const Core *member);
 typedef enum Owner {
     OWNER_HERE,     /* the leader uses this broker */
     OWNER_MEMBER,   /* a member has a session with it */
-    OWNER_AWAY,     /* it is not known, or there is no session with it now: try again */
-    OWNER_UNLISTED, /* there are sessions with all brokers of the URL, and this one is another */
+    OWNER_AWAY,     /* the owner is not known, or there is no session with it now: try again */
+    OWNER_UNLISTED, /* there are sessions with all brokers of the URL, and the owner is another
+                       broker */
 } Owner;
 
 /* Opens the members, if they are needed. broker, url: of a Moved. *ret is the way through the

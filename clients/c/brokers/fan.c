@@ -128,7 +128,7 @@ static int await_brokers(const ferry_client *client, const Front *front, const O
     }
 }
 
-/* The outcomes are about to go: what a broker answers later is an event. */
+/* The outcomes are about to be freed: later answers of brokers become events. */
 static void forget(const Front *front, Outcome *outcomes) {
     for (unsigned i = 0; i < BROKERS_MAX; i++) {
         if (i < front->n && front->children[i]->result == &outcomes[i])

@@ -37,7 +37,7 @@ struct Home {
 struct Homes {
     Core *leader;
     Home *table;
-    Home *idle; /* utlist: without pushes; those without pushes for the longest time first */
+    Home *idle; /* utlist: homes without pushes, the longest idle first */
     unsigned n_idle;
     Home *blocked; /* utlist: pushes wait for room in the outbox of the member */
 };

@@ -187,7 +187,7 @@ static bool can_close(const Core *leader, unsigned i) {
     return leader->n_members > 1 && !leader->members[i]->is_up && !leader->members[i]->has_endpoint;
 }
 
-/* If the member fails, the next list gives it another chance. */
+/* If the member cannot be opened, the next list causes another attempt. */
 static void add_member(Core *leader, const char *url) {
     if (leader->n_members == BROKERS_MAX)
         return;

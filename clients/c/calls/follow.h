@@ -9,5 +9,5 @@
  * way of this attempt. */
 bool call_follows(Core *core, PendingCall *call, const Message *answer, uint64_t *ret_pause_ms);
 
-/* The call ends. */
+/* The call ends: it no longer follows its queue. */
 void call_stop_following(Core *core, PendingCall *call);

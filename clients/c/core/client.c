@@ -31,8 +31,7 @@ static void detach(ferry_client *handle) {
     DL_DELETE(handle->core->main.next, handle);
 }
 
-/* Adds a placeholder for traceparent if the headers have none; each message then gets a new
- * value. */
+/* Adds a placeholder if the headers have no traceparent; each message then gets a new value. */
 static int add_trace(Buffer *headers, Core *core) {
     CLEANUP(buffer_deinit) Buffer without = *headers;
 

@@ -36,16 +36,17 @@ typedef struct WatchedService WatchedService;
 typedef struct ServerRoute ServerRoute;
 
 enum {
-    DIRECT_CALLS_MAX = 65536,              /* unanswered calls of one caller */
-    DIRECT_CONNECTIONS_MAX = 8192,         /* of an endpoint */
-    DIRECT_UNPROVEN_MAX = 256,             /* of these, with a ticket that is not known yet */
-    DIRECT_TICKETS_MAX = 65536,            /* that an endpoint knows */
-    DIRECT_MEMORY = 512 * 1024 * 1024,     /* bytes that callers can make an endpoint hold */
-    DIRECT_TRANSFERS = 256 * 1024 * 1024,  /* of these, large bodies that are arriving */
-    DIRECT_OUTPUT_MAX = 160 * 1024 * 1024, /* waiting for one caller before it is cut as slow */
-    DIRECT_ROOM = 4 * 1024 * 1024,         /* waiting for one caller before items get -EAGAIN */
-    DIRECT_WATCHES_MAX = 1000,             /* services whose servers a caller knows */
-    DIRECT_ROUTES_MAX = 256,               /* connections of a caller */
+    DIRECT_CALLS_MAX = 65536,             /* unanswered calls of one caller */
+    DIRECT_CONNECTIONS_MAX = 8192,        /* connections of an endpoint */
+    DIRECT_UNPROVEN_MAX = 256,            /* connections whose ticket is not known yet */
+    DIRECT_TICKETS_MAX = 65536,           /* tickets that an endpoint knows */
+    DIRECT_MEMORY = 512 * 1024 * 1024,    /* bytes that callers can make an endpoint hold */
+    DIRECT_TRANSFERS = 256 * 1024 * 1024, /* bytes of large bodies that are arriving */
+    DIRECT_OUTPUT_MAX =
+        160 * 1024 * 1024,         /* bytes that wait for one caller before it is cut as slow */
+    DIRECT_ROOM = 4 * 1024 * 1024, /* bytes that wait for one caller before items get -EAGAIN */
+    DIRECT_WATCHES_MAX = 1000,     /* services whose servers a caller knows */
+    DIRECT_ROUTES_MAX = 256,       /* connections of a caller */
 };
 
 /* ---- waiting.c ---- */
@@ -91,7 +92,7 @@ struct Inbound {
     Timer deadline;
     Record *record;        /* the CALL, until the handler begins */
     RecordList items;      /* ITEMs and END that came before that */
-    size_t charge;         /* of these records, in the account of the caller's connection */
+    size_t charge;         /* bytes of these records that are charged to the caller's connection */
     int64_t credit;        /* bytes of items that the caller may send */
     int64_t output_credit; /* bytes of items that the server may send */
     Tally *tally;          /* of its method; NULL: the method is not counted */
@@ -121,7 +122,7 @@ struct Ticket {
     UT_hash_handle hh;
     uint8_t token[WIRE_TOKEN];
     Caller *caller; /* NULL: it has not come */
-    Direct *from;   /* whose broker sent it; NULL: this member of the client has closed */
+    Direct *from;   /* the member whose broker sent it; NULL: this member has closed */
     bool is_withdrawn;
     char text[64], user[64];
     size_t service_len;
@@ -139,7 +140,8 @@ struct Caller {
     Caller *crowd_prev, *crowd_next; /* of endpoint->crowd */
     IdMap calls;                     /* by the caller's id */
     Inbound *waiting;                /* utlist: calls whose handlers have not begun, oldest first */
-    unsigned n_requests_when_full;   /* its service had no free slot then; 0: it has one */
+    unsigned n_requests_when_full;   /* the number of deferred requests when its service had no free
+                                        slot; 0: it has a free slot */
     Flow *full_flows;
     uint64_t drain_id; /* of an UNSERVE that it has not confirmed; 0 */
 };
@@ -178,9 +180,10 @@ struct Endpoint {
     IdMap calls; /* Inbound by its own id */
     uint64_t last_id;
     uint64_t last_drain_id, drain_ends_ms; /* see endpoint_withdraw() */
-    Caller *callers;                       /* utlist: all after HELLO */
-    Caller *crowd;               /* utlist: those with waiting calls, the next turn first */
-    Ticket *tickets;             /* uthash by token */
+    Caller *callers;                       /* utlist: all callers, from HELLO on */
+    Caller *crowd;   /* utlist: callers with waiting calls; the caller that has the next turn stands
+                        first */
+    Ticket *tickets; /* uthash by token */
     Tally *tallies, *last_tally; /* tallies: uthash by key */
     Timer tally_timer;
     unsigned n_unproven;
@@ -242,7 +245,8 @@ struct Direct {
     uint64_t processed_ms; /* when input was read last */
 };
 
-/* The endpoint that this core runs; NULL: it has none, or shares that of another member. */
+/* The endpoint that this core runs; NULL: it has no endpoint, or shares the endpoint of another
+ * member. */
 static inline Endpoint *endpoint_of(const Core *core) {
     Endpoint *endpoint = core->direct->endpoint;
 

@@ -20,7 +20,7 @@ enum {
 
 /* ---- listening ---- */
 
-/* Without knowledge of its tickets no key is refused: the ticket inside the connection decides. */
+/* The endpoint admits each key: the ticket in HELLO decides whether the caller may connect. */
 static bool admits(const uint8_t key[KEY_SIZE], void *ctx) {
     (void)key;
     (void)ctx;
@@ -76,7 +76,7 @@ static int endpoint_new(Core *core, Endpoint **ret, ferry_error *reterr) {
     return r;
 }
 
-/* A path is relative to this process, and callers are other ones. */
+/* The path may be relative to the folder of this process, but callers have other folders. */
 static int absolute(const char *endpoint, char to[PATH_MAX], ferry_error *reterr) {
     const char *path = endpoint_path(endpoint);
     char folder[PATH_MAX / 2];
@@ -155,7 +155,8 @@ int endpoint_listen(Core *core, const char *asked, const char **ret, ferry_error
     endpoint = core->direct->endpoint;
 
     if (problem || endpoint_after_transport(asked) != asked)
-        return error_set(reterr, "ferry.Misuse", "'%s' is no endpoint to listen on: %s", asked,
+        return error_set(reterr, "ferry.Misuse",
+                         "cannot listen on '%s', which is not an endpoint: %s", asked,
                          problem ? problem : "it is tcp://HOST:PORT or ipc://PATH");
     if (endpoint && (*ret = find_bound(endpoint, asked)))
         return 0;
@@ -259,7 +260,7 @@ void endpoint_flush(Endpoint *endpoint, uint64_t now_ms) {
 
 /* ---- whose turn it is ---- */
 
-/* Its service was full, and no request has been answered since. */
+/* True: its service was full, and no request has been answered since. */
 static bool is_full(const Caller *caller) {
     return caller->n_requests_when_full > 0 &&
            caller->endpoint->core->n_requests >= caller->n_requests_when_full;

@@ -16,7 +16,7 @@ enum { TALLIES_MAX = 256, SEND_MS = 1000, ERROR_SIZE = 64 };
 
 struct Tally {
     UT_hash_handle hh;
-    Direct *from; /* whose broker gets the counts; NULL: it has closed */
+    Direct *from; /* the member whose broker gets the counts; NULL: it has closed */
     uint64_t calls, errors, total_us;
     uint32_t latencies[LATENCY_BUCKETS];
     char last_error[ERROR_SIZE];

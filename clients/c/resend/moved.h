@@ -11,10 +11,10 @@ enum {
 };
 
 typedef struct Moved {
-    Span broker;     /* that has the queue, as in WELCOME; empty: it is not known */
+    Span broker;     /* the broker that has the queue, as in WELCOME; empty: it is not known */
     Span url;        /* of this broker; empty: it is not known */
     bool is_kept;    /* in answer to FORWARD: the job is still with its worker */
-    uint64_t number; /* of this answer in the session; 0: it has none */
+    uint64_t number; /* the number of this answer in the session; 0: it has no number */
 } Moved;
 
 /* False: the message is another answer. The spans of *ret point into the message. */

@@ -32,12 +32,12 @@ struct Push {
     Record *record;       /* NULL: the message is stored in this struct */
     uint32_t size;        /* its share of log->bytes */
     uint16_t len;
-    uint64_t session;            /* the last session in which it was sent; 0: none */
-    bool is_inner;               /* fn is the library's: it may run at any time */
-    bool was_sent;               /* sent at least once, in any session */
-    bool is_held;                /* its home sends it, not the log */
-    bool is_returned;            /* see brokers/homes.c */
-    Home *home;                  /* of its queue: see brokers/homes.h; NULL: it has none */
+    uint64_t session; /* the last session in which it was sent; 0: it was not sent */
+    bool is_inner;    /* fn is the library's: it may run at any time */
+    bool was_sent;    /* sent at least once, in any session */
+    bool is_held;     /* its home sends it, not the log */
+    bool is_returned; /* see brokers/homes.c */
+    Home *home;       /* the home of its queue: see brokers/homes.h; NULL: it has no home */
     Push *held_prev, *held_next; /* of a list of the home */
     uint8_t bytes[PUSH_INLINE];
 };
@@ -49,8 +49,9 @@ struct PushLog {
     Push *ended;       /* removed from the log; their callbacks are due */
     uint64_t flush_id; /* ferry_flush() waits for all ids up to this one; 0: no flush */
     bool confirmed;
-    uint64_t moved; /* the number of the last ferry.Moved in this session; 0: none came */
-    /* A push that has a home leaves the log; NULL: no push has one. */
+    uint64_t
+        moved; /* the number of the last ferry.Moved in this session; 0: there was no ferry.Moved */
+    /* A push that has a home leaves the log. NULL: no push has a home. */
     void (*left_home)(Push *push);
     Slabs *slabs; /* of the core */
 };
@@ -85,7 +86,7 @@ void options_copy(Buffer *to, Span options, uint32_t n_more);
  * one. 0; an error of link_put(); -ENOMEM. */
 int push_put(Core *core, Push *push, const uint8_t *origin);
 
-/* Sends again what the log has to send, from this push on. */
+/* Sends again the pushes that the log has to send, from this push on. */
 void push_log_send_from(Core *core, Push *push);
 
 /* Receives the broker's answer to a push. */
