@@ -54,6 +54,6 @@ bool waker_take(Waker *waker, bool fd_is_readable) {
     uint64_t n;
     ssize_t got = fd_is_readable ? read(waker->fd, &n, sizeof(n)) : 0;
 
-    (void)got; /* a call that comes from now on is seen in memory, or writes again */
+    (void)got; /* a later call is seen in memory, or writes to fd again */
     return atomic_exchange(&waker->called, false);
 }

@@ -406,8 +406,8 @@ static void check_rights(const ConfigReading *reading, int r, int line, const ch
         add_error(reading->config, line, "%s", r == -EINVAL ? problem : strerror(-r));
 }
 
-/* A section without settings counts, too: the section "[user nobody]" alone closes the broker to
- * everybody else. */
+/* A section without settings counts, too: the section "[user nobody]" closes the broker to all
+ * other users. */
 static void begin_rights(ConfigReading *reading) {
     char problem[RIGHTS_PROBLEM_MAX];
     const char *name;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Opens the endpoints of the broker: those of the command line; if it has none, those of the
- * configuration; else the default endpoint. */
+/* Opens the endpoints of the broker: the endpoints of the command line, else of the configuration,
+ * else the default endpoint. */
 
 #include "broker/config.h"
 #include "broker/main.h"

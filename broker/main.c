@@ -113,9 +113,8 @@ static void take_keys(BrokerProgram *program, Config *config) {
 
 /* ---- opening ---- */
 
-/* The next broker on this machine starts at a later microsecond, so its epoch is another. A broker
- * gives out less than one id in each microsecond, so the ids of one never repeat those of the
- * other. */
+/* The next broker on this machine starts at a later microsecond, so it has another epoch. A broker
+ * gives out less than one id in each microsecond, so no two brokers give out the same id. */
 static void begin_epoch(Broker *broker) {
     const uint64_t start_of_2026 = UINT64_C(1767225600) * 1000000;
     struct timespec now;
@@ -469,7 +468,8 @@ static void turn(BrokerProgram *program) {
     hub_flush(broker->hub);
 }
 
-/* Handles what stores have done; and, if a descriptor is readable, signals. True: stop now. */
+/* Handles the finished changes of the stores and, if a descriptor is readable, signals. True: stop
+ * now. */
 static bool on_wake(BrokerProgram *program, bool is_readable) {
     bool is_called = waker_take(&program->waker, is_readable);
 

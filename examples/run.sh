@@ -109,7 +109,7 @@ client() {
     PATH="$build/examples:$build:$PATH" "$@"
 }
 
-# free_port: a TCP port of loopback that nobody uses now, below the ports that the kernel gives to clients.
+# free_port: a TCP port of loopback that no process uses now, below the ports that the kernel gives to clients.
 free_port() {
     python3 -c '
 import random, socket

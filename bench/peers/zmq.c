@@ -13,7 +13,7 @@
 #include "bench/lab.h"
 
 static const char *const any_port = "tcp://127.0.0.1:*";
-static int high_water_mark; /* messages; 0: none */
+static int high_water_mark; /* messages; 0: no mark */
 
 static void *new_socket(void *context, int type) {
     void *socket = zmq_socket(context, type);

@@ -81,6 +81,6 @@ bool admin_is_away(const Ask *ask, Span queue);
  * broker has it now, and the session has got the error; or reterr says why not. */
 int admin_check_target(const Ask *ask, const char *queue, ferry_error *reterr);
 /* Checks that the session may do this to a job or a schedule of the queue. 0; -EACCES; -ENOENT: the
- * session does not see the queue, so it must not learn what the queue has. The log has a line in
- * both cases. */
+ * session does not see the queue, so the answer must not tell the contents of the queue. The log
+ * has a line in both cases. */
 int admin_check_part(const Ask *ask, Action action, Span queue, ferry_error *reterr);

@@ -25,7 +25,7 @@ struct Bind {
     Bind *next_same;   /* in pattern->binds: the next bind of the pattern */
     Queue *queue;
     BoundPattern *pattern;
-    unsigned n_changes;  /* commands that have not ended */
+    unsigned n_changes;  /* number of commands about this bind that have not ended */
     bool is_by_command;  /* a command has made it */
     bool is_unwanted;    /* a command removes it: the brokers of the cluster are told */
     bool is_configured;  /* the configuration has it */

@@ -75,7 +75,8 @@ struct Broker {
     Budget budget; /* counts all memory that peers make the broker hold */
     Stats stats;
     PeerLog peer_log;
-    CurveKeys keys; /* keys of tcp:// endpoints; the program owns the pairs. No pairs: no keys */
+    CurveKeys keys; /* keys of tcp:// endpoints; the program owns the pairs. Without pairs the
+                       broker has no keys */
     struct Quota *quota_names; /* sessions/: uthash by the user's name */
     struct Quota **quotas;     /* index: number - 1 */
     uint32_t n_quotas;

@@ -73,7 +73,7 @@ static bool is_invalid(const Message *message) {
 bool access_check(Session *session, const Message *message) {
     Access access = access_of(message->op);
 
-    /* A subscriber of the broker's own topics sees what others do. */
+    /* A subscriber of the broker's own topics sees the actions of other users. */
     if (message->op == OP_SUBSCRIBE && name_is_reserved(message->name.data, message->name.len))
         access.action = ACTION_WATCH;
     if (access.kind == ACCESS_UNKNOWN) {

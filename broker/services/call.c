@@ -93,7 +93,7 @@ static void forget_caller(Call *call) {
         id_map_take(&call->caller->calls, call->caller_id);
     call->caller = NULL;
     timer_disarm(&call->service->services->broker->timers, &call->deadline);
-    /* A call whose answer nobody waits for does not move to another server. */
+    /* A call without a caller that waits for the answer does not move to another server. */
     if (call->server)
         drop_request(call);
     if (call->parent)

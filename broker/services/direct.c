@@ -161,8 +161,8 @@ void direct_withdraw(Server *server) {
 /* ---- reviews ---- */
 
 /* Withdraws offers of servers that take no direct calls any more, and makes the missing ones.
- * Returns the work: an offer means two messages, and costs as much as about 32 servers that get
- * none. */
+ * Returns the work: an offer means two messages, and costs as much as about 32 servers without an
+ * offer. */
 static unsigned review(Watcher *watcher, Service *service) {
     enum { OFFER_WORK = 32 };
     unsigned work = 1 + watcher->n_offers;

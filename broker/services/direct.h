@@ -20,8 +20,8 @@ enum {
  * the log has the reason, and the server gets its calls through the broker. -ENOMEM. */
 int direct_announce(Server *server, const Message *serve);
 
-/* The servers of the service, or what they offer, have changed: the offers of its watchers are
- * reviewed at the end of this turn and of the next ones, each time some of them. */
+/* The servers of the service, or their endpoints, have changed: the offers of its watchers are
+ * reviewed at the end of this turn and of the next turns, some of them in each turn. */
 void direct_review(Service *service);
 void direct_turn_end(Services *services);
 

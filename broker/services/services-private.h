@@ -106,7 +106,7 @@ struct Server {
                            * slots */
     MethodGuard **guards; /* guards from its description: elements of service->guards */
     uint32_t n_guards;
-    char *endpoint;         /* of direct calls, owned; NULL: it takes none */
+    char *endpoint;         /* endpoint for direct calls, owned; NULL: it takes no direct calls */
     Span endpoint_key;      /* the public key of the endpoint, in the same memory; may be empty */
     uint64_t direct_number; /* of this endpoint, for callers */
     Offer *offers;          /* utlist: see direct.c */
@@ -230,8 +230,8 @@ static inline bool call_is_stream(const Call *call) {
     return (call->flags & (CALL_STREAM_IN | CALL_STREAM_OUT)) != 0;
 }
 
-/* True: the broker has confirmed the call, and nobody waits for its answer. The call outlives its
- * caller. */
+/* True: the broker has confirmed the call, and no caller waits for its answer. The call outlives
+ * its caller. */
 static inline bool call_is_oneway(const Call *call) {
     return (call->flags & CALL_ONEWAY) != 0;
 }

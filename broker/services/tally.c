@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TALLY: what a server has counted of its direct calls. See services.h. */
+/* TALLY: the counts of a server about its direct calls. See services.h. */
 
 #include "broker/services/services-private.h"
 #include "rpc/wire/name.h"

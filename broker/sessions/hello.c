@@ -323,7 +323,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     HASH_FIND(hh, broker->clients, message->hello.client.data, WIRE_TOKEN, client);
     if (user && client && !client->session && client->user &&
         !rights_user(broker->rights, client->user->name)) {
-        /* The user of this client is gone, so nobody can resume it. */
+        /* The user of this client is gone, so no session can resume it. */
         client_free(broker, client);
         client = NULL;
     }

@@ -21,7 +21,7 @@ typedef enum QuotaKind {
 /* Messages of a user since the start of the broker. */
 typedef struct QuotaCounts {
     uint64_t done[N_QUOTA_KINDS]; /* with the right to it; a limit may have refused them */
-    uint64_t bytes;               /* that have arrived from the user, without handshakes */
+    uint64_t bytes;               /* bytes that have arrived from the user, without handshakes */
     uint64_t refused;             /* without a right, or at a limit */
 } QuotaCounts;
 

@@ -39,7 +39,7 @@ struct Session {
     Client *client;
     Peer *peer;
     User *user;           /* a reference; NULL: the broker has no users */
-    Decisions *decisions; /* what the user may do, as far as it has been decided */
+    Decisions *decisions; /* the decisions about the rights of the user so far */
     struct Quota *quota;  /* the user's quota; NULL: the broker has no users */
     Session *quota_prev, *quota_next;
     Session *prev, *next; /* in broker->sessions */
@@ -69,8 +69,9 @@ struct Session {
     struct Watcher *watchers;
     uint32_t n_watchers;
     /* queues/ */
-    IdMap pulls;               /* the worker's id -> Pull */
-    struct MovedPushes *moved; /* answers ferry.Moved to its pushes; NULL: none */
+    IdMap pulls; /* the worker's id -> Pull */
+    struct MovedPushes
+        *moved; /* the answers ferry.Moved to its pushes; NULL: there was no such answer */
     /* topics/ */
     IdMap gathers;       /* open questions of this session: the id of PUBLISH -> Gather */
     uint64_t walked_us;  /* its walks through all topics are paid for until this time */
@@ -80,7 +81,8 @@ struct Session {
     uint32_t n_waiting;             /* waiting messages of all its subscriptions */
     Session *slow_prev, *slow_next; /* in topics->slow */
 
-    struct CacheReport *cache_reports; /* admin/: the first of its caches; NULL: it has none */
+    struct CacheReport
+        *cache_reports; /* admin/: the report of its first cache; NULL: it has no cache */
 
     uint64_t n_in, n_out; /* messages from it and to it, for `ferry sessions` */
     uint64_t n_dropped;   /* late answers, and messages that a full backlog dropped */

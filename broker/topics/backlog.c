@@ -138,7 +138,7 @@ static void initial_left(Subscription *subscription, uint64_t seq) {
         session_ok(subscription->session, LANE_BULK, subscription->id, seq);
 }
 
-/* Takes the first message out; the caller owns its reference. */
+/* Removes the first message; the caller owns its reference. */
 static Waiting pop(Subscription *subscription) {
     Backlog *backlog = &subscription->backlog;
     Waiting waiting = *waiting_at(backlog, 0);

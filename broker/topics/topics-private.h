@@ -41,10 +41,10 @@ enum {
     TOPIC_MATCH_MAX = 64,     /* patterns that are remembered for one topic; if more match, each
                                * publish walks the tree */
     TOPIC_KEEP = 16,          /* messages kept for replay of a topic without a rule */
-    TOPIC_KEEP_BYTES = 65536, /* bytes of those messages, for one topic */
-    TOPIC_KEEP_SHARE = 16,    /* the share of all topics together: a 16th of max_total_bytes */
-    WAITING_MAX = 1 << 18,    /* messages that wait for all subscriptions of one session */
-    STARS_FEW = 3,            /* a pattern with more stars is "starry": see subscribe.c */
+    TOPIC_KEEP_BYTES = 65536, /* bytes of these messages, for one topic */
+    TOPIC_KEEP_SHARE = 16, /* the messages of all topics together get a 16th of max_total_bytes */
+    WAITING_MAX = 1 << 18, /* messages that wait for all subscriptions of one session */
+    STARS_FEW = 3,         /* a pattern with more stars is "starry": see subscribe.c */
 };
 
 /* ---- subscribers ---- */

@@ -45,7 +45,7 @@ struct RpcConnection {
     ferry_client *handle;
     int fd;
     uint64_t number;
-    uint32_t events; /* that epoll watches */
+    uint32_t events; /* the events that epoll watches */
     bool dirty, ended;
     char peer[SOCKET_TEXT_MAX];
     RpcScanner scanner;

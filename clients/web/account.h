@@ -5,7 +5,7 @@
 
 #include "clients/web/core/core.h"
 
-/* Begins to connect, with these keys (NULL: those of the environment). 0, or an error of
+/* Begins to connect, with these keys (NULL: the keys of the environment). 0, or an error of
  * ferry_open(). */
 int account_open(const char *url, const char *key_file, const char *server_key, const char *name,
                  Web **ret, ferry_error *reterr);

@@ -42,7 +42,7 @@ static bool add_parameters(FetchText *query, const webget_map_string_string *par
     return good;
 }
 
-/* A part of the URL, or "" if it has none. The caller frees it with curl_free(). */
+/* A part of the URL, or "" if the URL does not have it. The caller frees it with curl_free(). */
 static char *part(CURLU *url, CURLUPart which, unsigned flags) {
     char *text = NULL;
 

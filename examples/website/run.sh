@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What ./dev example website runs: see examples/run.sh. Two servers, so that a slow page holds up
-# nobody; the front; curl as the browser.
+# What ./dev example website runs: see examples/run.sh. Two servers, so that a slow page does
+# not delay other readers; the front; curl as the browser.
 mkdir "$scratch/site"
 printf 'The quick brown fox.\n' >"$scratch/site/fox.txt"
 ln -s /etc/passwd "$scratch/site/out"

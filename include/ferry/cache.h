@@ -250,9 +250,9 @@ typedef struct ferry_fetch_options {
  * not stored. */
 typedef int (*ferry_compute_fn)(ferry_packer *out, void *ctx);
 
-/**
- * Looks a key up, and computes its value if the key has none. The value is computed once for all
- * callers that ask, in this process and in all other processes that share the Redis server.
+/*
+ * * Looks a key up, and computes its value if the key has no value. The value is computed once for
+ * all callers that ask, in this process and in all other processes that share the Redis server.
  *
  * If another caller is computing the value, this caller waits at most wait_ms and then computes it
  * too. A value that is older than its ttl, by at most stale_ms, is returned at once to all callers

@@ -79,7 +79,8 @@ typedef struct ferry_options {
     const char *name;     /* for people: `ferry sessions` shows it; at most 63 bytes. NULL: the
                            * program's name and process id */
     const char *instance; /* call only this instance of a service; NULL: any */
-    /* Of each call: 1 to 3 600 000; 0: the timeout of the method, or 30 000 if it has none. */
+    /* Of each call: 1 to 3 600 000; 0: the timeout of the method; 30 000 if the method has no
+     * timeout. */
     uint32_t timeout_ms;
     size_t n_headers;
     const ferry_header *headers; /* sent with each call; see ferry_header */

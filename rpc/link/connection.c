@@ -481,7 +481,7 @@ static void begin_to_doubt(Connection *connection, uint64_t now_ms) {
 /*
  * Until the PING has reached the other end (on a slow line it follows earlier data), each byte that
  * the other end's kernel accepts is a sign of life. After that only the answer to the PING counts,
- * because the kernel of a stopped program still accepts bytes. ZMTP 3.0 has no PING: such a peer
+ * because the kernel of a stopped program still accepts bytes. A peer of ZMTP 3.0 has no PING: it
  * counts as alive while it accepts data, and the kernel's keep-alive watches an idle one.
  */
 bool connection_look(Connection *connection, uint64_t now_ms) {

@@ -64,9 +64,10 @@ static int check_last(const EndpointList *list, ferry_error *reterr) {
     if (problem)
         return cannot_use(url, problem, reterr);
     if (is_over_libzmq(url) != is_over_libzmq(list->urls[0]))
-        return error_set(reterr, "ferry.Misuse",
-                         "the URL has 'zmq+' in front of some of its brokers: in front of all of "
-                         "them, or of none");
+        return error_set(
+            reterr, "ferry.Misuse",
+            "the URL has 'zmq+' in front of some of its brokers: write it in front of all of "
+            "them, or leave it out");
     for (unsigned i = 0; i + 1 < list->n; i++)
         if (strcmp(list->urls[i], url) == 0)
             return error_set(reterr, "ferry.Misuse", "the URL lists the broker '%s' twice", url);
@@ -75,8 +76,9 @@ static int check_last(const EndpointList *list, ferry_error *reterr) {
 
 /* A URL that has the name of its brokers. */
 static int read_name(EndpointList *list, ferry_error *reterr) {
-    const char *problem = next_comma(list->text) ? "it names all brokers, so it stands alone"
-                                                 : lookup_problem_of(list->text);
+    const char *problem = next_comma(list->text)
+                              ? "it is the name of all brokers: a URL has no other broker beside it"
+                              : lookup_problem_of(list->text);
 
     list->name = list->text;
     return problem ? cannot_use(list->text, problem, reterr) : 0;

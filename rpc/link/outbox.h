@@ -54,7 +54,8 @@ typedef struct Outbox {
     size_t transfer_bytes; /* unsent bytes of large bodies */
     size_t held;           /* memory of all waiting messages */
     int64_t credit;        /* bytes that the peer accepts; one batch may take it below zero */
-    bool part_turn;    /* whose turn it is: the bulk lane and the large bodies of calls alternate */
+    bool part_turn; /* true: the large bodies of calls have the turn; they alternate with the bulk
+                       lane */
     bool lends_bodies; /* PARTs may refer to their bodies instead of copying them */
 } Outbox;
 

@@ -233,7 +233,7 @@ static void passwords_are_sent_and_missing_ones_reported(void) {
 enum { PROCESSES = 4, FETCHERS = 16, STAMPEDE_KEYS = 20 };
 
 typedef struct Shared {
-    atomic_int round; /* which set of keys to fetch; -1: end */
+    atomic_int round; /* the number of the set of keys to fetch; -1: end */
     atomic_int computed[2][STAMPEDE_KEYS];
     atomic_int fetched[2];
     atomic_int wrong;

@@ -26,7 +26,7 @@ static ferry_cache *open_cache(const CacheSetup *setup, bool near, uint32_t stal
     return cache;
 }
 
-/* The number stored under a key; -1: none; -2: an error. */
+/* The number stored under a key; -1: the key has no value; -2: an error. */
 static long read_number(ferry_cache *cache, const char *key) {
     FERRY_AUTO(ferry_free) ferry_bytes *got = NULL;
     char text[24] = "";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Users and rights, end to end, as the user who runs this test: nobody needs to be root.
+# Users and rights, end to end, as the user who runs this test: root is not needed.
 source "$(dirname "$0")/lib.sh" "$1"
 uid=$(id -u)
 

@@ -125,7 +125,7 @@ static void move(FuzzShard *shard, bool in_order) {
     if (in_order && !queues_close_shard(broker.queues, &shard->store))
         return;
     queues_release_shard(broker.queues, &shard->store);
-    finish_changes(shard); /* nobody waits for them */
+    finish_changes(shard); /* no session waits for them */
     if (shard->store.n_open > 0)
         abort();
 }

@@ -12,11 +12,11 @@
 enum {
     LEDGER_PUSHERS = 2,
     LEDGER_BODY_MAX = 3000,
-    LEDGER_QUEUES = 6,       /* that the pushers use in turn */
+    LEDGER_QUEUES = 6,       /* queues that the pushers use in turn */
     LEDGER_SHARDS = 8,       /* a job is forwarded to a queue in the same one of so many shards */
     LEDGER_FORWARD_EACH = 8, /* every eighth job is forwarded to a second queue */
-    LEDGER_AROUND_MS = 2000, /* a delivery may wait so long in a client: a fault that ended at most
-                              * this long before it explains it */
+    LEDGER_AROUND_MS = 2000, /* the longest time that a delivery waits in a client: a fault that
+                                ended at most this time before a redelivery explains it */
 };
 
 /* Of the roles "push" and "work". */
@@ -48,8 +48,9 @@ typedef struct LedgerVerdict {
     size_t n_reused;      /* job numbers that two different jobs had */
     size_t n_doubled;     /* pushes that were stored as two jobs */
     size_t n_twice;       /* delivered again */
-    size_t n_unexplained; /* of those, without a fault between the two deliveries */
-    size_t n_uncounted;   /* of those, as a first attempt */
+    size_t n_unexplained; /* jobs that were delivered again without a fault between the two
+                             deliveries */
+    size_t n_uncounted;   /* jobs that were delivered again as a first attempt */
     size_t n_recovered;   /* not confirmed, but delivered */
 } LedgerVerdict;
 

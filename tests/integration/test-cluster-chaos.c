@@ -77,7 +77,7 @@ typedef struct Chaos {
     Dice dice;
     unsigned n_shards;       /* 0: one broker is active */
     char probes[SHARDS][16]; /* a queue of each shard */
-    unsigned shard;          /* that this fault is about */
+    unsigned shard;          /* the shard that the fault hits */
     RedisServer servers[SERVERS];
     Daemon brokers[BROKERS];
     bool broker_is_hit[BROKERS], server_is_hit[SERVERS];

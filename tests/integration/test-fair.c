@@ -21,7 +21,7 @@ enum {
 typedef struct Service {
     ferry_request *held; /* the first request, which the server keeps until all calls wait */
     int n;               /* calls that the server has begun */
-    int n_modest;        /* of them, calls of modest callers */
+    int n_modest;        /* number of calls of modest callers */
     int last_modest;     /* value of n at the last of them */
 } Service;
 

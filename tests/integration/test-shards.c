@@ -98,7 +98,7 @@ static void end(Scene *scene) {
 
 /* ---- shares ---- */
 
-/* The process that has the lease of a shard; 0: none. */
+/* The process that has the lease of a shard; 0: no process has it. */
 static pid_t holder_of(const Scene *scene, unsigned k) {
     char words[60];
 

@@ -163,7 +163,8 @@ static void a_lost_server_is_an_error_of_the_file(void) {
     CU_ASSERT_PTR_NOT_NULL_FATAL(file);
     CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), file));
     ferry_close(worker);
-    ferry_request_fail(kept, -ECANCELED, NULL); /* nobody gets this answer: the client is closed */
+    ferry_request_fail(kept, -ECANCELED,
+                       NULL); /* the answer is dropped, because the client is closed */
     errno = 0;
     CU_ASSERT_PTR_NULL(fgets(line, sizeof(line), file));
     CU_ASSERT_TRUE(ferror(file));

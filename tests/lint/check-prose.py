@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check that comments and documents are free of sentence forms that need a second reading: "What is ..."
 or "Who ..." as the subject of a sentence or of a heading, ", who ...s it", "its like", "is none", "those that",
-"it is no name", "whatever comes", "however many", "goes on", "all but", "and the like", a comment that asks
-("Is it ...?") or refers to its neighbour ("The same for ..."). The subject of a sentence is a thing with a name.
+"it is no name", "whatever comes", "however many", "goes on", "all but", "and the like", "nobody", "0: none",
+a comment that begins within a sentence ("that the thread has"), asks ("Is it ...?") or refers to its neighbour
+("The same for ..."). The subject of a sentence is a thing with a name.
 
 Also refuse a list in a C comment whose lines a formatter has joined: a line of a list, then text at the margin which
 would have made that line too long.
@@ -31,6 +32,11 @@ RIDDLE = re.compile(
     r"|\b(goes|went) on\b(?! the\b)|\b(all but|but for|(and|or) the like)\b"
     r"|(/\*+|//) (The same|Likewise)(,| (as|at|for|from|in|of|on|to|with|without)\b)"
     r"|/\*+ (Are|Can|Did|Do|Does|Has|Have|Is|May|Should|Was|Were) [^*]*\?")
+# Words without a noun. In C they are looked for in comments only: texts of tests may say "nobody".
+VAGUE = re.compile(
+    r"\b[Nn]obody\b(?!\])|\b(has|have|had|with|gets?|takes?) none\b(?! of)|(NULL|\b0|-1|empty|zero): (it has )?none\b"
+    r"|/\* (theirs|of (these|those|them)|what|which|whose|that (?!request\b)[a-z]+)\b")
+C_COMMENT = re.compile(r"/\*.*|^\s*\*.*|(?<![:\"/])//.*")
 COMMENT = re.compile(r"(^|\s)(#|//|\"\"\")(?!!).*|^\s*/?\*.*")
 IN_LIST = re.compile(r"\s*\*( {3,})\S")
 AT_MARGIN = re.compile(r"\s*\* ([^\s@]\S*)")
@@ -45,7 +51,10 @@ def riddles(path, lines):
             text = line if in_text else comment.group().strip() if comment else ""
         else:
             text = line
-        if RIDDLE.search(text):
+        in_c = path.suffix in {".c", ".h"}
+        part = C_COMMENT.search(line) if in_c else None
+        vague = VAGUE.search(part.group() if part else "" if in_c else text)
+        if RIDDLE.search(text) or vague:
             yield n, line.strip()
 
 

@@ -184,7 +184,8 @@ for line in ("/* What is set aside has a body. */", "// Who calls it frees the b
              "/* ---- what is stored ---- */", "/* Forgets those that are gone. */", "/* NULL: the text is no name. */",
              "/* It ends in time, whatever happens. */", "/* One look, however many there are. */", "/* The call goes on. */",
              "/* All settings, but for the name. */", "/* Sums and the like. */", "/* The same for a queue. */",
-             "/* Has it a wildcard? */"):
+             "/* Has it a wildcard? */", "/* Nobody reads it. */", "/* A server; NULL: none. */", "int n; /* that wait */",
+             "int n; /* of these, large ones */"):
     refuse("prose", "base/a.c:2: ", {"base/a.c": f"{SPDX}{line}\n"})
 refuse("prose", "docs/a.md:1: ", {"docs/a.md": "What is deferred has a body.\n"})
 for name, text in (("a.py", "call()  # The call goes on.\n"), ("b.py", 'def b():\n    """A message and its like."""\n'),
@@ -199,6 +200,7 @@ accept("prose", {"base/a.h": f"{SPDX}{LIST} *                   notification arr
 accept("prose", {"a.py": 'print("the call goes on")\n', "a.sh": "echo 'the call goes on'\n",
                  "tests/lint/test-checks.py": "# The call goes on.\n"})
 accept("prose", {"base/a.c": SPDX + "/* Deferred messages of a kind without a body have no body. */\n",
+                 "base/b.c": SPDX + 'const char *name = "nobody"; /* it has none of them */\n',
                  "docs/a.md": "## What is it?\n\nWho may call it? A thread that holds the lock.\n",
                  "tests/data/a.md": "What is set aside has a body.\n"})
 

@@ -11,7 +11,7 @@
 
 enum {
     PIECE = 8,            /* jobs and pushes that one turn restores */
-    READ_US = 5000,       /* that the keeper needs to read them */
+    READ_US = 5000,       /* time that the keeper needs to read the entries */
     MOVING_US = 200000,   /* as in broker/stores/redis/shards.c */
     RESTING_US = 2000000, /* as there */
     AGAIN_US = 1000,      /* until a turn that cannot go on yet is tried again */

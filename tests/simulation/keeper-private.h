@@ -32,7 +32,7 @@ typedef struct Change {
     struct Change *next;
     uint64_t ticket;
     KeptJob *append; /* owned; NULL: the change has no new job */
-    uint64_t settle; /* the id of a job; 0: none is settled */
+    uint64_t settle; /* the id of the settled job; 0: no job is settled */
     KeptPush push;
     bool is_push, is_refused;
 } Change;

@@ -24,7 +24,7 @@ typedef struct KeeperCounts {
 /* pushes_of_client: a client pushes so many jobs at most. */
 Keeper *keeper_new(unsigned n_spaces, unsigned n_clients, unsigned pushes_of_client);
 const KeeperCounts *keeper_counts(const Keeper *keeper);
-size_t keeper_n_jobs(const Keeper *keeper); /* that are not settled */
+size_t keeper_n_jobs(const Keeper *keeper); /* jobs that are not settled */
 
 /* A change takes so long from the broker to the keeper, and so long back. */
 void keeper_set_delay(Keeper *keeper, unsigned space, uint64_t us);

@@ -47,8 +47,8 @@ bool told_count(Process *process, const char *word, long at_least, int timeout_m
 
 void process_signal(Process *process, int signal);
 
-/* Sends the signal (0: none), waits; returns the exit status, or minus the signal that ended it.
- * After timeout_ms it is killed, and INT_MIN returned. */
+/* Sends the signal (0: no signal), waits; returns the exit status, or minus the signal that ended
+ * it. After timeout_ms it is killed, and INT_MIN returned. */
 int process_end(Process *process, int signal, int timeout_ms);
 
 /* True: the process has ended by itself, and *process is empty. */

@@ -56,8 +56,8 @@ ScriptedSession *scripted_session(ScriptedBroker *broker, int fd);
 
 void scripted_ok(int fd, uint64_t id);
 void scripted_error(int fd, uint64_t id, const char *type);
-/* Answers ferry.Moved. owner: has the queue; NULL: it is not known. number: key `moved`; 0: none.
- */
+/* Answers ferry.Moved. owner: has the queue; NULL: it is not known. number: key `moved`; 0: without
+ * this key. */
 void scripted_moved(int fd, uint64_t id, const ScriptedBroker *owner, uint64_t number);
 /* Answers a FORWARD with ferry.Moved: its job is still with the worker. */
 void scripted_kept(int fd, uint64_t id, const ScriptedBroker *owner);

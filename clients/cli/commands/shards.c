@@ -12,7 +12,7 @@ static const Column columns[] = {
     {"DEGRADED", "degraded", COLUMN_TEXT}, {NULL, NULL, COLUMN_TEXT},
 };
 
-/* A broker knows best about a shard that it has; its number in this list is the lowest. */
+/* A broker that has a shard knows most about it: its state has the lowest index in this list. */
 static unsigned rank_of(const json_t *row) {
     static const char *const states[] = {"here", "restoring", "leaving", "elsewhere"};
     const char *state = json_string_value(json_object_get(row, "state"));

@@ -7,8 +7,8 @@
 #include "rpc/link/client/link-private.h"
 #include "rpc/link/endpoint.h"
 
-/* The resolver does not pass on how long a list is valid, so a client that holds sessions with all
- * brokers looks them up this often. */
+/* The resolver does not say how long a list is valid. A client that holds sessions with all brokers
+ * looks them up this often. */
 enum { LIST_AGAIN_MS = 30000 };
 
 void link_free_listing(Link *link) {

@@ -124,7 +124,7 @@ void link_choose(Link *link, unsigned at) {
     link->at = at;
     link->url = at < link->brokers->n ? link->brokers->urls[at] : link->brokers->name;
     link->endpoint = endpoint_after_transport(link->url);
-    /* The addresses are those of another host. */
+    /* The addresses belong to another host. */
     if (link->brokers->n > 1 || link->brokers->name) {
         link->asking = lookup_free(link->asking);
         link->found = lookup_free(link->found);

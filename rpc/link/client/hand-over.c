@@ -55,7 +55,7 @@ void link_hand_over(Link *link) {
                   link->leaving->url);
         link_free_leaving(link);
     }
-    /* The last message of the old session, except what belongs to its calls. */
+    /* The last message of the old session, apart from messages of its calls. */
     outbox_put(&link->out, LANE_BULK, &(Message){.op = OP_LEAVE}, NULL);
     *old = *link;
     old->handlers = handlers;

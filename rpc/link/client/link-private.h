@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The parts that the files of this folder share. Each file calls only files before it in this
- * list: connect.c (opens connections, notices their loss), broker-list.c (looks up the brokers of a
- * name), receive.c (handles received messages), link.c (creates and frees a link, sends messages,
- * waits).
+ * The parts that the files of this folder share. Each file calls only files before it in this list:
+ * connect.c (opens connections, notices their loss), broker-list.c (looks up the brokers of a
+ * name), hand-over.c (leaves a broker that drains), receive.c (handles received messages), link.c
+ * (creates and frees a link, sends messages, waits).
  */
 
 #include "rpc/link/client/link.h"
@@ -33,7 +33,7 @@ struct Link {
     struct Link *leaving;   /* the session with a broker that drains; NULL */
     uint64_t leaving_below; /* calls with lower ids are in that session */
     uint32_t refused;       /* bit i: broker i has refused this client since the last session */
-    const char *url;        /* of this broker, in brokers or kept_url */
+    const char *url;        /* the URL of this broker, in `brokers` or kept_url */
     char kept_url[LINK_URL_SIZE];
     const char *endpoint; /* the url without its "zmq+" prefix */
     const TransportKind *kind;

@@ -19,7 +19,7 @@ enum {
     WAITING_MAX = 4 * 1024 * 1024,
     /* The links of a client of several brokers, and the sessions that they leave. */
     LINKS_MAX = 2 * LINK_WAIT_MAX,
-    LINK_FDS = TRANSPORT_FDS + 2, /* of one link, with those of its lookups */
+    LINK_FDS = TRANSPORT_FDS + 2, /* descriptors of one link, including its lookups */
 };
 
 /* The descriptors to poll. False: do not wait. */

@@ -31,9 +31,9 @@ typedef struct LinkHandlers {
     /* A message for the layer above. The message and its fields are valid during the call only.
      * block is the block that contains the body, or NULL. */
     void (*on_message)(const Message *message, const void *block, void *ctx);
-    /* The broker accepts the client. cluster: the name of its cluster; empty: it has none. Returns
-     * the reason why the client does not use this broker; NULL: on_up follows. The function may be
-     * NULL. */
+    /* The broker accepts the client. cluster: the name of its cluster; empty: it has no name.
+     * Returns the reason why the client does not use this broker; NULL: on_up follows. The function
+     * may be NULL. */
     const char *(*on_welcome)(const Message *welcome, Span cluster, void *ctx);
     /* A session has begun: register again with the broker (serve, subscribe, pull, push). */
     void (*on_up)(const Message *welcome, void *ctx);

@@ -25,9 +25,9 @@ typedef struct FakeSent {
     const void *block;         /* the block that was given to session_send(), or NULL; not owned */
     char type[64];             /* of an ERROR: "ferry.Full" */
     char text[256];            /* of an ERROR or FAULT */
-    char url[64];              /* of an ERROR ferry.Moved: the owner's; empty: it has none */
-    uint64_t moved;            /* the same: its number in the session; 0: it has none */
-    uint8_t owner[WIRE_TOKEN]; /* the same: the owner's id; zero: it has none */
+    char url[64];              /* of an ERROR ferry.Moved: the owner's; empty: it has no url */
+    uint64_t moved;            /* the same: its number in the session; 0: it has no number */
+    uint8_t owner[WIRE_TOKEN]; /* the same: the owner's id; zero: it has no id */
     bool is_kept;              /* it has the key `kept` */
     uint8_t bytes[];
 } FakeSent;

@@ -26,7 +26,7 @@ static TopicRelay relay;
 static uint64_t announced;          /* the number of the last announcement */
 static uint64_t dirty;              /* the shards that were announced since the last look */
 static int admitted[N_SHARDS];      /* the answer of admit() */
-static FakeEntry entries[SENT_MAX]; /* that were sent */
+static FakeEntry entries[SENT_MAX]; /* the entries that were sent */
 static size_t n_entries;
 
 static inline uint64_t fake_announce(TopicRelay *of, unsigned shard) {
@@ -84,7 +84,7 @@ static inline int n_announced(unsigned k) {
     return (int)reader_array(&reader);
 }
 
-/* Another broker announces one bind of a shard; queue NULL: none. */
+/* Another broker announces one bind of a shard; queue NULL: an empty list. */
 static inline void hear(unsigned k, const char *queue, const char *pattern) {
     CLEANUP(buffer_deinit) Buffer text = {0};
 

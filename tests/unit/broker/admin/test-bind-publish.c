@@ -57,7 +57,7 @@ static void a_full_inbox_is_an_error(void) {
     publish(2, "t", "x");
     answer_sent(1, -EBUSY);
     expect_error(s, 2, "ferry.Overloaded");
-    publish(0, "t", "x"); /* nobody waits for an answer: the miss is counted */
+    publish(0, "t", "x"); /* the publisher waits for no answer: the miss is counted */
     answer_sent(2, -EDQUOT);
     expect_nothing(s);
     CU_ASSERT_EQUAL(broker.stats.dropped, 1);

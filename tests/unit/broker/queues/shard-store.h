@@ -28,8 +28,8 @@ typedef struct KeptFact {
 
 typedef struct ShardChange {
     uint64_t ticket;
-    uint64_t settled; /* the job that is removed; 0: none */
-    KeptJob job;      /* the job that is added; id 0: none */
+    uint64_t settled; /* the job that is removed; 0: no job */
+    KeptJob job;      /* the job that is added; id 0: no job */
 } ShardChange;
 
 typedef struct TestShard {

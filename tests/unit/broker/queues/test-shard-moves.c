@@ -436,7 +436,8 @@ static void a_purge_ends_with_its_shard(void) {
 
 /* ---- the order of pushes ---- */
 
-/* A push of a client that has got the answer ferry.Moved with this number; 0: none. */
+/* A push of a client that has got the answer ferry.Moved with this number; 0: the client has got no
+ * such answer. */
 static void push_after(Session *s, uint64_t id, const char *queue, uint64_t moved) {
     uint8_t options[] = {0x81, 0xA5, 'm', 'o', 'v', 'e', 'd', (uint8_t)moved};
 

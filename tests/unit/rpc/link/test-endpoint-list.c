@@ -50,7 +50,8 @@ static void a_bad_list_is_refused_with_the_reason(void) {
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp://a:1,"), "each broker of a list is a URL"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp://a:1,tcp://b"), "'tcp://b' is not the URL"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp://a:1,tcp://a:1"), "'tcp://a:1' twice"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp://a:1,zmq+tcp://b:1"), "in front of all of them"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(refuse("tcp://a:1,zmq+tcp://b:1"), "write it in front of all of them"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp://a:1?prefer=near"), "any, local or order"));
 }
 
@@ -118,7 +119,8 @@ static void a_name_stands_for_brokers(void) {
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp+dns://a.test"), "NAME:PORT"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp+dns://127.0.0.1:1"), "NAME:PORT"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp+srv://a.test:1"), "without a port"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp+srv://a.test,tcp://b:1"), "it stands alone"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(refuse("tcp+srv://a.test,tcp://b:1"), "no other broker beside it"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp://b:1,tcp+srv://a.test"), "'tcp+srv://a.test'"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("zmq+tcp+srv://a.test"), "is not the URL"));
 }

@@ -21,7 +21,7 @@ static RedisMail mail;
 static Waker waker;
 static const char id[] = "0123456789abcdef0123456789abcdef";
 
-/* Shard 0 has its space, shard 1 has none. */
+/* Shard 0 has its space, shard 1 has no space. */
 static void begin(void) {
     CLEANUP(redis_options_deinit) RedisStoreOptions options = {0};
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;

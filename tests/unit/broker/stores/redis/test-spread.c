@@ -104,7 +104,7 @@ static SpreadPlan decide(World *world, int i, bool is_late) {
     return plan;
 }
 
-/* Turns of all brokers until nobody has anything to do. Returns the number of rounds. */
+/* Runs turns of all brokers until no broker has work. Returns the number of rounds. */
 static size_t settle(World *world, bool is_late) {
     size_t rounds = 0;
     bool moves = true;
@@ -206,7 +206,7 @@ static void shards_are_even_although_news_are_late(void) {
             change(&world);
             CU_ASSERT(settle(&world, true) < ROUNDS);
             expect_even(&world);
-            /* Nobody moves a shard when all is even. */
+            /* No broker moves a shard when the shards are spread evenly. */
             world.n_given = world.n_taken = 0;
             settle(&world, true);
             CU_ASSERT_EQUAL(world.n_given + world.n_taken, 0);
