@@ -19,10 +19,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/spin.h"
 #include "broker/stores/reserve.h"
 #include "broker/stores/segment.h"
 #include "broker/stores/store.h"
-#include "rpc/link/spin.h"
 
 enum {
     BATCH_ENTRIES = 1024,

@@ -12,10 +12,10 @@
 
 #include <sys/epoll.h>
 
+#include "base/spin.h"
 #include "rpc/link/heartbeat.h"
 #include "rpc/link/hub/hub.h"
 #include "rpc/link/socket.h"
-#include "rpc/link/spin.h"
 
 enum {
     LISTENERS_MAX = 16,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Polls for input before sleeping. See spin.h. */
 
-#include "rpc/link/spin.h"
+#include "base/spin.h"
 
 #include <sched.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/link/spin.h"
+#include "base/spin.h"
 #include "support/suite.h"
 
 enum { LIMIT_US = 50, LOOK_NS = 500 };
@@ -141,5 +141,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("rpc/link spin", tests);
+    return run_suite("base spin", tests);
 }
