@@ -17,7 +17,7 @@
 #include "broker/admin/binds.h"
 #include "broker/queues/queues.h"
 #include "broker/topics/topics.h"
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 #include "rpc/wire/name.h"
 
 static const struct {

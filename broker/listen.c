@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 
 /* Without a lock, two brokers that start at the same time could both take a socket file for
  * abandoned. */

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
+#include "rpc/address/endpoint.h"
 #include "rpc/keys/key.h"
-#include "rpc/link/endpoint.h"
 
 static bool is_of_this_machine(const DirectOrigin *origin) {
     char endpoint[DIRECT_ENDPOINT_MAX];

@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "broker/core/peer-log.h"
 #include "broker/services/direct-endpoint.h"
-#include "rpc/link/socket.h"
+#include "rpc/address/socket.h"
 #include "rpc/wire/name.h"
 
 /* A service that callers watch, with or without servers. */

@@ -8,7 +8,7 @@
 #include "base/burst.h"
 #include "clients/msgpack-rpc/gateway.h"
 #include "clients/msgpack-rpc/scanner.h"
-#include "rpc/link/socket.h"
+#include "rpc/address/socket.h"
 
 typedef struct RpcConnection RpcConnection;
 typedef struct RpcSubscription RpcSubscription;

@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "clients/msgpack-rpc/connection.h"
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 
 enum {
     EVENTS = 64,

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/link/endpoint.h"
-#include "rpc/link/srv.h"
+#include "rpc/address/endpoint.h"
+#include "rpc/address/srv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

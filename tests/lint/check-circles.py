@@ -12,8 +12,8 @@ import pathlib
 import re
 import sys
 
-ROOMS = ["base", "rpc/wire", "rpc/zmtp", "rpc/link", "rpc/schema", "cache", "idl", "broker", "clients/c",
-         "clients/cli", "clients/web"]
+ROOMS = ["base", "rpc/wire", "rpc/zmtp", "rpc/address", "rpc/link", "rpc/schema", "cache", "idl", "broker",
+         "clients/c", "clients/cli", "clients/web"]
 AT_MOST = 2
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\\\.|[^"\\\\\n])*"|\'(?:\\\\.|[^\'\\\\\n])+\'', re.S)
 # A definition starts at the start of a line. Other modules cannot use a static one.

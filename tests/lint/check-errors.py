@@ -49,7 +49,7 @@ for name, (_, status) in code.items():
     expect(status in statuses, f"docs/man/ferry.1.scd: exit status {status} ({name}) is missing")
 
 MAY = {"broker": {"broker"}, "clients/c": {"service", "library", "broker"},
-       "rpc/link": {"library", "broker"}, "rpc/schema": {"service", "library"},
+       "rpc/address": {"library"}, "rpc/link": {"library", "broker"}, "rpc/schema": {"service", "library"},
        "cache": {"library"}, "base": None}
 for room, by in MAY.items():
     for path in sorted((root / room).rglob("*.[ch]")):

@@ -90,6 +90,8 @@ for file, line in [
         ("base/error.c", '#include "ferry/ferry.h"'),
         ("include/ferry/ferry.h", '#include "base/clock.h"'),
         ("rpc/link/inbox.c", '#include "rpc/link/hub/hub.h"'),
+        ("rpc/address/socket.c", '#include "rpc/link/connection.h"'),
+        ("clients/msgpack-rpc/gateway.c", '#include "rpc/link/connection.h"'),
         ("rpc/schema/codec/pack.c", '#include "rpc/schema/text/text.h"'),
         ("rpc/schema/description/describe.c", '#include "rpc/schema/text/text.h"'),
         ("idl/source/report.c", '#include "idl/syntax/ast.h"'),

@@ -12,7 +12,7 @@
  */
 
 #include "clients/c/resend/registration.h"
-#include "rpc/link/endpoint-list.h"
+#include "rpc/address/endpoint-list.h"
 
 extern const Part brokers_part;
 

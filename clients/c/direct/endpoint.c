@@ -10,7 +10,7 @@
 
 #include "base/random.h"
 #include "clients/c/direct/direct-private.h"
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 
 enum {
     TURN_CALLS = 200, /* calls that begin in one turn */

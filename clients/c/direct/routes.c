@@ -13,7 +13,7 @@
 #include "base/container.h"
 #include "clients/c/calls/call.h"
 #include "clients/c/direct/direct-private.h"
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 
 enum {
     EVENTS_MAX = 64,

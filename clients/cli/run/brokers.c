@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "rpc/link/endpoint-list.h"
+#include "rpc/address/endpoint-list.h"
 
 enum { CONNECT_MS = 3000 };
 

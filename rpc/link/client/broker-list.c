@@ -4,8 +4,8 @@
 #include <sys/epoll.h>
 
 #include "base/random.h"
+#include "rpc/address/endpoint.h"
 #include "rpc/link/client/link-private.h"
-#include "rpc/link/endpoint.h"
 
 /* The resolver does not say how long a list is valid. A client that holds sessions with all brokers
  * looks them up this often. */

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "rpc/address/endpoint.h"
 #include "rpc/link/client/link-private.h"
-#include "rpc/link/endpoint.h"
 
 enum {
     ATTEMPT_MS = 5000,            /* from connecting to WELCOME */

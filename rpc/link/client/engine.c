@@ -9,8 +9,8 @@
 
 #include "base/block.h"
 #include "base/clock.h"
+#include "rpc/address/socket.h"
 #include "rpc/link/heartbeat.h"
-#include "rpc/link/socket.h"
 #include "rpc/link/transport.h"
 
 enum {

@@ -8,9 +8,9 @@
  * (creates and frees a link, sends messages, waits).
  */
 
+#include "rpc/address/endpoint-list.h"
+#include "rpc/address/lookup.h"
 #include "rpc/link/client/link.h"
-#include "rpc/link/endpoint-list.h"
-#include "rpc/link/lookup.h"
 #include "rpc/link/transport.h"
 
 /* A batch whose messages are being passed to the layer above. */

@@ -9,8 +9,8 @@
 
 #include <ferry/base.h>
 
+#include "rpc/address/endpoint-list.h"
 #include "rpc/keys/key.h"
-#include "rpc/link/endpoint-list.h"
 #include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 

@@ -13,9 +13,9 @@
 #include <sys/epoll.h>
 
 #include "base/spin.h"
+#include "rpc/address/socket.h"
 #include "rpc/link/heartbeat.h"
 #include "rpc/link/hub/hub.h"
-#include "rpc/link/socket.h"
 
 enum {
     LISTENERS_MAX = 16,

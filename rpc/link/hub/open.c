@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/error.h"
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 #include "rpc/link/hub/hub-private.h"
 
 enum {

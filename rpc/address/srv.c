@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SRV records. See srv.h. */
 
-#include "rpc/link/srv.h"
+#include "rpc/address/srv.h"
 
 #include <arpa/nameser.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 
 enum {
     FIXED = 6, /* bytes of a record before its target */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/link/srv.h"
+#include "rpc/address/srv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -167,5 +167,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("rpc/link SRV records", tests);
+    return run_suite("rpc/address SRV records", tests);
 }

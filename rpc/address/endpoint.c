@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checks the text of endpoints. See endpoint.h. */
 
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

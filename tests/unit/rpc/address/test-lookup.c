@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/link/lookup.h"
+#include "rpc/address/lookup.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -70,5 +70,5 @@ int main(void) {
         TEST(running_out_of_memory_is_survived), TESTS_END,
     };
 
-    return run_suite("rpc/link lookup", tests);
+    return run_suite("rpc/address lookup", tests);
 }

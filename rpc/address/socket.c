@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens stream sockets for endpoints. See socket.h. */
 
-#include "rpc/link/socket.h"
+#include "rpc/address/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

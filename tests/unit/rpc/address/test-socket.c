@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/link/socket.h"
+#include "rpc/address/socket.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -172,5 +172,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("rpc/link socket", tests);
+    return run_suite("rpc/address socket", tests);
 }

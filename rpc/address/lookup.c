@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Resolves host names without blocking the caller. See lookup.h. */
 
-#include "rpc/link/lookup.h"
+#include "rpc/address/lookup.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "rpc/link/endpoint-list.h"
-#include "rpc/link/endpoint.h"
-#include "rpc/link/srv.h"
+#include "rpc/address/endpoint-list.h"
+#include "rpc/address/endpoint.h"
+#include "rpc/address/srv.h"
 
 enum { ADDRESSES_MAX = 8, ENDPOINT_SIZE = SRV_TARGET_SIZE + 16, HOST_SIZE = 256, PORT_SIZE = 8 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The brokers that a URL lists. See endpoint-list.h. */
 
-#include "rpc/link/endpoint-list.h"
+#include "rpc/address/endpoint-list.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 
 static const char query[] = "?prefer=";
 

@@ -14,7 +14,7 @@
 #include <ferry/base.h>
 
 #include "base/cleanup.h"
-#include "rpc/link/lookup.h"
+#include "rpc/address/lookup.h"
 
 enum { BROKERS_MAX = 16 }; /* brokers in one URL */
 

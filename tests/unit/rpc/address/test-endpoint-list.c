@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/link/endpoint-list.h"
+#include "rpc/address/endpoint-list.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -149,5 +149,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("rpc/link lists of endpoints", tests);
+    return run_suite("rpc/address lists of endpoints", tests);
 }

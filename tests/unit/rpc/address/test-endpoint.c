@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/link/endpoint.h"
+#include "rpc/address/endpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,5 +139,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("rpc/link endpoints", tests);
+    return run_suite("rpc/address endpoints", tests);
 }
