@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-enum { HOST_MAX = 255, PORT_MAX = 65535 };
+enum { PORT_MAX = 65535 };
 
 static const char *after(const char *text, const char *prefix) {
     size_t len = strlen(prefix);
@@ -23,7 +23,7 @@ static const char *after(const char *text, const char *prefix) {
 static const char *end_of_host(const char *host) {
     const char *colon = strrchr(host, ':');
 
-    return colon && colon > host && colon - host <= HOST_MAX ? colon : NULL;
+    return colon && colon > host && colon - host < ENDPOINT_HOST_SIZE ? colon : NULL;
 }
 
 static bool is_ipv6(const char *host, size_t len) {
@@ -96,18 +96,24 @@ const char *endpoint_problem(const char *text, EndpointUse use) {
     return NULL;
 }
 
-bool endpoint_is_local(const char *text) {
+const char *endpoint_port(const char *text, char ret_host[ENDPOINT_HOST_SIZE]) {
     const char *host = after(text, "tcp://"), *colon = host ? end_of_host(host) : NULL;
-    char address[INET_ADDRSTRLEN] = "";
+
+    if (!colon)
+        return NULL;
+    memcpy(ret_host, host, (size_t)(colon - host));
+    ret_host[colon - host] = '\0';
+    return colon + 1;
+}
+
+bool endpoint_is_local(const char *text) {
+    char host[ENDPOINT_HOST_SIZE];
     struct in_addr ip;
 
-    if (!host)
+    if (!endpoint_port(text, host))
         return after(text, "ipc://") != NULL;
-    if (after(host, "localhost:") || after(host, "[::1]:"))
-        return true;
-    if (colon && (size_t)(colon - host) < sizeof(address))
-        memcpy(address, host, (size_t)(colon - host));
-    return inet_pton(AF_INET, address, &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127;
+    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (inet_pton(AF_INET, host, &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127);
 }
 
 const char *endpoint_path(const char *text) {

@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+enum { ENDPOINT_HOST_SIZE = 256 };
+
 typedef enum EndpointUse { ENDPOINT_CONNECT, ENDPOINT_BIND } EndpointUse;
 
 /* Returns NULL if text is a valid endpoint, or else a description of the problem. For
@@ -19,6 +21,10 @@ const char *endpoint_problem(const char *text, EndpointUse use);
 /* The endpoint in a URL. "zmq+" in front of it ("zmq+tcp://HOST:PORT") makes a client use libzmq as
  * its transport. A broker accepts the same URLs as its clients, and ignores "zmq+". */
 const char *endpoint_after_transport(const char *text);
+
+/* Splits tcp://HOST:PORT. Returns PORT, and copies HOST as it is written; NULL: text is another
+ * endpoint. */
+const char *endpoint_port(const char *text, char ret_host[ENDPOINT_HOST_SIZE]);
 
 /* True: other machines cannot reach the endpoint. */
 bool endpoint_is_local(const char *text);

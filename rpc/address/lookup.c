@@ -20,16 +20,16 @@
 #include "rpc/address/endpoint.h"
 #include "rpc/address/srv.h"
 
-enum { ADDRESSES_MAX = 8, ENDPOINT_SIZE = SRV_TARGET_SIZE + 16, HOST_SIZE = 256, PORT_SIZE = 8 };
+enum { ENDPOINT_SIZE = SRV_TARGET_SIZE + 16, PORT_SIZE = 8 };
 
 struct Lookup {
     int owners; /* atomic; the owners are the caller and the thread */
     int done;   /* atomic */
     int fd;
-    bool finds_brokers, asks_for_srv;
+    bool asks_for_srv;
     unsigned n;
-    char *endpoints[BROKERS_MAX];
-    char host[HOST_SIZE], port[PORT_SIZE];
+    char endpoints[BROKERS_MAX][ENDPOINT_SIZE];
+    char host[ENDPOINT_HOST_SIZE], port[PORT_SIZE];
     char problem[SRV_PROBLEM_SIZE]; /* empty: no problem */
 };
 
@@ -39,22 +39,18 @@ static bool begins_with(const char *url, const char *text) {
     return strncmp(url, text, strlen(text)) == 0;
 }
 
-/* Splits a valid endpoint into host name and port. False: it contains no host name. */
-static bool take_apart(const char *url, char host[HOST_SIZE], char port[PORT_SIZE]) {
-    const char *name = url + strlen("tcp://"), *colon = strrchr(url, ':');
+/* The port of an endpoint with a host name, which is copied; NULL: it has no host name. */
+static const char *port_of(const char *url, char ret_host[ENDPOINT_HOST_SIZE]) {
+    const char *port = endpoint_port(url, ret_host);
     struct in_addr address;
 
-    if (!begins_with(url, "tcp://") || *name == '[')
-        return false;
-    snprintf(host, HOST_SIZE, "%.*s", (int)(colon - name), name);
-    snprintf(port, PORT_SIZE, "%s", colon + 1);
-    return inet_pton(AF_INET, host, &address) != 1;
+    return port && *ret_host != '[' && inet_pton(AF_INET, ret_host, &address) != 1 ? port : NULL;
 }
 
 bool lookup_is_needed(const char *url) {
-    char host[HOST_SIZE], port[PORT_SIZE];
+    char host[ENDPOINT_HOST_SIZE];
 
-    return take_apart(url, host, port);
+    return port_of(url, host) != NULL;
 }
 
 bool lookup_finds_brokers(const char *url) {
@@ -83,33 +79,21 @@ const char *lookup_problem_of(const char *url) {
 static void unref(Lookup *lookup) {
     if (__atomic_sub_fetch(&lookup->owners, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    for (unsigned i = 0; i < lookup->n; i++)
-        free(lookup->endpoints[i]);
     close(lookup->fd);
     free(lookup);
 }
 
-/* If memory is short, the endpoint is left out. */
-static void note(Lookup *lookup, const char *format, const char *host, const char *port) {
-    char text[ENDPOINT_SIZE];
-
-    snprintf(text, sizeof(text), format, host, port);
-    lookup->endpoints[lookup->n] = strdup(text);
-    lookup->n += lookup->endpoints[lookup->n] != NULL;
-}
-
 static void note_address(Lookup *lookup, const struct addrinfo *one) {
+    const char *format = one->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s";
     char host[64];
 
     if (getnameinfo(one->ai_addr, one->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) ==
         0)
-        note(lookup, one->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host,
-             lookup->port);
+        snprintf(lookup->endpoints[lookup->n++], ENDPOINT_SIZE, format, host, lookup->port);
 }
 
 static void find_addresses(Lookup *lookup) {
     const struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    unsigned max = lookup->finds_brokers ? BROKERS_MAX : ADDRESSES_MAX;
     struct addrinfo *list = NULL;
     int code = getaddrinfo(lookup->host, lookup->port, &wanted, &list);
 
@@ -117,29 +101,25 @@ static void find_addresses(Lookup *lookup) {
         snprintf(lookup->problem, sizeof(lookup->problem), "%s", gai_strerror(code));
         return;
     }
-    for (struct addrinfo *at = list; at && lookup->n < max; at = at->ai_next)
+    for (struct addrinfo *at = list; at && lookup->n < BROKERS_MAX; at = at->ai_next)
         if (at->ai_family == AF_INET || at->ai_family == AF_INET6)
             note_address(lookup, at);
     freeaddrinfo(list);
 }
 
 static void find_services(Lookup *lookup) {
-    SrvAnswer *answer = calloc(1, sizeof(*answer));
     uint64_t random[SRV_RECORDS_MAX];
-    char port[PORT_SIZE];
+    SrvAnswer answer;
 
-    if (!answer || srv_find(lookup->host, answer) < 0)
-        snprintf(lookup->problem, sizeof(lookup->problem), "%s",
-                 answer ? answer->problem : "out of memory");
-    if (answer) {
-        random_bytes(random, sizeof(random));
-        srv_arrange(answer, random);
+    if (srv_find(lookup->host, &answer) < 0) {
+        snprintf(lookup->problem, sizeof(lookup->problem), "%s", answer.problem);
+        return;
     }
-    for (unsigned i = 0; answer && i < answer->n && lookup->n < BROKERS_MAX; i++) {
-        snprintf(port, sizeof(port), "%u", answer->records[i].port);
-        note(lookup, "tcp://%s:%s", answer->records[i].target, port);
-    }
-    free(answer);
+    random_bytes(random, sizeof(random));
+    srv_arrange(&answer, random);
+    for (unsigned i = 0; i < answer.n && i < BROKERS_MAX; i++)
+        snprintf(lookup->endpoints[lookup->n++], ENDPOINT_SIZE, "tcp://%s:%u",
+                 answer.records[i].target, answer.records[i].port);
 }
 
 static void *look(void *arg) {
@@ -179,27 +159,27 @@ static int start_thread(Lookup *lookup) {
 int lookup_new(Lookup **ret, const char *url) {
     Lookup *lookup = calloc(1, sizeof(*lookup));
     char endpoint[ENDPOINT_SIZE];
-    int r;
+    const char *port;
+    int r = 0;
 
     if (!lookup)
         return -ENOMEM;
-    lookup->finds_brokers = lookup_finds_brokers(url);
     lookup->asks_for_srv = begins_with(url, srv);
-    if (lookup->finds_brokers && as_endpoint(url, endpoint))
+    if (lookup_finds_brokers(url) && as_endpoint(url, endpoint))
         url = endpoint;
+    port = port_of(url, lookup->host);
+    snprintf(lookup->port, sizeof(lookup->port), "%s", port ? port : "");
     lookup->owners = 2;
     lookup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r = lookup->fd < 0 ? -errno : 0;
-    if (r == 0)
-        r = take_apart(url, lookup->host, lookup->port) ? start_thread(lookup) : -EINVAL;
-    if (r < 0) {
-        if (lookup->fd >= 0)
-            close(lookup->fd);
+    if (lookup->fd < 0)
+        r = -errno;
+    else if ((r = port ? start_thread(lookup) : -EINVAL) < 0)
+        close(lookup->fd);
+    if (r < 0)
         free(lookup);
-        return r;
-    }
-    *ret = lookup;
-    return 0;
+    else
+        *ret = lookup;
+    return r;
 }
 
 Lookup *lookup_free(Lookup *lookup) {

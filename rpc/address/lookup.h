@@ -33,8 +33,8 @@ int lookup_fd(const Lookup *lookup); /* readable when it is done */
 bool lookup_is_done(const Lookup *lookup);
 
 /* Once done: the url with the i-th address in place of the host name, best address first; NULL: no
- * further address. Of a name that stands for several brokers: the url of the i-th broker, at most
- * BROKERS_MAX. */
+ * further address, after at most BROKERS_MAX. Of a name that stands for several brokers: the url of
+ * the i-th broker. */
 const char *lookup_endpoint(const Lookup *lookup, unsigned i);
 /* The reason why the lookup found no address. */
 const char *lookup_problem(const Lookup *lookup);

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "rpc/address/endpoint.h"
+
 enum { BACKLOG = 1024, USER_TIMEOUT_MS = 10000, KEEPALIVE_S = 10, KEEPALIVE_PROBES = 3 };
 
 /* ---- endpoints to addresses ---- */
@@ -63,12 +65,10 @@ static bool v6_address(char *host, SocketAddress *ret) {
     return inet_pton(AF_INET6, host, &ret->v6.sin6_addr) == 1;
 }
 
-static socklen_t tcp_address(const char *host_port, SocketAddress *ret) {
-    const char *colon = strrchr(host_port, ':');
-    char host[256];
-    uint16_t port = htons((uint16_t)atoi(colon + 1)); /* '*' is 0 */
+static socklen_t tcp_address(const char *endpoint, SocketAddress *ret) {
+    char host[ENDPOINT_HOST_SIZE];
+    uint16_t port = htons((uint16_t)atoi(endpoint_port(endpoint, host))); /* '*' is 0 */
 
-    snprintf(host, sizeof(host), "%.*s", (int)(colon - host_port), host_port);
     if (host[0] == '[') {
         host[strlen(host) - 1] = '\0';
         if (!v6_address(host + 1, ret))
@@ -92,7 +92,7 @@ static socklen_t tcp_address(const char *host_port, SocketAddress *ret) {
 static socklen_t address_of(const char *endpoint, SocketAddress *ret) {
     memset(ret, 0, sizeof(*ret));
     return strncmp(endpoint, "ipc://", 6) == 0 ? unix_address(endpoint + 6, ret)
-                                               : tcp_address(endpoint + strlen("tcp://"), ret);
+                                               : tcp_address(endpoint, ret);
 }
 
 static bool is_loopback(const SocketAddress *address) {
