@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/cond.h"
+#include "base/thread.h"
 #include "broker/stores/file.h"
 
 enum {
@@ -424,7 +424,6 @@ static void end_threads(Journal *journal, uint64_t last_job) {
 
 int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence,
                  Waker *waker) {
-    sigset_t all, before;
     int r;
 
     *journal = (Journal){.folder = folder,
@@ -446,11 +445,8 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
     pthread_mutex_init(&journal->lock, NULL);
     cond_init(&journal->cond);
     cond_init(&journal->idle_cond);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (r = 0; r == 0 && journal->n_threads < 2; journal->n_threads += r == 0)
-        r = -pthread_create(&journal->threads[journal->n_threads], NULL, run, journal);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+        r = thread_start(&journal->threads[journal->n_threads], run, journal);
     if (r < 0 && journal->n_threads > 0)
         end_threads(journal, 0);
     return r;

@@ -5,10 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "broker/stores/file.h"
 
 LoadRequest *load_request_new(DiskJob *of, uint32_t segment, uint64_t at, uint32_t len) {
@@ -86,7 +86,6 @@ static void *run(void *ctx) {
 }
 
 int loader_open(Loader *loader, const Folder *folder, Waker *waker) {
-    sigset_t all, before;
     int r;
 
     *loader = (Loader){.folder = folder, .waker = waker, .fd = -1};
@@ -94,10 +93,7 @@ int loader_open(Loader *loader, const Folder *folder, Waker *waker) {
     loader->done_end = &loader->done;
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->cond, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = -pthread_create(&loader->thread, NULL, run, loader);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    r = thread_start(&loader->thread, run, loader);
     loader->running = r == 0;
     return r;
 }

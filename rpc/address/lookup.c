@@ -6,8 +6,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "base/thread.h"
 #include "rpc/address/endpoint-list.h"
 #include "rpc/address/endpoint.h"
 #include "rpc/address/srv.h"
@@ -137,25 +136,6 @@ static void *look(void *arg) {
     return NULL;
 }
 
-/* The thread is detached and blocks all signals: the program's own threads get them. */
-static int start_thread(Lookup *lookup) {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_t thread;
-    int r;
-
-    r = pthread_attr_init(&attributes);
-    if (r != 0)
-        return -r;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&thread, &attributes, look, lookup);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -r;
-}
-
 int lookup_new(Lookup **ret, const char *url) {
     Lookup *lookup = calloc(1, sizeof(*lookup));
     char endpoint[ENDPOINT_SIZE];
@@ -173,7 +153,7 @@ int lookup_new(Lookup **ret, const char *url) {
     lookup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (lookup->fd < 0)
         r = -errno;
-    else if ((r = port ? start_thread(lookup) : -EINVAL) < 0)
+    else if ((r = port ? thread_start(NULL, look, lookup) : -EINVAL) < 0)
         close(lookup->fd);
     if (r < 0)
         free(lookup);

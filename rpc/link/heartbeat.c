@@ -3,14 +3,14 @@
 
 #include "rpc/link/heartbeat.h"
 
-#include <signal.h>
 #include <stdint.h>
-#include <time.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/cond.h"
+#include "base/thread.h"
 
-enum { BEAT_S = 2 }; /* the broker sends a PING of its own after CONNECTION_PING_AFTER_MS */
+enum { BEAT_MS = 2000 }; /* the broker sends a PING of its own after CONNECTION_PING_AFTER_MS */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -55,13 +55,12 @@ static void beat(Heart *heart) {
 
 static void *run(void *arg) {
     unsigned mine = (unsigned)(uintptr_t)arg;
-    struct timespec at;
 
     pthread_mutex_lock(&lock);
     while (generation == mine) {
-        clock_gettime(CLOCK_MONOTONIC, &at);
-        at.tv_sec += BEAT_S;
-        while (generation == mine && pthread_cond_timedwait(&ended, &lock, &at) == 0)
+        uint64_t until_ms = clock_ms() + BEAT_MS;
+
+        while (generation == mine && cond_wait_until(&ended, &lock, until_ms))
             continue;
         if (generation != mine)
             break;
@@ -72,24 +71,12 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* The thread blocks all signals, so that the program's own threads get them. */
-static int start_thread(void) {
-    sigset_t all, before;
-    int r;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&thread, NULL, run, (void *)(uintptr_t)generation);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -r;
-}
-
 int heartbeat_ref(void) {
     int r;
 
     pthread_once(&once, init);
     pthread_mutex_lock(&lock);
-    r = users > 0 ? 0 : start_thread();
+    r = users > 0 ? 0 : thread_start(&thread, run, (void *)(uintptr_t)generation);
     if (r == 0)
         users++;
     pthread_mutex_unlock(&lock);

@@ -3,7 +3,7 @@
 
 /*
  * Signs of life while the program computes: one thread per process sends a PING on each open
- * connection every BEAT_S seconds. So a handler may compute for an hour. If the process is stopped,
+ * connection every BEAT_MS. So a handler may compute for an hour. If the process is stopped,
  * the thread stops too, and the broker closes the connections. The thread reads nothing and knows
  * only this frame of the protocol.
  */

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "clients/c/pools/pool.h"
 
 enum { LOOK_MS = 100 }; /* polling interval without process descriptors */
@@ -74,22 +75,6 @@ static void *watch_parent(void *arg) {
     return NULL;
 }
 
-/* The new thread blocks all signals, so that the program's signal handlers run on the program's
- * thread. */
-static int start_watching(ParentWatch *watch) {
-    sigset_t all, before;
-    pthread_t thread;
-    int r;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    r = pthread_create(&thread, NULL, watch_parent, watch);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r == 0)
-        pthread_detach(thread);
-    return -r;
-}
-
 static int serve(Run *run, unsigned member, ferry_error *reterr) {
     ferry_pool *pool = run->pool;
     /* static, because the watching thread may run a little longer than this function. */
@@ -104,7 +89,7 @@ static int serve(Run *run, unsigned member, ferry_error *reterr) {
         ferry_stop(client);
     watch.client = client;
     watch.fd = run->stop[0];
-    r = start_watching(&watch);
+    r = thread_start(NULL, watch_parent, &watch);
     if (r < 0)
         error_set_code(reterr, r, NULL);
     else

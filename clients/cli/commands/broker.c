@@ -5,15 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef FERRY_WITH_WEB
-#include <pthread.h>
-#include <signal.h>
-#endif
-
 #include "base/error.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "broker/main.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/terminal/out.h"
@@ -72,7 +68,6 @@ static void *serve_web(void *ctx) {
 
 static int start_web(const char *address, const char *url, void *ctx, ferry_error *reterr) {
     WebThread *web = ctx;
-    sigset_t all, before;
     int r = web_open(&(WebOptions){.listen = address,
                                    .url = url,
                                    .key_file = web->cli->key_file,
@@ -81,13 +76,9 @@ static int start_web(const char *address, const char *url, void *ctx, ferry_erro
 
     if (r < 0)
         return r;
-    /* The new thread blocks all signals: the broker's thread handles them. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&web->thread, NULL, serve_web, web->server);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r != 0)
-        return error_set_code(reterr, r, "no thread for the HTTP side: %s", strerror(r));
+    r = thread_start(&web->thread, serve_web, web->server);
+    if (r < 0)
+        return error_set_code(reterr, r, "no thread for the HTTP side: %s", strerror(-r));
     web->is_running = true;
     log_info("the dashboard is at http://%s/", web_address(web->server));
     return 0;
