@@ -54,12 +54,14 @@ static void free_spent(Connection *connection) {
     while (connection->spent) {
         Chunk *next = connection->spent->next;
 
+        connection->sending_memory -= chunk_memory(connection->spent);
         chunk_free(connection->spent);
         connection->spent = next;
     }
 }
 
 void connection_close(Connection *connection) {
+    heart_stop(&connection->heart);
     if (connection->fd >= 0)
         close(connection->fd);
     connection->fd = -1;
@@ -78,6 +80,7 @@ void connection_close(Connection *connection) {
     connection->last_sending = NULL;
     connection->n_sending = 0;
     connection->sending_at = connection->sending_bytes = connection->sending_memory = 0;
+    connection->unsent = 0;
 }
 
 /* ---- in ---- */
@@ -344,13 +347,8 @@ static void wrote(Connection *connection, size_t n) {
         connection->n_sending--;
         if (!chunk->next)
             connection->last_sending = NULL;
-        connection->sending_memory -= chunk_memory(chunk);
-        if (chunk->body.block) {
-            chunk->next = connection->spent;
-            connection->spent = chunk;
-        } else {
-            chunk_free(chunk);
-        }
+        chunk->next = connection->spent;
+        connection->spent = chunk;
     }
 }
 
@@ -416,7 +414,7 @@ static int send_taken(Connection *connection) {
     return 0;
 }
 
-int connection_send(Connection *connection, Outbox *outbox) {
+static int send_all(Connection *connection, Outbox *outbox) {
     for (;;) {
         int r = take(connection, outbox);
 
@@ -433,6 +431,16 @@ int connection_send(Connection *connection, Outbox *outbox) {
     if (connection->ping_ends_at == INT64_MAX)
         connection->ping_ends_at = connection->written;
     return 0;
+}
+
+int connection_send(Connection *connection, Outbox *outbox) {
+    int r;
+
+    heart_lock(&connection->heart);
+    r = send_all(connection, outbox);
+    connection->unsent = connection->sending_bytes;
+    heart_unlock(&connection->heart);
+    return r;
 }
 
 void connection_beat(Connection *connection) {
@@ -484,12 +492,10 @@ static void begin_to_doubt(Connection *connection, uint64_t now_ms) {
  * because the kernel of a stopped program still accepts bytes. A peer of ZMTP 3.0 has no PING: it
  * counts as alive while it accepts data, and the kernel's keep-alive watches an idle one.
  */
-bool connection_look(Connection *connection, uint64_t now_ms) {
-    uint64_t due_ms = connection_next_look(connection), since_ms = now_ms - connection->looked_ms;
+static bool is_alive(Connection *connection, uint64_t now_ms) {
+    uint64_t since_ms = now_ms - connection->looked_ms;
     bool has_no_ping = connection->zmtp.minor == 0, moved;
 
-    if (now_ms < due_ms)
-        return true;
     if (connection->ping_ends_at == 0) {
         begin_to_doubt(connection, now_ms);
         return true;
@@ -504,4 +510,15 @@ bool connection_look(Connection *connection, uint64_t now_ms) {
     if (has_no_ping && connection->acknowledged >= connection->written)
         connection->alive_ms = now_ms;
     return now_ms < connection->alive_ms + CONNECTION_SILENCE_MAX_MS;
+}
+
+bool connection_look(Connection *connection, uint64_t now_ms) {
+    bool r;
+
+    if (now_ms < connection_next_look(connection))
+        return true;
+    heart_lock(&connection->heart);
+    r = is_alive(connection, now_ms);
+    heart_unlock(&connection->heart);
+    return r;
 }

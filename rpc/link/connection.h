@@ -8,6 +8,7 @@
  * no thread and no loop of its own.
  */
 
+#include "rpc/link/heartbeat.h"
 #include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 #include "rpc/zmtp/curve.h"
@@ -42,9 +43,11 @@ typedef struct Connection {
     Chunk *sending, *last_sending;
     Chunk *spent; /* sent; the owner's thread will release their bodies */
     size_t sending_at, sending_bytes;
-    size_t sending_memory; /* memory of the frames in `sending` */
+    size_t sending_memory; /* memory of the frames in `sending` and `spent` */
     unsigned n_sending;
+    size_t unsent; /* bytes that the last connection_send() left in `sending` */
     /* Signs of life. */
+    Heart heart;        /* for heart_start(); connection_close() stops it */
     uint64_t alive_ms;  /* the last one */
     uint64_t looked_ms; /* last check for the answer to a PING */
     int64_t written, acknowledged;
@@ -89,13 +92,13 @@ void connection_trim(Connection *connection);
  * Another negative errno: the connection ended. */
 int connection_send(Connection *connection, Outbox *outbox);
 
-/* Sends the rest of the frames that connection_send() began, and then a PING. Another thread may
- * call it while the owner reads, but not while the owner sends, looks or closes. */
+/* Sends the rest of the frames that connection_send() began, and then a PING. The thread of the
+ * heartbeats calls it with the heart's lock. */
 void connection_beat(Connection *connection);
 
 /* True: frames from outside the outbox wait to be sent. */
 static inline bool connection_has_output(const Connection *connection) {
-    return connection->sending || zmtp_has_output(&connection->zmtp);
+    return connection->unsent > 0 || zmtp_has_output(&connection->zmtp);
 }
 
 /* Call it at the time that connection_next_look() returns. False: the other end has been silent, or

@@ -8,7 +8,9 @@
 
 #include "base/clock.h"
 #include "base/cond.h"
+#include "base/container.h"
 #include "base/thread.h"
+#include "rpc/link/connection.h"
 
 enum { BEAT_MS = 2000 }; /* the broker sends a PING of its own after CONNECTION_PING_AFTER_MS */
 
@@ -49,7 +51,7 @@ static void beat(Heart *heart) {
     /* If the lock is taken, the program is sending, which is a sign of life too. */
     if (pthread_mutex_trylock(&heart->lock) != 0)
         return;
-    connection_beat(heart->connection);
+    connection_beat(container_of(heart, Connection, heart));
     pthread_mutex_unlock(&heart->lock);
 }
 
@@ -101,25 +103,20 @@ void heartbeat_unref(void) {
 
 /* ---- connections ---- */
 
-void heart_init(Heart *heart, Connection *connection) {
-    *heart = (Heart){.connection = connection};
-    pthread_mutex_init(&heart->lock, NULL);
-}
-
-void heart_deinit(Heart *heart) {
-    pthread_mutex_destroy(&heart->lock);
-}
-
 void heart_start(Heart *heart) {
+    pthread_mutex_init(&heart->lock, NULL);
+    heart->beats = true;
     pthread_mutex_lock(&lock);
     DL_PREPEND(hearts, heart);
     pthread_mutex_unlock(&lock);
 }
 
 void heart_stop(Heart *heart) {
+    if (!heart->beats)
+        return;
     pthread_mutex_lock(&lock);
-    if (heart->prev)
-        DL_DELETE(hearts, heart);
-    heart->prev = NULL;
+    DL_DELETE(hearts, heart);
     pthread_mutex_unlock(&lock);
+    pthread_mutex_destroy(&heart->lock);
+    heart->beats = false;
 }

@@ -9,15 +9,14 @@
  */
 
 #include <pthread.h>
+#include <stdbool.h>
 
-#include "rpc/link/connection.h"
-
-/* One connection in the list of the thread. The lock guards the fields of the connection that
- * connection_send(), connection_look() and connection_beat() use. */
+/* The part of a connection that the thread uses. The lock guards the fields that connection_send(),
+ * connection_look() and connection_beat() use. */
 typedef struct Heart {
+    bool beats; /* it is in the thread's list; false: no lock is needed */
     pthread_mutex_t lock;
-    Connection *connection;
-    struct Heart *prev, *next; /* prev is NULL: the heart is not in the list */
+    struct Heart *prev, *next;
 } Heart;
 
 /* Counts the users of the thread. The thread starts with the first user and ends after the last. A
@@ -25,16 +24,15 @@ typedef struct Heart {
 int heartbeat_ref(void);
 void heartbeat_unref(void);
 
-void heart_init(Heart *heart, Connection *connection);
-void heart_deinit(Heart *heart); /* after heart_stop() */
-
 void heart_start(Heart *heart); /* call it once the connection is open */
 void heart_stop(Heart *heart);
 
 static inline void heart_lock(Heart *heart) {
-    pthread_mutex_lock(&heart->lock);
+    if (heart->beats)
+        pthread_mutex_lock(&heart->lock);
 }
 
 static inline void heart_unlock(Heart *heart) {
-    pthread_mutex_unlock(&heart->lock);
+    if (heart->beats)
+        pthread_mutex_unlock(&heart->lock);
 }

@@ -10,7 +10,7 @@
 #include "base/block.h"
 #include "base/clock.h"
 #include "rpc/address/socket.h"
-#include "rpc/link/heartbeat.h"
+#include "rpc/link/connection.h"
 #include "rpc/link/transport.h"
 
 enum {
@@ -21,11 +21,9 @@ enum {
 typedef struct Engine {
     Transport base;
     Connection connection;
-    Heart heart;
     uint64_t connect_ends_ms;
     uint64_t read_ms; /* the last time that bytes arrived */
     int epoll_fd;
-    bool is_connected; /* the first output, the greeting, has been sent */
     bool has_bytes;    /* some of the received bytes are not handled yet */
     bool watches_room; /* epoll reports room in the socket */
 } Engine;
@@ -56,7 +54,6 @@ static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *k
         free(engine);
         return r;
     }
-    heart_init(&engine->heart, &engine->connection);
     event.data.fd = fd;
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
         r = -errno;
@@ -80,12 +77,10 @@ static void shut_in_order(int fd) {
 static void close_engine(Transport *base, bool in_order) {
     Engine *engine = (Engine *)base;
 
-    heart_stop(&engine->heart);
     epoll_ctl(engine->epoll_fd, EPOLL_CTL_DEL, engine->connection.fd, NULL);
     if (in_order)
         shut_in_order(engine->connection.fd);
     connection_close(&engine->connection);
-    heart_deinit(&engine->heart);
     free(engine);
 }
 
@@ -114,11 +109,8 @@ static int send_frames(Transport *base, Outbox *outbox) {
 
     if (base->is_full)
         return -EAGAIN;
-    heart_lock(&engine->heart);
     r = connection_send(&engine->connection, outbox);
-    base->unsent = engine->connection.sending_bytes;
-    engine->is_connected |= engine->connection.written > 0;
-    heart_unlock(&engine->heart);
+    base->unsent = engine->connection.unsent;
     base->is_full = r == -EAGAIN;
     watch_room(engine);
     return r;
@@ -141,27 +133,21 @@ static int read_bytes(Engine *engine, uint64_t now_ms) {
     return r;
 }
 
-static bool is_silent(Engine *engine, uint64_t now_ms) {
-    bool is_alive;
-
-    if (!is_open(&engine->base) || now_ms < connection_next_look(&engine->connection))
-        return false;
-    heart_lock(&engine->heart);
-    is_alive = connection_look(&engine->connection, now_ms);
-    heart_unlock(&engine->heart);
-    return !is_alive;
+/* True: nothing has been sent yet, not even the greeting. */
+static bool is_connecting(const Engine *engine) {
+    return engine->connection.zmtp.stage == ZMTP_GREETING && engine->connection.written == 0;
 }
 
 /* Ends a turn without further input: sends the engine's own output and checks the deadlines. */
 static int rest(Engine *engine, uint64_t now_ms) {
-    if (is_silent(engine, now_ms)) {
+    if (is_open(&engine->base) && !connection_look(&engine->connection, now_ms)) {
         engine->base.problem = "the broker was silent for too long";
         return -ETIMEDOUT;
     }
     connection_trim(&engine->connection);
     if (engine->base.unsent > 0 || zmtp_has_output(&engine->connection.zmtp))
         send_frames(&engine->base, NULL);
-    if (!engine->is_connected && now_ms >= engine->connect_ends_ms)
+    if (is_connecting(engine) && now_ms >= engine->connect_ends_ms)
         return -ETIMEDOUT;
     return 0;
 }
@@ -191,7 +177,7 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
             return 1;
         case ZMTP_EVENT_READY:
             connection->trusted = true;
-            heart_start(&engine->heart);
+            heart_start(&connection->heart);
             break;
         case ZMTP_EVENT_FAILED:
             base->problem = problem_of(&connection->zmtp, ret_batch->bytes);
@@ -239,7 +225,7 @@ static int poll_fds(Transport *base, struct pollfd fds[TRANSPORT_FDS]) {
 static uint64_t next_ms(const Transport *base) {
     const Engine *engine = (const Engine *)base;
 
-    if (!engine->is_connected)
+    if (is_connecting(engine))
         return engine->connect_ends_ms;
     return engine->connection.zmtp.stage == ZMTP_OPEN ? connection_next_look(&engine->connection)
                                                       : UINT64_MAX;

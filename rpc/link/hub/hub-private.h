@@ -14,7 +14,6 @@
 
 #include "base/spin.h"
 #include "rpc/address/socket.h"
-#include "rpc/link/heartbeat.h"
 #include "rpc/link/hub/hub.h"
 
 enum {
@@ -83,17 +82,6 @@ static inline const CurveKeys *hub_keys_for(const Hub *hub, const SocketAddress 
     const CurveKeys *keys = hub->options.keys;
 
     return keys && keys->n_pairs > 0 && address->any.sa_family != AF_UNIX ? keys : NULL;
-}
-
-/* Around all that the thread of the heartbeats must not see halfway. */
-static inline void peer_lock(Peer *peer) {
-    if (peer->heart)
-        heart_lock(peer->heart);
-}
-
-static inline void peer_unlock(Peer *peer) {
-    if (peer->heart)
-        heart_unlock(peer->heart);
 }
 
 /* Lists of peers, linked by their fields `next` and `link`. */

@@ -154,8 +154,8 @@ static int next_batch(Hub *hub, Peer *peer, Span *ret_batch) {
     case ZMTP_EVENT_READY:
         if (peer->stage == STAGE_GREETING)
             peer_enter(peer, STAGE_SILENT);
-        if (peer->heart)
-            heart_start(peer->heart);
+        if (hub->options.beats)
+            heart_start(&peer->connection.heart);
         break;
     case ZMTP_EVENT_PING:
     case ZMTP_EVENT_PONG:
@@ -209,9 +209,7 @@ static void flush_peer(Peer *peer) {
     link_out(peer);
     if (peer->is_full)
         return;
-    peer_lock(peer);
     r = connection_send(&peer->connection, &peer->out);
-    peer_unlock(peer);
     peer_weigh(peer);
     if (r < 0 && r != -EAGAIN) {
         peer_mark_gone(peer);

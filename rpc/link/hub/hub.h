@@ -52,7 +52,6 @@ typedef struct Peer {
     uint64_t paused_ms;
     struct Peer *paused_prev, *paused_next; /* neighbours in hub->paused */
     uint32_t watched;                       /* the events that epoll reports */
-    struct Heart *heart;                    /* NULL: no thread sends PINGs to it */
     bool has_more; /* the broker has not handled all messages of the peer yet; on_gone waits until
                       it has */
 } Peer;

@@ -32,11 +32,11 @@ static size_t connection_limit(const HubOptions *options) {
 
 int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     Hub *hub = calloc(1, sizeof(*hub));
+    int r = 0;
 
     if (!hub)
         return error_set_code(reterr, -ENOMEM, NULL);
     hub->options = *options;
-    hub->options.beats = false; /* hub_free() releases the heartbeats only after heartbeat_ref() */
     hub->own_fd = -1;
     hub->max_connections = connection_limit(options);
     if (!options->budget)
@@ -46,20 +46,16 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     timers_init(&hub->timers, hub->now_ms);
     hub->buffer = (ReadBuffer){malloc(BUFFER_SIZE), BUFFER_SIZE};
     hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (!hub->buffer.data || hub->epoll_fd < 0) {
-        int code = hub->epoll_fd < 0 ? -errno : -ENOMEM;
-
+    if (hub->epoll_fd < 0)
+        r = -errno;
+    else if (!hub->buffer.data)
+        r = -ENOMEM;
+    else if (options->beats)
+        r = heartbeat_ref();
+    if (r < 0) {
+        hub->options.beats = false; /* hub_free() has no heartbeats to release */
         hub_free(hub);
-        return error_set_code(reterr, code, NULL);
-    }
-    if (options->beats) {
-        int r = heartbeat_ref();
-
-        if (r < 0) {
-            hub_free(hub);
-            return error_set_code(reterr, r, NULL);
-        }
-        hub->options.beats = true;
+        return error_set_code(reterr, r, NULL);
     }
     hub_begin_looking(hub);
     *ret = hub;

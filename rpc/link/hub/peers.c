@@ -61,11 +61,6 @@ void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
         return;
     }
     socket_tune(fd);
-    if (hub->options.beats) {
-        peer->heart = malloc(sizeof(*peer->heart));
-        if (peer->heart)
-            heart_init(peer->heart, &peer->connection);
-    }
     peer->hub = hub;
     peer->origin = origin;
     peer->watched = EPOLLIN;
@@ -225,12 +220,6 @@ void peer_mark_gone(Peer *peer) {
         if (hub->events[i].data.ptr == peer)
             hub->events[i].events = 0;
     end_pause(peer);
-    if (peer->heart) {
-        heart_stop(peer->heart);
-        heart_deinit(peer->heart);
-        free(peer->heart);
-        peer->heart = NULL;
-    }
     /* If a child process has a copy of the descriptor, close() does not take it out. */
     epoll_ctl(hub->epoll_fd, EPOLL_CTL_DEL, peer->connection.fd, NULL);
     connection_close(&peer->connection);
@@ -325,18 +314,6 @@ static void stay_with(Peer *peer) {
     peer->connection.alive_ms = peer->hub->now_ms;
 }
 
-static bool stays(Peer *peer) {
-    bool is_alive = true;
-
-    peer_lock(peer);
-    if (peer->paused)
-        stay_with(peer);
-    else
-        is_alive = connection_look(&peer->connection, peer->hub->now_ms);
-    peer_unlock(peer);
-    return is_alive;
-}
-
 static void look_for_silence(Hub *hub) {
     Peer *peer = hub->stages[STAGE_HEARD], *next;
 
@@ -344,7 +321,9 @@ static void look_for_silence(Hub *hub) {
         next = peer->place_next;
         if (hub->now_ms < peer->connection.alive_ms + CONNECTION_PING_AFTER_MS)
             return;
-        if (!stays(peer)) {
+        if (peer->paused) {
+            stay_with(peer);
+        } else if (!connection_look(&peer->connection, hub->now_ms)) {
             peer_mark_gone(peer);
             continue;
         }
