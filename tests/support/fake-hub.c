@@ -30,7 +30,7 @@ typedef struct FakePeer {
 
 struct Hub {
     FakePeer *peers;
-    Peer *touched; /* utlist by next and link, as in the real hub: peers with output */
+    Peer *touched; /* utlist: peers with output */
 };
 
 static FakePeer *fake_of(Peer *peer) {
@@ -38,24 +38,15 @@ static FakePeer *fake_of(Peer *peer) {
 }
 
 static void leave_touched(Peer *peer) {
-    if (!peer->link)
-        return;
-    *peer->link = peer->next;
-    if (peer->next)
-        peer->next->link = peer->link;
-    peer->link = NULL;
+    if (peer->touched)
+        DL_DELETE(peer->hub->touched, peer);
+    peer->touched = false;
 }
 
 static void join_touched(Peer *peer) {
-    Peer **first = &peer->hub->touched;
-
-    if (peer->link)
-        return;
-    peer->next = *first;
-    peer->link = first;
-    if (peer->next)
-        peer->next->link = &peer->next;
-    *first = peer;
+    if (!peer->touched)
+        DL_PREPEND(peer->hub->touched, peer);
+    peer->touched = true;
 }
 
 Peer *fake_touched(Broker *broker) {

@@ -54,7 +54,7 @@ typedef struct Listener {
 struct Hub {
     int epoll_fd, own_fd; /* own_fd: the caller's descriptor, which epoll watches */
     HubOptions options;
-    size_t max_connections, n_connections, n_heard;
+    size_t n_connections, n_heard;
     Listener listeners[LISTENERS_MAX];
     unsigned n_listeners;
     Origin *origins; /* uthash: the addresses of the other ends of connections */
@@ -70,8 +70,8 @@ struct Hub {
     Peer *reading;    /* the peer whose input may contain another batch */
     Peer *lent;       /* the peer whose batch the caller of hub_receive() has */
     Peer *stages[N_STAGES];
-    Peer *touched, *gone;
-    uint64_t now_ms; /* time of the last wait or flush */
+    Peer *touched, *gone; /* utlist */
+    uint64_t now_ms;      /* time of the last wait or flush */
     Timers timers;
     Timer look, accept_again;
     Spin spin;
@@ -82,25 +82,6 @@ static inline const CurveKeys *hub_keys_for(const Hub *hub, const SocketAddress 
     const CurveKeys *keys = hub->options.keys;
 
     return keys && keys->n_pairs > 0 && address->any.sa_family != AF_UNIX ? keys : NULL;
-}
-
-/* Lists of peers, linked by their fields `next` and `link`. */
-static inline void link_in(Peer **list, Peer *peer) {
-    peer->next = *list;
-    if (peer->next)
-        peer->next->link = &peer->next;
-    peer->link = list;
-    *list = peer;
-}
-
-static inline void link_out(Peer *peer) {
-    if (!peer->link)
-        return;
-    *peer->link = peer->next;
-    if (peer->next)
-        peer->next->link = peer->link;
-    peer->link = NULL;
-    peer->next = NULL;
 }
 
 /* ---- open.c ---- */
@@ -129,6 +110,8 @@ void places_free(Hub *hub);
 void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin);
 void peer_free(Peer *peer);
 void peer_enter(Peer *peer, Stage stage);
+/* Logs why the connection ends. */
+void peer_report(const Peer *peer, const char *problem, bool is_harmless);
 /* Closes the connection now; on_gone follows in hub_flush(). */
 void peer_mark_gone(Peer *peer);
 /* Logs the problem and closes the connection now. */

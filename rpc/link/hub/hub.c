@@ -3,6 +3,8 @@
 
 #include "rpc/link/hub/hub.h"
 
+#include <utlist.h>
+
 #include "base/clock.h"
 #include "rpc/link/hub/hub-private.h"
 
@@ -92,14 +94,11 @@ static void settle(Hub *hub) {
 }
 
 static void ended(Peer *peer, int r) {
-    const HubOptions *options = &peer->hub->options;
-    char address[CONNECTION_ADDRESS_MAX];
-
-    if (peer->stage == STAGE_GREETING && options->on_refused)
-        options->on_refused(r == -ENOMEM
-                                ? "out of memory"
-                                : "it closed the connection before the end of its handshake",
-                            r != -ENOMEM, peer_address(peer, address), options->ctx);
+    if (peer->stage == STAGE_GREETING)
+        peer_report(peer,
+                    r == -ENOMEM ? "out of memory"
+                                 : "it closed the connection before the end of its handshake",
+                    r != -ENOMEM);
     peer_mark_gone(peer);
 }
 
@@ -206,7 +205,7 @@ static void flush_peer(Peer *peer) {
     int r;
 
     peer->touched = false;
-    link_out(peer);
+    DL_DELETE(peer->hub->touched, peer);
     if (peer->is_full)
         return;
     r = connection_send(&peer->connection, &peer->out);

@@ -30,12 +30,12 @@ typedef struct Peer {
     Connection connection;
     Outbox out;
     Inbox in;
-    void *session;             /* belongs to the broker; NULL before HELLO */
-    struct Peer *next, **link; /* in the list of touched peers, or of peers that are gone */
+    void *session;            /* belongs to the broker; NULL before HELLO */
+    struct Peer *prev, *next; /* in the list of touched peers, or of peers that are gone */
     struct Peer *place_prev, *place_next; /* in the list of its stage: see hub-private.h */
     uint8_t stage;
-    Timer close; /* ends the wait for the other end after peer_close() */
-    uint64_t since_ms, gone_ms;
+    Timer close;                 /* ends the wait for the other end after peer_close() */
+    uint64_t since_ms;           /* when it entered its stage */
     struct sockaddr_in6 address; /* also an IPv4 address, or AF_UNIX without an address */
     Origin *origin; /* record of the address, see places.c; NULL: the address is not counted */
     /* The process at the other end of a Unix socket, as the kernel reports it. pid is 0 if the

@@ -18,13 +18,13 @@ enum {
     ACCEPT_PAUSE_MS = 100,   /* pause after the process has run out of descriptors */
 };
 
-static size_t connection_limit(const HubOptions *options) {
+static unsigned connection_limit(const HubOptions *options) {
     struct rlimit limit;
-    size_t most = 1024;
+    unsigned most = 1024;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        most = limit.rlim_cur > 1000000 ? 1000000 : (size_t)limit.rlim_cur;
-    most = most > (size_t)2 * FD_RESERVE ? most - FD_RESERVE : most / 2;
+        most = limit.rlim_cur > 1000000 ? 1000000 : (unsigned)limit.rlim_cur;
+    most = most > 2 * FD_RESERVE ? most - FD_RESERVE : most / 2;
     return options->max_connections > 0 && options->max_connections < most
                ? options->max_connections
                : most;
@@ -38,7 +38,7 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
         return error_set_code(reterr, -ENOMEM, NULL);
     hub->options = *options;
     hub->own_fd = -1;
-    hub->max_connections = connection_limit(options);
+    hub->options.max_connections = connection_limit(options);
     if (!options->budget)
         hub->options.budget = &hub->no_budget;
     hub->spin.limit_us = options->spin_us;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "rpc/link/hub/hub-private.h"
 
 enum {
@@ -30,8 +31,7 @@ void peer_enter(Peer *peer, Stage stage) {
         peer->was_heard = true;
         hub->n_heard++;
     }
-    if (stage <= STAGE_SILENT)
-        peer->since_ms = hub->now_ms;
+    peer->since_ms = hub->now_ms;
 }
 
 /* The memory of a peer's own records, as the budget counts it. */
@@ -87,7 +87,7 @@ void peer_free(Peer *peer) {
     Hub *hub = peer->hub;
 
     peer_mark_gone(peer);
-    link_out(peer);
+    DL_DELETE(hub->gone, peer);
     DL_DELETE2(hub->stages[peer->stage], peer, place_prev, place_next);
     outbox_clear(&peer->out);
     inbox_clear(&peer->in);
@@ -118,7 +118,7 @@ const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]) {
     return to;
 }
 
-static void tell(const Peer *peer, const char *problem, bool is_harmless) {
+void peer_report(const Peer *peer, const char *problem, bool is_harmless) {
     const HubOptions *options = &peer->hub->options;
     char address[CONNECTION_ADDRESS_MAX];
 
@@ -127,7 +127,7 @@ static void tell(const Peer *peer, const char *problem, bool is_harmless) {
 }
 
 void peer_cut(Peer *peer, const char *problem) {
-    tell(peer, problem, false);
+    peer_report(peer, problem, false);
     peer_mark_gone(peer);
 }
 
@@ -179,8 +179,7 @@ void peer_touch(Peer *peer) {
     if (peer->touched || peer->gone)
         return;
     peer->touched = true;
-    link_out(peer);
-    link_in(&peer->hub->touched, peer);
+    DL_PREPEND(peer->hub->touched, peer);
 }
 
 int peer_put(Peer *peer, Lane lane, const Message *message, const void *block) {
@@ -210,7 +209,8 @@ void peer_mark_gone(Peer *peer) {
     if (peer->gone)
         return;
     peer->gone = true;
-    peer->gone_ms = hub->now_ms;
+    if (peer->touched)
+        DL_DELETE(hub->touched, peer);
     peer->touched = false;
     if (hub->reading == peer)
         hub->reading = NULL;
@@ -224,25 +224,23 @@ void peer_mark_gone(Peer *peer) {
     epoll_ctl(hub->epoll_fd, EPOLL_CTL_DEL, peer->connection.fd, NULL);
     connection_close(&peer->connection);
     peer_weigh(peer);
-    place_checked_keys(peer);
+    peer_enter(peer, STAGE_LEAVING);
     place_leave(hub, peer->origin);
     peer->origin = NULL;
     hub->n_heard -= peer->was_heard;
     timer_disarm(&hub->timers, &peer->close);
-    peer_enter(peer, STAGE_LEAVING);
-    link_out(peer);
-    link_in(&hub->gone, peer);
+    DL_PREPEND(hub->gone, peer);
 }
 
 static void on_linger(Timer *timer, void *ctx) {
     (void)ctx;
-    peer_mark_gone((Peer *)((char *)timer - offsetof(Peer, close)));
+    peer_mark_gone(container_of(timer, Peer, close));
 }
 
 /* If the socket is closed while bytes arrive, the kernel drops unsent bytes. So first only stop
  * sending. */
 static void on_close(Timer *timer, void *ctx) {
-    Peer *peer = (Peer *)((char *)timer - offsetof(Peer, close));
+    Peer *peer = container_of(timer, Peer, close);
 
     (void)ctx;
     if (peer->touched) {
@@ -268,29 +266,22 @@ void peer_close(Peer *peer) {
 void peer_refuse_it(Peer *peer, const char *problem) {
     if (peer->closing || peer->gone)
         return;
-    tell(peer, problem, false);
+    peer_report(peer, problem, false);
     peer_close(peer);
 }
 
 bool hub_bury(Hub *hub) {
-    Peer *peer, *kept = NULL;
+    Peer *peer, *next;
     bool any = false;
 
-    /* on_gone may add peers to the list. */
-    while ((peer = hub->gone)) {
-        bool waits = peer->has_more && hub->now_ms < peer->gone_ms + LAST_WORK_MS;
+    /* on_gone may put more peers in front of the list: they are handled next time. */
+    DL_FOREACH_SAFE(hub->gone, peer, next) {
+        bool waits = peer->has_more && hub->now_ms < peer->since_ms + LAST_WORK_MS;
 
-        link_out(peer);
-        if (waits || !hub->options.on_gone(peer, hub->options.ctx)) {
-            link_in(&kept, peer);
+        if (waits || !hub->options.on_gone(peer, hub->options.ctx))
             continue;
-        }
         peer_free(peer);
         any = true;
-    }
-    while ((peer = kept)) {
-        link_out(peer);
-        link_in(&hub->gone, peer);
     }
     return any;
 }
@@ -336,7 +327,7 @@ static void look_for_silence(Hub *hub) {
 }
 
 static void on_look(Timer *timer, void *ctx) {
-    Hub *hub = (Hub *)((char *)timer - offsetof(Hub, look));
+    Hub *hub = container_of(timer, Hub, look);
 
     (void)ctx;
     timer_arm(&hub->timers, timer, hub->now_ms + LOOK_EACH_MS, on_look);

@@ -200,7 +200,8 @@ const char *place_take(Hub *hub, const SocketAddress *address, Origin **ret) {
         return "out of memory";
     if (origin)
         problem = origin_problem(hub, origin, has_keys);
-    if (!problem && hub->n_connections >= hub->max_connections && !drop_oldest_stranger(hub))
+    if (!problem && hub->n_connections >= hub->options.max_connections &&
+        !drop_oldest_stranger(hub))
         problem =
             "the broker has as many connections as max_connections or its descriptor limit allows";
     if (!problem && !budget_allows(hub->options.budget, sizeof(Peer)))

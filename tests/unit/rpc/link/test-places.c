@@ -19,7 +19,7 @@ static void begin(unsigned n_pairs) {
     keys = (CurveKeys){.is_server = true, .n_pairs = n_pairs};
     budget = (Budget){0};
     CU_ASSERT_EQUAL_FATAL(hub_new(&hub, &options, NULL), 0);
-    hub->max_connections = 10 * MANY;
+    hub->options.max_connections = 10 * MANY;
     hub->now_ms = START_MS;
 }
 
