@@ -55,7 +55,7 @@ static int watch(const Gateway *gateway, int fd, void *mark) {
 
 static int listen_on(Gateway *gateway, const char *url, ferry_error *reterr) {
     bool is_unix = strncmp(url, "unix:", 5) == 0;
-    char endpoint[SOCKET_TEXT_MAX], bound[SOCKET_TEXT_MAX];
+    char endpoint[SOCKET_ENDPOINT_MAX], bound[SOCKET_ENDPOINT_MAX];
     const char *problem;
     int r, fd;
 

@@ -196,7 +196,7 @@ void socket_unmap(SocketAddress *address) {
 }
 
 int socket_listen(const char *endpoint, unsigned ipc_mode, int *ret_fd,
-                  char ret_endpoint[SOCKET_TEXT_MAX]) {
+                  char ret_endpoint[SOCKET_ENDPOINT_MAX]) {
     SocketAddress address, both;
     socklen_t len = address_of(endpoint, &address);
     char text[SOCKET_TEXT_MAX];
@@ -216,11 +216,11 @@ int socket_listen(const char *endpoint, unsigned ipc_mode, int *ret_fd,
         fd = open_bound(&address, len, &(Listening){.ipc_mode = ipc_mode});
     if (fd < 0)
         return fd;
-    snprintf(ret_endpoint, SOCKET_TEXT_MAX, "%s", endpoint);
+    snprintf(ret_endpoint, SOCKET_ENDPOINT_MAX, "%s", endpoint);
     len = sizeof(address);
     if (address.any.sa_family != AF_UNIX && getsockname(fd, &address.any, &len) == 0) {
         socket_text(fd, &address.any, text);
-        snprintf(ret_endpoint, SOCKET_TEXT_MAX, "tcp://%.*s", SOCKET_TEXT_MAX - 7, text);
+        snprintf(ret_endpoint, SOCKET_ENDPOINT_MAX, "tcp://%s", text);
     }
     *ret_fd = fd;
     return 0;

@@ -14,7 +14,10 @@ typedef union SocketAddress {
     struct sockaddr_un un;
 } SocketAddress;
 
-enum { SOCKET_TEXT_MAX = 256 };
+enum {
+    SOCKET_ENDPOINT_MAX = 256,
+    SOCKET_TEXT_MAX = 64, /* of one end of a connection */
+};
 
 /* Opens a non-blocking, close-on-exec socket that listens. A host may be '*', a numeric address,
  * localhost or the name of an interface; '*' is all addresses of both families. A socket file
@@ -23,7 +26,7 @@ enum { SOCKET_TEXT_MAX = 256 };
  * -EADDRINUSE; -EEXIST: the path exists and is not a socket; -ENODEV: the interface does not exist;
  * errors of bind(). */
 int socket_listen(const char *endpoint, unsigned ipc_mode, int *ret_fd,
-                  char ret_endpoint[SOCKET_TEXT_MAX]);
+                  char ret_endpoint[SOCKET_ENDPOINT_MAX]);
 
 /* On a listener of both families, an IPv4 peer has an IPv6 address that contains its IPv4 address.
  * Turns it back into the IPv4 address. */

@@ -13,7 +13,6 @@
 #include <sys/epoll.h>
 
 #include "base/spin.h"
-#include "rpc/address/socket.h"
 #include "rpc/link/hub/hub.h"
 
 enum {

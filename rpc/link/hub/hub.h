@@ -7,10 +7,10 @@
  */
 
 #include <ferry/base.h>
-#include <netinet/in.h>
 
 #include "base/timers.h"
 #include "base/waker.h"
+#include "rpc/address/socket.h"
 #include "rpc/link/connection.h"
 #include "rpc/link/inbox.h"
 
@@ -18,7 +18,7 @@ typedef struct Hub Hub;
 typedef struct Origin Origin;
 
 enum {
-    CONNECTION_ADDRESS_MAX = 64,
+    CONNECTION_ADDRESS_MAX = SOCKET_TEXT_MAX,
     GREETING_MS = 5000,       /* from accepting a connection to the end of its handshake */
     HELLO_MS = 6000,          /* from the end of the handshake to the first message */
     HUB_PAUSE_MAX_MS = 30000, /* longest pause of a peer above its share; then it is cut */
@@ -87,7 +87,8 @@ Hub *hub_free(Hub *hub);
 
 /* Fails with -EADDRINUSE or another errno, and a message that names the endpoint. ret_endpoint (may
  * be NULL) receives the bound endpoint: tcp://127.0.0.1:* picks a port. */
-int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error *reterr);
+int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[SOCKET_ENDPOINT_MAX],
+             ferry_error *reterr);
 
 /* Sleeps until a message arrives, a connection ends, fd is readable, the waker is called, or
  * timeout_ms have passed (-1: no timeout). fd is the same in all calls; -1: no descriptor. 1: fd is

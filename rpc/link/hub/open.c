@@ -105,11 +105,12 @@ static int bind_error(const char *endpoint, int r, ferry_error *reterr) {
     }
 }
 
-int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error *reterr) {
+int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[SOCKET_ENDPOINT_MAX],
+             ferry_error *reterr) {
     Listener *listener = &hub->listeners[hub->n_listeners];
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = EVENT_LISTENER + hub->n_listeners};
     const char *path = endpoint_path(endpoint);
-    char bound[SOCKET_TEXT_MAX];
+    char bound[SOCKET_ENDPOINT_MAX];
     struct stat status;
     int r;
 
@@ -128,7 +129,7 @@ int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error
     listener->inode = path && stat(path, &status) == 0 ? status.st_ino : 0;
     hub->n_listeners++;
     if (ret_endpoint)
-        snprintf(ret_endpoint, 256, "%s", bound);
+        snprintf(ret_endpoint, SOCKET_ENDPOINT_MAX, "%s", bound);
     return 0;
 }
 

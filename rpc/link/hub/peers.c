@@ -107,14 +107,10 @@ void peer_watch(Peer *peer) {
 }
 
 const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]) {
-    char text[SOCKET_TEXT_MAX];
-
-    if (peer->address.sin6_family == AF_UNIX) {
+    if (peer->address.sin6_family == AF_UNIX)
         snprintf(to, CONNECTION_ADDRESS_MAX, "process %ld", (long)peer->pid);
-    } else {
-        socket_text(-1, (const struct sockaddr *)&peer->address, text);
-        snprintf(to, CONNECTION_ADDRESS_MAX, "%.*s", CONNECTION_ADDRESS_MAX - 1, text);
-    }
+    else
+        socket_text(-1, (const struct sockaddr *)&peer->address, to);
     return to;
 }
 

@@ -13,7 +13,7 @@
 
 #include "support/suite.h"
 
-static char bound[SOCKET_TEXT_MAX];
+static char bound[SOCKET_ENDPOINT_MAX];
 
 static void expect_connects(const char *endpoint) {
     struct pollfd wait;
