@@ -3,8 +3,6 @@
 
 #include <sys/epoll.h>
 
-#include "base/random.h"
-#include "rpc/address/endpoint.h"
 #include "rpc/link/client/link-private.h"
 
 /* The resolver does not say how long a list is valid. A client that holds sessions with all brokers
@@ -31,16 +29,7 @@ static void ask(Link *link, uint64_t now_ms) {
 
 /* The link keeps its broker, even if it is not in the new list. */
 static void use_list(Link *link, EndpointList *list) {
-    unsigned at = endpoint_list_index(list, link->url);
-
-    if (at == list->n) {
-        snprintf(link->kept_url, sizeof(link->kept_url), "%s", link->url);
-        link->url = link->kept_url;
-    } else {
-        link->url = list->urls[at];
-    }
-    link->endpoint = link->url;
-    link->at = at;
+    link->at = endpoint_list_index(list, link->url);
     link->brokers = list;
 }
 
@@ -59,10 +48,8 @@ static uint32_t refused_in(const Link *link, const EndpointList *list) {
 
 static void replace_list(Link *link, EndpointList *list, uint64_t now_ms) {
     EndpointList *before = link->brokers;
-    uint64_t random[BROKERS_MAX];
 
-    random_bytes(random, sizeof(random));
-    endpoint_list_arrange(list, random);
+    link_arrange(list);
     link->refused = refused_in(link, list);
     use_list(link, list);
     if (link->leaving)

@@ -41,10 +41,14 @@ void link_disconnect(Link *link, bool in_order) {
     link->session++;
 }
 
+static const char *endpoint_of(const Link *link) {
+    return endpoint_after_transport(link->url);
+}
+
 /* A lookup may last longer than an attempt. The next attempt waits for the same lookup, so a link
  * runs at most one. */
 static int wait_for_address(Link *link) {
-    int r = link->asking ? 0 : lookup_new(&link->asking, link->endpoint);
+    int r = link->asking ? 0 : lookup_new(&link->asking, endpoint_of(link));
 
     if (r == 0)
         r = link_watch(link, lookup_fd(link->asking));
@@ -73,12 +77,11 @@ static const char *next_endpoint(const Link *link) {
 }
 
 /* The random order spreads the clients over the brokers. */
-static void arrange_brokers(Link *link) {
+void link_arrange(EndpointList *list) {
     uint64_t random[BROKERS_MAX];
 
     random_bytes(random, sizeof(random));
-    endpoint_list_arrange(link->brokers, random);
-    link->is_arranged = true;
+    endpoint_list_arrange(list, random);
 }
 
 /* Before the first list of brokers is found there is no broker to connect to. */
@@ -91,8 +94,8 @@ static void wait_for_list(Link *link, uint64_t now_ms) {
 static int attempt(Link *link, uint64_t now_ms) {
     const char *endpoint;
 
-    if (!link->is_arranged)
-        arrange_brokers(link);
+    if (link->session == 0)
+        link_arrange(link->brokers);
     if (link->at >= link->brokers->n || link->session == 0)
         link_choose(link, 0);
     endpoint = next_endpoint(link);
@@ -104,12 +107,10 @@ static int attempt(Link *link, uint64_t now_ms) {
         wait_for_list(link, now_ms);
         return 0;
     }
-    if (!endpoint && lookup_is_needed(link->endpoint))
+    if (!endpoint && lookup_is_needed(endpoint_of(link)))
         return wait_for_address(link);
-    if (!endpoint)
-        return connect_to(link, link->endpoint, now_ms);
-    link->next_address++;
-    return connect_to(link, endpoint, now_ms);
+    link->next_address += endpoint != NULL;
+    return connect_to(link, endpoint ? endpoint : endpoint_of(link), now_ms);
 }
 
 static void back_off(Link *link) {
@@ -122,8 +123,8 @@ static void back_off(Link *link) {
 
 void link_choose(Link *link, unsigned at) {
     link->at = at;
-    link->url = at < link->brokers->n ? link->brokers->urls[at] : link->brokers->name;
-    link->endpoint = endpoint_after_transport(link->url);
+    snprintf(link->url, sizeof(link->url), "%s",
+             at < link->brokers->n ? link->brokers->urls[at] : link->brokers->name);
     /* The addresses belong to another host. */
     if (link->brokers->n > 1 || link->brokers->name) {
         link->asking = lookup_free(link->asking);

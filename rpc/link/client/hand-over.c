@@ -62,8 +62,6 @@ void link_hand_over(Link *link) {
     old->handlers.ctx = link;
     old->asking = old->found = old->listing = NULL;
     old->list_next_ms = UINT64_MAX;
-    if (link->url == link->kept_url)
-        old->url = old->endpoint = old->kept_url;
     old->found_nothing = false;
     old->transport->inbox = &old->in;
     link->leaving = old;

@@ -21,21 +21,18 @@ typedef struct Reading {
     Batch batch;
 } Reading;
 
-enum { LINK_URL_SIZE = 300 }; /* the longest one: tcp://, a name of 255 bytes, a port */
+enum { LINK_URL_SIZE = 300 }; /* the longest one: zmq+tcp://, a name of 255 bytes, a port */
 
 struct Link {
     char *name;
     EndpointList *brokers; /* in the order in which they are tried */
     unsigned at;      /* index of the broker in use, or tried now; brokers->n: it left the list */
-    bool is_arranged; /* the brokers are in their order */
     unsigned n_tried; /* brokers that were tried since the last pause */
     bool leaves;      /* the broker drains: the link goes to another one */
-    struct Link *leaving;   /* the session with a broker that drains; NULL */
-    uint64_t leaving_below; /* calls with lower ids are in that session */
-    uint32_t refused;       /* bit i: broker i has refused this client since the last session */
-    const char *url;        /* the URL of this broker, in `brokers` or kept_url */
-    char kept_url[LINK_URL_SIZE];
-    const char *endpoint; /* the url without its "zmq+" prefix */
+    struct Link *leaving;    /* the session with a broker that drains; NULL */
+    uint64_t leaving_below;  /* calls with lower ids are in that session */
+    uint32_t refused;        /* bit i: broker i has refused this client since the last session */
+    char url[LINK_URL_SIZE]; /* this broker's URL, or the name of the list if no broker is known */
     const TransportKind *kind;
     KeyPair *own_key; /* owned; NULL: the link has no keys */
     CurveKeys keys;
@@ -88,6 +85,8 @@ void link_lost(Link *link, const char *type, const char *format, ...)
  * link is closed if no other broker of the URL is left. */
 void link_closed(Link *link, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Puts the brokers of a list into the order in which this client tries them. */
+void link_arrange(EndpointList *list);
 /* Uses the broker with this index from the next attempt on. */
 void link_choose(Link *link, unsigned at);
 /* Chooses the next broker to try. After a session this is the first one in the order of preference,

@@ -80,7 +80,7 @@ static int choose_transport(Link *link) {
     const TransportKind *kind;
     int r;
 
-    kind = link->endpoint == link->url ? &transport_engine : &transport_zmq;
+    kind = endpoint_after_transport(link->url) == link->url ? &transport_engine : &transport_zmq;
     r = kind->start();
     if (r == 0)
         link->kind = kind;
