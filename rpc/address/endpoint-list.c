@@ -145,6 +145,7 @@ int endpoint_list_found(EndpointList **ret, const EndpointList *named, const Loo
         return -ENOMEM;
     list->prefer = named->prefer;
     list->has_prefer = named->has_prefer;
+    list->number = named->number + 1;
     at = list->text;
     list->name = add_text(&at, named->name);
     for (unsigned i = 0; (url = lookup_endpoint(lookup, i)); i++)
@@ -171,6 +172,14 @@ int endpoint_list_find(EndpointList **ret, const EndpointList *named, uint64_t t
             lookup_is_done(lookup) ? lookup_problem(lookup) : "no name server answers");
     r = endpoint_list_found(ret, named, lookup);
     return r < 0 ? error_set_code(reterr, r, NULL) : 0;
+}
+
+bool endpoint_list_is_local(const EndpointList *list) {
+    bool is_local = list->name == NULL;
+
+    for (unsigned i = 0; i < list->n; i++)
+        is_local &= strncmp(endpoint_after_transport(list->urls[i]), "ipc://", 6) == 0;
+    return is_local;
 }
 
 unsigned endpoint_list_index(const EndpointList *list, const char *url) {

@@ -29,6 +29,7 @@ typedef struct EndpointList {
     EndpointPrefer prefer;
     bool has_prefer;  /* the URL ends in ?prefer= */
     const char *name; /* the URL, if brokers are looked up by its name; NULL: it lists them */
+    unsigned number;  /* how many lists of this name were found, this one included */
     const char *urls[BROKERS_MAX];
     char text[]; /* holds the URLs */
 } EndpointList;
@@ -45,6 +46,9 @@ int endpoint_list_found(EndpointList **ret, const EndpointList *named, const Loo
  * in this time. -ENOMEM. */
 int endpoint_list_find(EndpointList **ret, const EndpointList *named, uint64_t timeout_ms,
                        ferry_error *reterr);
+
+/* True: the URL lists its brokers, and all of them are at ipc://. */
+bool endpoint_list_is_local(const EndpointList *list);
 
 /* The index of a URL in the list; list->n: it is not there. */
 unsigned endpoint_list_index(const EndpointList *list, const char *url);

@@ -43,7 +43,7 @@ static int open_leader(Core *leader, const ferry_options *options) {
     static const ferry_options none;
     struct Brokers *brokers;
 
-    if (link_n_brokers(leader->link) < 2 && !link_finds_brokers(leader->link))
+    if (link_brokers(leader->link)->n < 2 && !link_brokers(leader->link)->name)
         return 0;
     brokers = calloc(1, sizeof(*brokers));
     if (!brokers)
@@ -90,7 +90,7 @@ static const char *twin_of(Core *core, const Message *welcome) {
     member->is_twin = twin < leader->n_members;
     if (!member->is_twin)
         return NULL;
-    core->events.is_quiet = link_finds_brokers(leader->link);
+    core->events.is_quiet = link_brokers(leader->link)->name != NULL;
     snprintf(brokers->problem, sizeof(brokers->problem),
              "it is the same broker as %s, which the client uses already", brokers->each[twin].url);
     return brokers->problem;

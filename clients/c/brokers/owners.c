@@ -34,13 +34,13 @@ static bool has_restarted(const struct Brokers *brokers, unsigned n_members, Spa
 Owner brokers_find_owner(Core *leader, Span broker, Span url, Route **ret) {
     const struct Brokers *brokers = leader->brokers;
     /* The next list of brokers may have it. */
-    bool is_complete = !link_finds_brokers(leader->link);
+    bool is_complete = !link_brokers(leader->link)->name;
 
     if (broker.len != WIRE_TOKEN)
         return OWNER_AWAY;
     if (leader->is_up && is_id(brokers->own_id, broker))
         return OWNER_HERE;
-    if (brokers->is_ended || link_n_brokers(leader->link) == 0 ||
+    if (brokers->is_ended || link_brokers(leader->link)->n == 0 ||
         brokers_open_members(&leader->main, NULL) < 0)
         return OWNER_AWAY;
     for (unsigned i = 0; i < leader->n_members; i++) {

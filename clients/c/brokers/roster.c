@@ -129,12 +129,12 @@ static int await_list(const ferry_client *client, ferry_error *reterr) {
     uint32_t timeout_ms = client_timeout(client, 0, now_ms);
     uint64_t until_ms = now_ms + (timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS);
 
-    while (link_n_brokers(leader->link) == 0 && (now_ms < until_ms || client->wait_for_broker) &&
+    while (link_brokers(leader->link)->n == 0 && (now_ms < until_ms || client->wait_for_broker) &&
            __atomic_load_n(&leader->wakeup.stops, __ATOMIC_ACQUIRE) == stops) {
         core_poll_members(leader, now_ms + STOP_LOOK_MS);
         now_ms = clock_ms();
     }
-    return link_n_brokers(leader->link) > 0 ? 0 : session_missing(leader, reterr);
+    return link_brokers(leader->link)->n > 0 ? 0 : session_missing(leader, reterr);
 }
 
 int brokers_open_members(const ferry_client *client, ferry_error *reterr) {
@@ -144,7 +144,7 @@ int brokers_open_members(const ferry_client *client, ferry_error *reterr) {
 
     if (leader->n_members > 0)
         return 0;
-    if (link_finds_brokers(leader->link))
+    if (link_brokers(leader->link)->name)
         r = await_list(client, reterr);
     if (r < 0)
         return r;
@@ -156,10 +156,10 @@ int brokers_open_members(const ferry_client *client, ferry_error *reterr) {
         roster_watch(leader);
     }
     leader->members = brokers->members;
-    brokers->n_lists = link_n_lists(leader->link);
+    brokers->n_lists = link_brokers(leader->link)->number;
     link_keep_list(leader->link);
-    for (unsigned i = 0; i < link_n_brokers(leader->link) && r == 0; i++)
-        r = open_member(leader, link_broker(leader->link, i), reterr);
+    for (unsigned i = 0; i < link_brokers(leader->link)->n && r == 0; i++)
+        r = open_member(leader, link_brokers(leader->link)->urls[i], reterr);
     if (r < 0)
         roster_close(leader);
     return r;
@@ -175,8 +175,8 @@ static bool has_member(const Core *leader, const char *url) {
 }
 
 static bool is_listed(const Core *leader, const char *url) {
-    for (unsigned i = 0; i < link_n_brokers(leader->link); i++)
-        if (strcmp(link_broker(leader->link, i), url) == 0)
+    for (unsigned i = 0; i < link_brokers(leader->link)->n; i++)
+        if (strcmp(link_brokers(leader->link)->urls[i], url) == 0)
             return true;
     return false;
 }
@@ -198,17 +198,17 @@ static void add_member(Core *leader, const char *url) {
 /* A broker that leaves the list keeps its session until the session ends. */
 static void follow_list(Core *leader) {
     struct Brokers *brokers = leader->brokers;
-    bool is_new = brokers->n_lists != link_n_lists(leader->link);
+    bool is_new = brokers->n_lists != link_brokers(leader->link)->number;
 
-    brokers->n_lists = link_n_lists(leader->link);
+    brokers->n_lists = link_brokers(leader->link)->number;
     for (unsigned i = 0; i < leader->n_members && is_new; i++)
         brokers->each[i].is_gone = !is_listed(leader, brokers->each[i].url);
     for (unsigned i = leader->n_members; i-- > 0;)
         if (brokers->each[i].is_gone && can_close(leader, i))
             close_member(leader, i);
-    for (unsigned i = 0; i < link_n_brokers(leader->link) && is_new; i++)
-        if (!has_member(leader, link_broker(leader->link, i)))
-            add_member(leader, link_broker(leader->link, i));
+    for (unsigned i = 0; i < link_brokers(leader->link)->n && is_new; i++)
+        if (!has_member(leader, link_brokers(leader->link)->urls[i]))
+            add_member(leader, link_brokers(leader->link)->urls[i]);
 }
 
 static void open_again(Core *leader, unsigned i) {
@@ -257,7 +257,7 @@ void roster_refused(Core *leader) {
 void roster_update(Core *leader) {
     if (leader->has_run)
         return;
-    if (link_finds_brokers(leader->link)) {
+    if (link_brokers(leader->link)->name) {
         follow_list(leader);
         open_twins(leader);
     }

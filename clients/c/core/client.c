@@ -209,13 +209,13 @@ static int take_keys(Link *link, const ferry_options *options, ferry_error *rete
     uint8_t key[KEY_SIZE];
     int r;
 
-    if (link_is_local(link) && (own || server))
+    if (endpoint_list_is_local(link_brokers(link)) && (own || server))
         return error_set(reterr, "ferry.Misuse",
                          "keys are for tcp:// only: over ipc:// the broker knows the user of this "
                          "process");
     own = setting(own, "FERRY_KEY");
     server = setting(server, "FERRY_SERVER_KEY");
-    if (link_is_local(link) || (!own && !server))
+    if (endpoint_list_is_local(link_brokers(link)) || (!own && !server))
         return 0;
     if (!own)
         return error_set(reterr, "ferry.Misuse",

@@ -256,10 +256,10 @@ const char *session_problem_type(const ferry_error *problem) {
 int session_missing(Core *core, ferry_error *reterr) {
     const ferry_error *problem = link_problem(core->link);
 
-    if (problem && link_n_brokers(core->link) > 1)
+    if (problem && link_brokers(core->link)->n > 1)
         return error_set(reterr, session_problem_type(problem),
                          "none of the %u brokers of the URL can be used; the last one: %s",
-                         link_n_brokers(core->link), problem->message);
+                         link_brokers(core->link)->n, problem->message);
     if (problem)
         return error_set(reterr, session_problem_type(problem), "%s", problem->message);
     return error_set(reterr, "ferry.NotConnected", "nothing answers at %s", link_url(core->link));

@@ -105,7 +105,7 @@ static int open_link(ServerRoute *route, const Message *message) {
     int r;
 
     r = link_new(&route->route.link, route->endpoint, "direct", &handlers, NULL);
-    if (r == 0 && key.len == KEY_SIZE && !link_is_local(route->route.link)) {
+    if (r == 0 && key.len == KEY_SIZE && !endpoint_list_is_local(link_brokers(route->route.link))) {
         r = key_pair_new(&own);
         if (r == 0)
             link_set_keys(route->route.link, own, key.data);

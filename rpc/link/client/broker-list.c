@@ -55,7 +55,6 @@ static void replace_list(Link *link, EndpointList *list, uint64_t now_ms) {
     if (link->leaving)
         use_list(link->leaving, list);
     endpoint_list_free(before);
-    link->n_lists++;
     /* The broker that is tried has left the list: another one may answer at once. */
     if (link->at == list->n && !link->transport && !link->waits_for_address)
         link->next_attempt_ms = now_ms;
@@ -92,12 +91,4 @@ void link_keep_list(Link *link) {
     link->keeps_list = link->brokers->name != NULL;
     if (link->keeps_list && link->list_next_ms > link->listed_ms + LIST_AGAIN_MS)
         link->list_next_ms = link->listed_ms + LIST_AGAIN_MS;
-}
-
-bool link_finds_brokers(const Link *link) {
-    return link->brokers->name != NULL;
-}
-
-unsigned link_n_lists(const Link *link) {
-    return link->n_lists;
 }

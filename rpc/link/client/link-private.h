@@ -46,7 +46,6 @@ struct Link {
     Lookup *listing;        /* the running lookup of brokers; NULL */
     bool waits_for_list;    /* the attempt waits for the first list of brokers */
     bool keeps_list;        /* the list is looked up again from time to time */
-    unsigned n_lists;       /* lists found so far */
     uint64_t listed_ms;     /* when the last lookup of brokers began */
     uint64_t list_next_ms;  /* when the next one begins; UINT64_MAX: no lookup is due */
     unsigned next_address;  /* index of the next address to try */

@@ -121,15 +121,6 @@ void link_prefer(Link *link, EndpointPrefer prefer) {
         link->brokers->prefer = prefer;
 }
 
-bool link_is_local(const Link *link) {
-    if (link->brokers->name)
-        return false;
-    for (unsigned i = 0; i < link->brokers->n; i++)
-        if (strncmp(endpoint_after_transport(link->brokers->urls[i]), "ipc://", 6) != 0)
-            return false;
-    return true;
-}
-
 void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE]) {
     link->own_key = own;
     link->keys = (CurveKeys){.n_pairs = 1, .pairs = {own}};
@@ -214,12 +205,8 @@ const ferry_error *link_problem(const Link *link) {
     return link->waits_for_address || link->waits_for_list ? &looking : NULL;
 }
 
-unsigned link_n_brokers(const Link *link) {
-    return link->brokers->n;
-}
-
-const char *link_broker(const Link *link, unsigned i) {
-    return link->brokers->urls[i];
+const EndpointList *link_brokers(const Link *link) {
+    return link->brokers;
 }
 
 bool link_leaves(const Link *link) {

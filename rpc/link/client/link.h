@@ -58,9 +58,6 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
              ferry_error *reterr);
 Link *link_free(Link *link); /* sends BYE; waits at most 200 ms for flushed messages to leave */
 
-/* True: all brokers of the URL are at ipc://. */
-bool link_is_local(const Link *link);
-
 /* Encrypts all connections: own is the client's key, which the link takes over; server_key is the
  * broker's public key. Call it before the first link_process(), and only if a broker of the URL is
  * at tcp://. Connections over ipc:// have no keys. */
@@ -77,13 +74,10 @@ void link_set_client(Link *link, const uint8_t client[WIRE_TOKEN]);
 void link_limit_body(Link *link, uint64_t max_body);
 
 LinkState link_state(const Link *link);
-uint64_t link_max_body(const Link *link);              /* the broker's limit, from WELCOME */
-const char *link_url(const Link *link);                /* of the broker in use, or tried now */
-unsigned link_n_brokers(const Link *link);             /* in the URL */
-const char *link_broker(const Link *link, unsigned i); /* the URL of one of them */
-/* True: brokers are found by the name in the URL, so their number is 0 first and may change. */
-bool link_finds_brokers(const Link *link);
-unsigned link_n_lists(const Link *link); /* lists of brokers found so far */
+uint64_t link_max_body(const Link *link); /* the broker's limit, from WELCOME */
+const char *link_url(const Link *link);   /* of the broker in use, or tried now */
+/* The brokers of the URL. If they are looked up by a name, link_process() may replace the list. */
+const EndpointList *link_brokers(const Link *link);
 /* The brokers of the name are looked up each 30 s, and not only after a lost connection. */
 void link_keep_list(Link *link);
 /* The order in which brokers are tried, unless the URL ends in ?prefer=. Call it before the first
