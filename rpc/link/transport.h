@@ -55,7 +55,6 @@ typedef struct TransportKind {
 } TransportKind;
 
 struct Transport {
-    const TransportKind *kind;
     Inbox *inbox;        /* large bodies may be read straight into it; NULL: no inbox */
     const char *problem; /* why the connection ended; NULL: the errno is the whole reason */
     size_t unsent;       /* bytes taken out of the outbox that are not sent yet */

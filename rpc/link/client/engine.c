@@ -34,31 +34,25 @@ static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *k
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT};
     Engine *engine = calloc(1, sizeof(*engine));
     uint64_t now_ms = clock_ms();
-    int fd, r;
+    int fd = -1, r;
 
     if (!engine)
         return -ENOMEM;
-    r = socket_connect(endpoint, &fd);
-    if (r < 0) {
-        free(engine);
-        return r == -ENOENT ? -ECONNREFUSED : r;
-    }
-    engine->base.kind = &transport_engine;
     engine->base.is_full = true; /* until the socket is connected */
     engine->watches_room = true;
     engine->connect_ends_ms = now_ms + CONNECT_MS;
     engine->epoll_fd = epoll_fd;
-    r = connection_open(&engine->connection, fd, false, NULL, keys, now_ms);
-    if (r < 0) {
-        close(fd);
-        free(engine);
-        return r;
-    }
+    r = socket_connect(endpoint, &fd);
     event.data.fd = fd;
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+    if (r == 0 && (r = connection_open(&engine->connection, fd, false, NULL, keys, now_ms)) < 0)
+        close(fd);
+    if (r == 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
         r = -errno;
-        engine->base.kind->close(&engine->base, false);
-        return r;
+        connection_close(&engine->connection);
+    }
+    if (r < 0) {
+        free(engine);
+        return r == -ENOENT ? -ECONNREFUSED : r;
     }
     *ret = &engine->base;
     return 0;

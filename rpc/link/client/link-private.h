@@ -53,9 +53,8 @@ struct Link {
     Inbox in;
     uint8_t client[WIRE_TOKEN];
     bool hello_sent;
-    bool found_nothing; /* the last wait: the transport's descriptors reported no event */
-    uint64_t max_body;
-    uint64_t body_limit;      /* most that WELCOME can set max_body to; 0: no limit */
+    bool found_nothing;       /* the last wait: the transport's descriptors reported no event */
+    uint64_t body_limit;      /* most that WELCOME can set in.max_body to; 0: no limit */
     uint64_t attempt_ends_ms; /* if no WELCOME arrives by then, the attempt has failed */
     bool attempt_is_longer;   /* the program was away, so the attempt has got its time again */
     uint64_t next_attempt_ms; /* valid while transport is NULL */

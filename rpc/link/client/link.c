@@ -104,7 +104,6 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
     link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     link->name = strdup(name);
     link->handlers = *handlers;
-    link->max_body = WIRE_BODY_MAX;
     link->in.max_body = WIRE_BODY_MAX;
     random_bytes(link->client, sizeof(link->client));
     r = link->epoll_fd < 0 ? -errno : link->name ? choose_transport(link) : -ENOMEM;
@@ -187,7 +186,7 @@ LinkState link_state(const Link *link) {
 }
 
 uint64_t link_max_body(const Link *link) {
-    return link->max_body;
+    return link->in.max_body;
 }
 
 const char *link_url(const Link *link) {
@@ -275,7 +274,6 @@ static void send_hello(Link *link) {
 
     link->handlers.on_hello(&hello, &scratch, link->handlers.ctx);
     inbox_clear(&link->in);
-    link->in.max_body = WIRE_BODY_MAX;
     link->in.granted = WIRE_CREDIT;
     if (outbox_put(&link->out, LANE_CONTROL, &hello, NULL) < 0) {
         link_lost(link, "ferry.OutOfMemory", "out of memory while connecting to %s", link->url);
@@ -341,16 +339,14 @@ bool link_has_input(const Link *link) {
 }
 
 static uint64_t next_ms_of(const Link *link) {
-    uint64_t next_ms;
+    bool waits = link->waits_for_address || link->waits_for_list;
+    uint64_t next_ms = link->transport ? link->kind->next_ms(link->transport) : UINT64_MAX;
 
     if (link->state == LINK_CLOSED)
         return UINT64_MAX;
-    if (!link->transport && !link->waits_for_address && !link->waits_for_list)
+    if (!link->transport && !waits)
         next_ms = link->next_attempt_ms;
-    else
-        next_ms = link->transport ? link->kind->next_ms(link->transport) : UINT64_MAX;
-    if (link->state == LINK_CONNECTING && link->attempt_ends_ms < next_ms &&
-        (link->transport || link->waits_for_address || link->waits_for_list))
+    else if (link->state == LINK_CONNECTING && link->attempt_ends_ms < next_ms)
         next_ms = link->attempt_ends_ms;
     return link->list_next_ms < next_ms && !link->listing ? link->list_next_ms : next_ms;
 }

@@ -18,6 +18,7 @@ static void welcome(Link *link, const Message *message) {
     uint32_t left;
     Reader limits = pairs_of(message->welcome.limits, &left);
     Span key, cluster = {NULL, 0};
+    uint64_t max_body = link->in.max_body;
     const char *problem = NULL;
 
     if (link->state == LINK_UP || !link->hello_sent || message->welcome.broker.len != WIRE_TOKEN) {
@@ -33,7 +34,7 @@ static void welcome(Link *link, const Message *message) {
     }
     while (pairs_next(&limits, &left, &key)) {
         if (span_is(key, "max_body"))
-            link->max_body = reader_uint(&limits);
+            max_body = reader_uint(&limits);
         else if (span_is(key, "cluster"))
             cluster = reader_str(&limits);
         else
@@ -45,10 +46,10 @@ static void welcome(Link *link, const Message *message) {
         link_closed(link, "ferry.Misuse", "cannot use the broker at %s: %s", link->url, problem);
         return;
     }
-    if (link->body_limit > 0 && link->max_body > link->body_limit)
-        link->max_body = link->body_limit;
     /* The limit of bodies is the same in both directions. */
-    link->in.max_body = link->max_body;
+    if (link->body_limit > 0 && max_body > link->body_limit)
+        max_body = link->body_limit;
+    link->in.max_body = (size_t)max_body;
     link->out.credit =
         (int64_t)(message->welcome.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->welcome.bytes);
     link->state = LINK_UP;

@@ -153,7 +153,6 @@ static int open_transport(Transport **ret, const char *endpoint, const CurveKeys
 
     if (!transport)
         return -ENOMEM;
-    transport->base.kind = &transport_zmq;
     transport->epoll_fd = epoll_fd;
     transport->keys = keys;
     transport->context = context_ref();
