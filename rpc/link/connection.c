@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/block.h"
 #include "rpc/wire/writer.h"
@@ -51,13 +52,13 @@ static void drop_block(Connection *connection) {
 }
 
 static void free_spent(Connection *connection) {
-    while (connection->spent) {
-        Chunk *next = connection->spent->next;
+    Chunk *chunk, *next;
 
-        connection->sending_memory -= chunk_memory(connection->spent);
-        chunk_free(connection->spent);
-        connection->spent = next;
+    LL_FOREACH_SAFE(connection->spent, chunk, next) {
+        connection->sending_memory -= chunk_memory(chunk);
+        chunk_free(chunk);
     }
+    connection->spent = NULL;
 }
 
 void connection_close(Connection *connection) {
@@ -70,17 +71,12 @@ void connection_close(Connection *connection) {
     free(connection->curve);
     connection->curve = NULL;
     drop_block(connection);
-    while (connection->sending) {
-        Chunk *next = connection->sending->next;
-
-        chunk_free(connection->sending);
-        connection->sending = next;
-    }
     free_spent(connection);
-    connection->last_sending = NULL;
+    connection->spent = connection->sending;
+    connection->sending = NULL;
+    free_spent(connection);
     connection->n_sending = 0;
-    connection->sending_at = connection->sending_bytes = connection->sending_memory = 0;
-    connection->unsent = 0;
+    connection->sending_at = connection->sending_bytes = connection->unsent = 0;
 }
 
 /* ---- in ---- */
@@ -281,12 +277,7 @@ void connection_trim(Connection *connection) {
 /* ---- out ---- */
 
 static void append(Connection *connection, Chunk *chunk) {
-    chunk->next = NULL;
-    if (connection->last_sending)
-        connection->last_sending->next = chunk;
-    else
-        connection->sending = chunk;
-    connection->last_sending = chunk;
+    DL_APPEND(connection->sending, chunk);
     connection->sending_bytes += chunk->frame_len;
     connection->sending_memory += chunk_memory(chunk);
     connection->n_sending++;
@@ -343,34 +334,26 @@ static void wrote(Connection *connection, size_t n) {
         }
         n -= left;
         connection->sending_at = 0;
-        connection->sending = chunk->next;
+        DL_DELETE(connection->sending, chunk);
+        LL_PREPEND(connection->spent, chunk);
         connection->n_sending--;
-        if (!chunk->next)
-            connection->last_sending = NULL;
-        chunk->next = connection->spent;
-        connection->spent = chunk;
     }
 }
 
 /* While the socket is full, small chunks must not stay in large blocks of memory. */
 static void shrink(Connection *connection) {
-    Chunk **link = &connection->sending, *last = NULL;
+    Chunk *chunk, *next, *fit;
 
-    for (; *link; link = &(*link)->next) {
-        Chunk *chunk = *link, *fit;
-
-        last = chunk;
+    DL_FOREACH_SAFE(connection->sending, chunk, next) {
         if (chunk->frame_len >= chunk->cap / 8 || chunk->body.data)
             continue;
         fit = chunk_of_frame(chunk->frame, chunk->frame_len);
         if (!fit)
             continue;
-        fit->next = chunk->next;
+        DL_REPLACE_ELEM(connection->sending, chunk, fit);
         connection->sending_memory -= chunk_memory(chunk) - chunk_memory(fit);
         chunk_free(chunk);
-        *link = last = fit;
     }
-    connection->last_sending = last;
 }
 
 /* Adds the parts of a frame from its byte `skip` on. */

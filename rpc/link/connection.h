@@ -40,8 +40,8 @@ typedef struct Connection {
     size_t landing_left; /* 0: no body is landing */
     bool is_drained;     /* the last read left no bytes in the socket */
     /* Frames that are being sent. The first one continues at byte sending_at. */
-    Chunk *sending, *last_sending;
-    Chunk *spent; /* sent; the owner's thread will release their bodies */
+    Chunk *sending; /* utlist */
+    Chunk *spent;   /* sent; the owner's thread will release their bodies */
     size_t sending_at, sending_bytes;
     size_t sending_memory; /* memory of the frames in `sending` and `spent` */
     unsigned n_sending;

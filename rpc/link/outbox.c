@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/block.h"
 #include "rpc/wire/writer.h"
@@ -30,13 +31,23 @@ static ChunkPool *pool_of(size_t cap) {
 }
 
 struct Transfer {
-    Transfer *next;
+    Transfer *prev, *next;
     uint64_t id;
     ferry_bytes body; /* owned */
     size_t sent;
     size_t len; /* length of the record that names the transfer */
     uint8_t record[];
 };
+
+/* Begins an empty batch. chunk may be NULL. */
+static Chunk *begin(Chunk *chunk, size_t cap) {
+    if (!chunk)
+        return NULL;
+    *chunk = (Chunk){.len = WIRE_HEAD, .cap = (uint32_t)cap};
+    chunk->data[0] = WIRE_MAGIC;
+    chunk->data[1] = WIRE_PROTOCOL;
+    return chunk;
+}
 
 Chunk *chunk_new(size_t cap) {
     Chunk *chunk = NULL;
@@ -53,14 +64,7 @@ Chunk *chunk_new(size_t cap) {
         }
         pthread_mutex_unlock(&pool->lock);
     }
-    if (!chunk)
-        chunk = malloc(sizeof(*chunk) + cap);
-    if (!chunk)
-        return NULL;
-    *chunk = (Chunk){.len = WIRE_HEAD, .cap = (uint32_t)cap};
-    chunk->data[0] = WIRE_MAGIC;
-    chunk->data[1] = WIRE_PROTOCOL;
-    return chunk;
+    return begin(chunk ? chunk : malloc(sizeof(*chunk) + cap), cap);
 }
 
 Chunk *chunk_of_frame(const uint8_t *frame, size_t len) {
@@ -110,20 +114,14 @@ void chunks_trim(void) {
 }
 
 static void append(Outbox *outbox, Lane lane, Chunk *chunk) {
-    Chunk *tail = outbox->lanes[lane].last;
-
     outbox->held += chunk_memory(chunk);
     chunk->lane = (uint8_t)lane;
-    if (tail)
-        tail->next = chunk;
-    else
-        outbox->lanes[lane].first = chunk;
-    outbox->lanes[lane].last = chunk;
+    DL_APPEND(outbox->lanes[lane].first, chunk);
 }
 
 /* The chunk of this lane that has room for size more bytes; NULL: out of memory. */
 static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
-    Chunk *tail = outbox->lanes[lane].last;
+    Chunk *first = outbox->lanes[lane].first, *tail = first ? first->prev : NULL;
     bool large = lane == LANE_BULK && size >= WIRE_RECORD_LARGE;
 
     if (tail && tail->len + size <= tail->cap) {
@@ -185,11 +183,7 @@ static int put_large(Outbox *outbox, Lane lane, const Message *message, const vo
     if (!transfer)
         return -ENOMEM;
     if (lane == LANE_CALLS) {
-        if (outbox->last_transfer)
-            outbox->last_transfer->next = transfer;
-        else
-            outbox->transfers = transfer;
-        outbox->last_transfer = transfer;
+        DL_APPEND(outbox->transfers, transfer);
     } else {
         /* A placeholder keeps a large body's place in the lane. */
         Chunk *place = malloc(sizeof(*place));
@@ -227,12 +221,9 @@ int outbox_put(Outbox *outbox, Lane lane, const Message *message, const void *bl
 static Chunk *take_from(Outbox *outbox, Lane lane) {
     Chunk *chunk = outbox->lanes[lane].first;
 
-    outbox->lanes[lane].first = chunk->next;
-    if (!chunk->next)
-        outbox->lanes[lane].last = NULL;
+    DL_DELETE(outbox->lanes[lane].first, chunk);
     outbox->lanes[lane].bytes -= chunk->len - WIRE_HEAD;
     outbox->held -= chunk_memory(chunk);
-    chunk->next = NULL;
     if (lane != LANE_CONTROL)
         outbox->credit -= chunk->len;
     return chunk;
@@ -253,14 +244,11 @@ static Chunk *copy_part(Message *part, Span body, size_t more) {
  * whole body. */
 static Chunk *lend_part(Message *part, Span body, const void *block, size_t more) {
     size_t cap = WIRE_HEAD + message_size(part) + PUT_HEAD_MAX + more;
-    Chunk *chunk = malloc(sizeof(*chunk) + cap);
+    Chunk *chunk = begin(malloc(sizeof(*chunk) + cap), cap);
     uint8_t *end;
 
     if (!chunk)
         return NULL;
-    *chunk = (Chunk){.cap = (uint32_t)cap};
-    chunk->data[0] = WIRE_MAGIC;
-    chunk->data[1] = WIRE_PROTOCOL;
     /* A PART without a body ends with an empty bin, whose head takes two bytes. */
     part->body = span_of("", 0);
     end = put_bin_head(message_write(chunk->data + WIRE_HEAD, part) - 2, body.len);
@@ -312,9 +300,7 @@ static Chunk *take_call_part(Outbox *outbox) {
         return NULL;
     chunk->lane = LANE_CALLS;
     if (is_done(transfer)) {
-        outbox->transfers = transfer->next;
-        if (!transfer->next)
-            outbox->last_transfer = NULL;
+        DL_DELETE(outbox->transfers, transfer);
         outbox->held -= memory_of(transfer);
         transfer_free(transfer);
         return chunk;
@@ -322,11 +308,8 @@ static Chunk *take_call_part(Outbox *outbox) {
     for (int i = 1; before->next && i < OUTBOX_TRANSFERS_MAX; i++)
         before = before->next;
     if (before != transfer) {
-        outbox->transfers = transfer->next;
-        transfer->next = before->next;
-        before->next = transfer;
-        if (!transfer->next)
-            outbox->last_transfer = transfer;
+        DL_DELETE(outbox->transfers, transfer);
+        DL_APPEND_ELEM(outbox->transfers, before, transfer);
     }
     return chunk;
 }
@@ -344,9 +327,7 @@ static Chunk *take_bulk(Outbox *outbox) {
     if (is_done(first->transfer)) {
         outbox->held -= memory_of(first->transfer) + chunk_memory(first);
         transfer_free(first->transfer);
-        outbox->lanes[LANE_BULK].first = first->next;
-        if (!first->next)
-            outbox->lanes[LANE_BULK].last = NULL;
+        DL_DELETE(outbox->lanes[LANE_BULK].first, first);
         chunk_free(first);
     }
     return chunk;
@@ -382,14 +363,11 @@ void outbox_clear(Outbox *outbox) {
     Transfer *transfer, *next;
 
     for (int lane = 0; lane < N_LANES; lane++)
-        for (chunk = outbox->lanes[lane].first; chunk; chunk = next_chunk) {
-            next_chunk = chunk->next;
+        DL_FOREACH_SAFE(outbox->lanes[lane].first, chunk, next_chunk) {
             transfer_free(chunk->transfer);
             chunk_free(chunk);
         }
-    for (transfer = outbox->transfers; transfer; transfer = next) {
-        next = transfer->next;
-        transfer_free(transfer);
-    }
+    DL_FOREACH_SAFE(outbox->transfers, transfer, next)
+    transfer_free(transfer);
     *outbox = (Outbox){.last_transfer_id = outbox->last_transfer_id};
 }

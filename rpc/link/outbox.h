@@ -21,7 +21,7 @@ typedef enum Lane { LANE_CONTROL, LANE_CALLS, LANE_BULK, N_LANES } Lane;
 
 /* One batch: it becomes one ZMTP frame. */
 typedef struct Chunk {
-    struct Chunk *next;
+    struct Chunk *prev, *next;
     uint32_t len, cap, records;
     uint8_t lane;
     bool large; /* of the bulk lane: contains only records of at least WIRE_RECORD_LARGE bytes, and
@@ -46,10 +46,10 @@ enum { OUTBOX_TRANSFERS_MAX = 3 };
 
 typedef struct Outbox {
     struct {
-        Chunk *first, *last;
+        Chunk *first; /* utlist */
         size_t bytes;
     } lanes[N_LANES];
-    Transfer *transfers, *last_transfer; /* large bodies of the calls lane */
+    Transfer *transfers; /* utlist: large bodies of the calls lane */
     uint64_t last_transfer_id;
     size_t transfer_bytes; /* unsent bytes of large bodies */
     size_t held;           /* memory of all waiting messages */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/block.h"
 #include "rpc/link/inbox.h"
@@ -291,9 +292,7 @@ static void a_full_socket_shrinks_small_chunks(void) {
 
         hub.sending_bytes -= next->frame_len;
         hub.n_sending--;
-        hub.sending->next = next->next;
-        if (hub.last_sending == next)
-            hub.last_sending = hub.sending;
+        DL_DELETE(hub.sending, next);
         chunk_free(next);
     }
     outbox_clear(&to_client);
@@ -301,7 +300,7 @@ static void a_full_socket_shrinks_small_chunks(void) {
     put(&to_client, 10);
     CU_ASSERT_EQUAL(connection_send(&hub, &to_client), -EAGAIN);
     CU_ASSERT_EQUAL(hub.n_sending, 2);
-    CU_ASSERT(hub.last_sending->cap < 200);
+    CU_ASSERT(hub.sending->prev->cap < 200);
     close_pair();
 }
 
