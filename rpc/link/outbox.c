@@ -115,7 +115,6 @@ void chunks_trim(void) {
 
 static void append(Outbox *outbox, Lane lane, Chunk *chunk) {
     outbox->held += chunk_memory(chunk);
-    chunk->lane = (uint8_t)lane;
     DL_APPEND(outbox->lanes[lane].first, chunk);
 }
 
@@ -298,7 +297,6 @@ static Chunk *take_call_part(Outbox *outbox) {
 
     if (!chunk)
         return NULL;
-    chunk->lane = LANE_CALLS;
     if (is_done(transfer)) {
         DL_DELETE(outbox->transfers, transfer);
         outbox->held -= memory_of(transfer);
@@ -321,10 +319,7 @@ static Chunk *take_bulk(Outbox *outbox) {
     if (!first->transfer)
         return take_from(outbox, LANE_BULK);
     chunk = part_of(outbox, first->transfer);
-    if (!chunk)
-        return NULL;
-    chunk->lane = LANE_BULK;
-    if (is_done(first->transfer)) {
+    if (chunk && is_done(first->transfer)) {
         outbox->held -= memory_of(first->transfer) + chunk_memory(first);
         transfer_free(first->transfer);
         DL_DELETE(outbox->lanes[LANE_BULK].first, first);

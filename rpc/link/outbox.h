@@ -23,7 +23,6 @@ typedef enum Lane { LANE_CONTROL, LANE_CALLS, LANE_BULK, N_LANES } Lane;
 typedef struct Chunk {
     struct Chunk *prev, *next;
     uint32_t len, cap, records;
-    uint8_t lane;
     bool large; /* of the bulk lane: contains only records of at least WIRE_RECORD_LARGE bytes, and
                    accepts more of them */
     struct Transfer *transfer; /* a placeholder for a large body in its lane; NULL: a batch */
