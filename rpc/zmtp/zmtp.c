@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 enum { FLAG_MORE = 1, FLAG_LONG = 2, FLAG_COMMAND = 4, HEAD_SHORT = 2, HEAD_LONG = 9 };
 
@@ -169,10 +168,15 @@ static ZmtpEvent hear_ping(Zmtp *zmtp, const uint8_t *body, size_t len) {
     return ZMTP_EVENT_PING;
 }
 
-static ZmtpEvent hear_command(Zmtp *zmtp, ZmtpInput *input, const uint8_t *command, size_t len) {
-    const uint8_t *body = zmtp_command_body("ERROR", command, len);
+/* Handles the command in data and len. */
+static ZmtpEvent hear_command(Zmtp *zmtp, ZmtpInput *input) {
+    const uint8_t *command = input->data, *body;
+    size_t len = input->len;
     int r;
 
+    input->data = NULL;
+    input->len = 0;
+    body = zmtp_command_body("ERROR", command, len);
     if (body)
         return hear_error(zmtp, input, body, len - (size_t)(body - command));
     if (zmtp->stage == ZMTP_HANDSHAKE) {
@@ -194,14 +198,25 @@ static ZmtpEvent hear_command(Zmtp *zmtp, ZmtpInput *input, const uint8_t *comma
     return ZMTP_EVENT_FAILED;
 }
 
+/* Writes the head of a frame in front of its body, and returns the start of the head. */
+static uint8_t *put_head(uint8_t *body, uint8_t flags, size_t len) {
+    if (len <= UINT8_MAX) {
+        *--body = (uint8_t)len;
+    } else {
+        flags |= FLAG_LONG;
+        body -= HEAD_LONG - 1;
+        zmtp_put_uint64(body, len);
+    }
+    *--body = flags;
+    return body;
+}
+
 /* Writes the frame of a command; returns its length. */
 static size_t put_command(uint8_t *to, const uint8_t *command, size_t len) {
     size_t head = len > UINT8_MAX ? HEAD_LONG : HEAD_SHORT;
 
-    memmove(to + head, command, len);
-    to[0] = FLAG_COMMAND | (len > UINT8_MAX ? FLAG_LONG : 0);
-    for (size_t i = 1; i < head; i++)
-        to[i] = (uint8_t)((uint64_t)len >> (8 * (head - 1 - i)));
+    memcpy(to + head, command, len);
+    put_head(to + head, FLAG_COMMAND, len);
     return head + len;
 }
 
@@ -224,9 +239,8 @@ static size_t put_sealed(Zmtp *zmtp, uint8_t *to, const uint8_t *command, size_t
         return put_command(to, command, len);
     memcpy(at, command, len);
     zmtp->mechanism->seal(zmtp, true, &at, &len);
-    to[0] = 0; /* like libzmq, do not mark a sealed frame as a command */
-    to[1] = (uint8_t)len;
     memcpy(to + HEAD_SHORT, at, len);
+    put_head(to + HEAD_SHORT, 0, len); /* like libzmq, do not mark a sealed frame as a command */
     return HEAD_SHORT + len;
 }
 
@@ -276,9 +290,8 @@ bool zmtp_ping(Zmtp *zmtp) {
 size_t zmtp_metadata_put(const Zmtp *zmtp, uint8_t *to) {
     size_t n = zmtp_command_put("Socket-Type", to), len = strlen(zmtp->socket_type);
 
-    to[n++] = 0;
-    to[n++] = 0;
-    to[n++] = 0;
+    memset(to + n, 0, 3);
+    n += 3;
     to[n++] = (uint8_t)len;
     memcpy(to + n, zmtp->socket_type, len);
     return n + len;
@@ -332,8 +345,12 @@ static const char *head_problem(const Zmtp *zmtp, uint8_t flags) {
     return NULL;
 }
 
+static bool is_sealed(const Zmtp *zmtp) {
+    return zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open;
+}
+
 static size_t frame_max(const Zmtp *zmtp, uint8_t flags) {
-    if (zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open)
+    if (is_sealed(zmtp))
         return zmtp->max_message + ZMTP_SEAL_SIZE;
     return flags & FLAG_COMMAND ? ZMTP_COMMAND_MAX : zmtp->max_message;
 }
@@ -343,15 +360,14 @@ static int read_head(Zmtp *zmtp, const ZmtpInput *input, size_t *ret_head, uint6
     size_t have = (size_t)(input->end - input->at);
     const char *problem = have > 0 ? head_problem(zmtp, input->at[0]) : NULL;
     size_t head = have > 0 && input->at[0] & FLAG_LONG ? HEAD_LONG : HEAD_SHORT;
-    uint64_t len = 0;
+    uint64_t len;
 
     *ret_head = head;
     if (problem)
         return zmtp_fail(zmtp, problem);
     if (have < head)
         return 0;
-    for (size_t i = 1; i < head; i++)
-        len = len << 8 | input->at[i];
+    len = head == HEAD_LONG ? zmtp_uint64_at(input->at + 1) : input->at[1];
     if (len > frame_max(zmtp, input->at[0]))
         return zmtp_fail(zmtp, input->at[0] & FLAG_COMMAND ? "a command is too large"
                                                            : "a message is too large");
@@ -359,30 +375,9 @@ static int read_head(Zmtp *zmtp, const ZmtpInput *input, size_t *ret_head, uint6
     return 1;
 }
 
-/* Handles the command in data and len. */
-static ZmtpEvent read_command(Zmtp *zmtp, ZmtpInput *input) {
-    const uint8_t *command = input->data;
-    size_t len = input->len;
-
-    input->data = NULL;
-    input->len = 0;
-    return hear_command(zmtp, input, command, len);
-}
-
-/* A sealed frame contains a message or a command. libzmq does not mark sealed commands in the
- * frame's head. */
-static ZmtpEvent read_sealed(Zmtp *zmtp, ZmtpInput *input) {
-    int r = zmtp->mechanism->open(zmtp, &input->data, &input->len);
-
-    if (r < 0) {
-        input->data = NULL;
-        input->len = 0;
-    }
-    return r < 0 ? ZMTP_EVENT_FAILED : r == 0 ? ZMTP_EVENT_MESSAGE : read_command(zmtp, input);
-}
-
 static ZmtpEvent read_frame(Zmtp *zmtp, ZmtpInput *input) {
-    uint8_t *body, flags;
+    bool is_command;
+    uint8_t *body;
     size_t head;
     uint64_t len = 0;
     int r = read_head(zmtp, input, &head, &len);
@@ -390,25 +385,29 @@ static ZmtpEvent read_frame(Zmtp *zmtp, ZmtpInput *input) {
     if (r < 0)
         return ZMTP_EVENT_FAILED;
     body = input->at + head;
-    if (r == 0 || (size_t)(input->end - input->at) - head < len) {
-        bool is_sealed = zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open;
-
-        if (r != 0 && !is_sealed && !(input->at[0] & FLAG_COMMAND)) {
+    is_command = r != 0 && (input->at[0] & FLAG_COMMAND);
+    if (r == 0 || (size_t)(input->end - body) < len) {
+        if (r != 0 && !is_command && !is_sealed(zmtp)) {
             input->data = body;
             input->len = (size_t)len;
         }
         input->wanted = head + (size_t)len;
         return ZMTP_EVENT_MORE;
     }
-    flags = input->at[0];
-    input->at = body + len;
     input->data = body;
     input->len = (size_t)len;
-    if (zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open)
-        return read_sealed(zmtp, input);
-    if (!(flags & FLAG_COMMAND))
-        return ZMTP_EVENT_MESSAGE;
-    return read_command(zmtp, input);
+    input->at = body + len;
+    /* libzmq does not mark a sealed command in the frame's head. */
+    if (is_sealed(zmtp)) {
+        r = zmtp->mechanism->open(zmtp, &input->data, &input->len);
+        is_command = r > 0;
+    }
+    if (r < 0) {
+        input->data = NULL;
+        input->len = 0;
+        return ZMTP_EVENT_FAILED;
+    }
+    return is_command ? hear_command(zmtp, input) : ZMTP_EVENT_MESSAGE;
 }
 
 ZmtpEvent zmtp_read(Zmtp *zmtp, ZmtpInput *input) {
@@ -426,27 +425,16 @@ ZmtpEvent zmtp_read(Zmtp *zmtp, ZmtpInput *input) {
 }
 
 void zmtp_shorten(ZmtpInput *input, size_t len) {
-    uint8_t *at = input->data;
-
-    for (int i = 0; i < HEAD_LONG - 1; i++)
-        *--at = (uint8_t)((uint64_t)len >> (8 * i));
+    zmtp_put_uint64(input->data - (HEAD_LONG - 1), len);
 }
 
 void zmtp_seal(Zmtp *zmtp, uint8_t **data, size_t *len) {
-    uint8_t flags = 0, *at;
+    uint8_t *at;
 
     assert(zmtp->stage == ZMTP_OPEN);
     if (zmtp->mechanism->seal)
         zmtp->mechanism->seal(zmtp, false, data, len);
-    at = *data;
-    if (*len <= UINT8_MAX) {
-        *--at = (uint8_t)*len;
-    } else {
-        flags |= FLAG_LONG;
-        for (int i = 0; i < 8; i++)
-            *--at = (uint8_t)((uint64_t)*len >> (8 * i));
-    }
-    *--at = flags;
+    at = put_head(*data, 0, *len);
     *len += (size_t)(*data - at);
     *data = at;
 }

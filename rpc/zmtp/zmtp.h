@@ -8,9 +8,11 @@
  * ZMTP_CONTEXT_MAX bytes of a peer.
  */
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct Zmtp Zmtp;
 
@@ -138,6 +140,19 @@ int zmtp_metadata_check(Zmtp *zmtp, const uint8_t *data, size_t len);
 
 /* The part of a command behind its name, or NULL: it has another name. */
 const uint8_t *zmtp_command_body(const char *name, const uint8_t *command, size_t len);
+
+/* Numbers as in a frame. */
+static inline void zmtp_put_uint64(uint8_t *to, uint64_t value) {
+    value = htobe64(value);
+    memcpy(to, &value, sizeof(value));
+}
+
+static inline uint64_t zmtp_uint64_at(const uint8_t *at) {
+    uint64_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return be64toh(value);
+}
 
 /* Writes a command's name; returns its length with the size byte. */
 size_t zmtp_command_put(const char *name, uint8_t *to);
