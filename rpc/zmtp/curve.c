@@ -67,19 +67,6 @@ void curve_deinit(Curve *curve) {
 
 /* ---- nonces ---- */
 
-static void put_uint64(uint8_t *to, uint64_t value) {
-    for (int i = 7; i >= 0; i--, value >>= 8)
-        to[i] = (uint8_t)value;
-}
-
-static uint64_t uint64_at(const uint8_t *at) {
-    uint64_t value = 0;
-
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | at[i];
-    return value;
-}
-
 /* Writes a nonce: a fixed text, then the bytes of a counter or of a random number. */
 static void put_nonce(uint8_t to[NONCE], const char *text, const uint8_t *rest) {
     size_t len = strlen(text);
@@ -90,13 +77,13 @@ static void put_nonce(uint8_t to[NONCE], const char *text, const uint8_t *rest) 
 
 /* The next short nonce of this end. */
 static void next_nonce(Curve *curve, uint8_t to[SHORT_NONCE]) {
-    put_uint64(to, ++curve->nonce);
+    zmtp_put_uint64(to, ++curve->nonce);
 }
 
 /* Each nonce of the peer must be larger than all earlier ones. A repeated frame has an old
  * nonce. */
 static bool take_nonce(Curve *curve, const uint8_t *at) {
-    uint64_t nonce = uint64_at(at);
+    uint64_t nonce = zmtp_uint64_at(at);
 
     if (nonce <= curve->peer_nonce)
         return false;
@@ -104,11 +91,37 @@ static bool take_nonce(Curve *curve, const uint8_t *at) {
     return true;
 }
 
+/* ---- boxes of the handshake ---- */
+
+/* A box with this step's key. The part of its nonce that varies is sent in front of it: a counter,
+ * or behind a short text random bytes. */
+static void put_box(Curve *curve, uint8_t *at, const char *text, const uint8_t *plain, size_t len) {
+    size_t varies = NONCE - strlen(text);
+    uint8_t nonce[NONCE];
+
+    if (varies == SHORT_NONCE)
+        next_nonce(curve, at);
+    else
+        randombytes_buf(at, varies);
+    put_nonce(nonce, text, at);
+    crypto_box_easy_afternm(at + varies, plain, len, nonce, curve->box_key);
+}
+
+/* len: of the box and the part of its nonce. False: it is not authentic. */
+static bool open_box(const Curve *curve, const uint8_t *at, size_t len, const char *text,
+                     uint8_t *plain) {
+    size_t varies = NONCE - strlen(text);
+    uint8_t nonce[NONCE];
+
+    put_nonce(nonce, text, at);
+    return crypto_box_open_easy_afternm(plain, at + varies, len - varies, nonce, curve->box_key) ==
+           0;
+}
+
 /* ---- the client's part ---- */
 
 static size_t say_hello(Curve *curve, uint8_t *to) {
     static const uint8_t zeros[64];
-    uint8_t nonce[NONCE];
     uint8_t *at = to + zmtp_command_put("HELLO", to);
 
     crypto_box_keypair(curve->own_short_public, curve->own_short_secret);
@@ -119,10 +132,7 @@ static size_t say_hello(Curve *curve, uint8_t *to) {
     at[0] = 1; /* the version: 1.0 */
     at += 2 + 72;
     memcpy(at, curve->own_short_public, KEY_SIZE);
-    at += KEY_SIZE;
-    next_nonce(curve, at);
-    put_nonce(nonce, "CurveZMQHELLO---", at);
-    crypto_box_easy_afternm(at + SHORT_NONCE, zeros, sizeof(zeros), nonce, curve->box_key);
+    put_box(curve, at + KEY_SIZE, "CurveZMQHELLO---", zeros, sizeof(zeros));
     curve->step = HEAR_WELCOME;
     return HELLO_SIZE;
 }
@@ -130,13 +140,11 @@ static size_t say_hello(Curve *curve, uint8_t *to) {
 static int hear_welcome(Zmtp *zmtp, const uint8_t *command, size_t len) {
     Curve *curve = zmtp->state;
     const uint8_t *body = zmtp_command_body("WELCOME", command, len);
-    uint8_t nonce[NONCE], plain[KEY_SIZE + CURVE_COOKIE];
+    uint8_t plain[KEY_SIZE + CURVE_COOKIE];
 
     if (!body || len != WELCOME_SIZE)
         return zmtp_fail(zmtp, "its handshake has no WELCOME");
-    put_nonce(nonce, "WELCOME-", body);
-    if (crypto_box_open_easy_afternm(plain, body + LONG_NONCE, WELCOME_SIZE - 8 - LONG_NONCE, nonce,
-                                     curve->box_key) < 0)
+    if (!open_box(curve, body, WELCOME_SIZE - 8, "WELCOME-", plain))
         return zmtp_deny(zmtp, "its key is not the server key that was given", NULL);
     memcpy(curve->peer_short, plain, KEY_SIZE);
     memcpy(curve->cookie, plain + KEY_SIZE, CURVE_COOKIE);
@@ -161,18 +169,15 @@ static void put_vouch(const Curve *curve, uint8_t to[VOUCH]) {
 
 static size_t say_initiate(Zmtp *zmtp, uint8_t *to) {
     Curve *curve = zmtp->state;
-    uint8_t *at = to + zmtp_command_put("INITIATE", to), nonce[NONCE];
+    uint8_t *at = to + zmtp_command_put("INITIATE", to);
     uint8_t plain[KEY_SIZE + VOUCH + METADATA_MAX];
     size_t len = KEY_SIZE + VOUCH;
 
     memcpy(at, curve->cookie, CURVE_COOKIE);
-    at += CURVE_COOKIE;
-    next_nonce(curve, at);
-    put_nonce(nonce, "CurveZMQINITIATE", at);
     memcpy(plain, curve->keys->pairs[0]->public_key, KEY_SIZE);
     put_vouch(curve, plain + KEY_SIZE);
     len += zmtp_metadata_put(zmtp, plain + len);
-    crypto_box_easy_afternm(at + SHORT_NONCE, plain, len, nonce, curve->box_key);
+    put_box(curve, at + CURVE_COOKIE, "CurveZMQINITIATE", plain, len);
     sodium_memzero(curve->own_short_secret, KEY_SIZE);
     curve->step = HEAR_READY;
     return INITIATE_HEAD + len;
@@ -181,14 +186,12 @@ static size_t say_initiate(Zmtp *zmtp, uint8_t *to) {
 static int hear_ready(Zmtp *zmtp, const uint8_t *command, size_t len) {
     Curve *curve = zmtp->state;
     const uint8_t *body = zmtp_command_body("READY", command, len);
-    uint8_t nonce[NONCE], plain[ZMTP_COMMAND_MAX];
+    uint8_t plain[ZMTP_COMMAND_MAX];
     int r;
 
     if (!body || len < READY_HEAD || !take_nonce(curve, body))
         return zmtp_fail(zmtp, "its handshake has no READY");
-    put_nonce(nonce, "CurveZMQREADY---", body);
-    if (crypto_box_open_easy_afternm(plain, body + SHORT_NONCE, len - 6 - SHORT_NONCE, nonce,
-                                     curve->box_key) < 0)
+    if (!open_box(curve, body, len - 6, "CurveZMQREADY---", plain))
         return zmtp_fail(zmtp, "its READY is not authentic");
     r = zmtp_metadata_check(zmtp, plain, len - READY_HEAD);
     curve->step = DONE;
@@ -198,18 +201,17 @@ static int hear_ready(Zmtp *zmtp, const uint8_t *command, size_t len) {
 /* ---- the server's part ---- */
 
 /* Finds the server key that the client used, by trying each of them. */
-static bool find_server_key(Curve *curve, const uint8_t *box, const uint8_t nonce[NONCE]) {
+static bool find_server_key(Curve *curve, const uint8_t *box) {
     const CurveKeys *keys = curve->keys;
     uint8_t plain[64];
 
     for (unsigned i = 0; i < keys->n_pairs; i++) {
-        if (crypto_box_beforenm(curve->box_key, curve->peer_short, keys->pairs[i]->secret_key) ==
-                0 &&
-            crypto_box_open_easy_afternm(plain, box, MAC + sizeof(plain), nonce, curve->box_key) ==
-                0) {
-            memcpy(curve->server_key, keys->pairs[i]->public_key, KEY_SIZE);
+        const KeyPair *pair = keys->pairs[i];
+
+        memcpy(curve->server_key, pair->public_key, KEY_SIZE);
+        if (crypto_box_beforenm(curve->box_key, curve->peer_short, pair->secret_key) == 0 &&
+            open_box(curve, box, SHORT_NONCE + MAC + sizeof(plain), "CurveZMQHELLO---", plain))
             return true;
-        }
     }
     return false;
 }
@@ -217,7 +219,6 @@ static bool find_server_key(Curve *curve, const uint8_t *box, const uint8_t nonc
 static int hear_hello(Zmtp *zmtp, const uint8_t *command, size_t len) {
     Curve *curve = zmtp->state;
     const uint8_t *body = zmtp_command_body("HELLO", command, len);
-    uint8_t nonce[NONCE];
 
     if (!body || len != HELLO_SIZE)
         return zmtp_fail(zmtp, "its handshake has no HELLO");
@@ -228,8 +229,7 @@ static int hear_hello(Zmtp *zmtp, const uint8_t *command, size_t len) {
     body += KEY_SIZE;
     if (!take_nonce(curve, body))
         return zmtp_fail(zmtp, "its HELLO has no nonce");
-    put_nonce(nonce, "CurveZMQHELLO---", body);
-    if (!find_server_key(curve, body + SHORT_NONCE, nonce))
+    if (!find_server_key(curve, body))
         return zmtp_deny(zmtp, "it wants a broker with another key", CURVE_WRONG_SERVER);
     curve->step = SAY_WELCOME;
     return 0;
@@ -252,14 +252,12 @@ static void put_cookie(Curve *curve, uint8_t to[CURVE_COOKIE]) {
 
 static size_t say_welcome(Curve *curve, uint8_t *to) {
     uint8_t *at = to + zmtp_command_put("WELCOME", to);
-    uint8_t nonce[NONCE], plain[KEY_SIZE + CURVE_COOKIE];
+    uint8_t plain[KEY_SIZE + CURVE_COOKIE];
 
     crypto_box_keypair(curve->own_short_public, curve->own_short_secret);
     memcpy(plain, curve->own_short_public, KEY_SIZE);
     put_cookie(curve, plain + KEY_SIZE);
-    randombytes_buf(at, LONG_NONCE);
-    put_nonce(nonce, "WELCOME-", at);
-    crypto_box_easy_afternm(at + LONG_NONCE, plain, sizeof(plain), nonce, curve->box_key);
+    put_box(curve, at, "WELCOME-", plain, sizeof(plain));
     curve->step = HEAR_INITIATE;
     return WELCOME_SIZE;
 }
@@ -293,18 +291,16 @@ static bool is_vouched_for(const Curve *curve, const uint8_t *client_key, const 
 static int hear_initiate(Zmtp *zmtp, const uint8_t *command, size_t len) {
     Curve *curve = zmtp->state;
     const uint8_t *body = zmtp_command_body("INITIATE", command, len), *box;
-    uint8_t nonce[NONCE], plain[ZMTP_COMMAND_MAX];
+    uint8_t plain[ZMTP_COMMAND_MAX];
     int r;
 
     if (!body || len < INITIATE_MIN)
         return zmtp_fail(zmtp, "its handshake has no INITIATE");
-    box = body + CURVE_COOKIE + SHORT_NONCE;
-    if (!open_cookie(curve, body) || !take_nonce(curve, body + CURVE_COOKIE))
+    box = body + CURVE_COOKIE;
+    if (!open_cookie(curve, body) || !take_nonce(curve, box))
         return zmtp_fail(zmtp, "its INITIATE has another cookie");
-    put_nonce(nonce, "CurveZMQINITIATE", body + CURVE_COOKIE);
     if (crypto_box_beforenm(curve->box_key, curve->peer_short, curve->own_short_secret) < 0 ||
-        crypto_box_open_easy_afternm(plain, box, len - (size_t)(box - command), nonce,
-                                     curve->box_key) < 0)
+        !open_box(curve, box, len - (size_t)(box - command), "CurveZMQINITIATE", plain))
         return zmtp_fail(zmtp, "its INITIATE is not authentic");
     if (!is_vouched_for(curve, plain, plain + KEY_SIZE))
         return zmtp_deny(zmtp, "it does not have the secret part of its key", CURVE_UNKNOWN_CLIENT);
@@ -322,12 +318,10 @@ static int hear_initiate(Zmtp *zmtp, const uint8_t *command, size_t len) {
 
 static size_t say_ready(const Zmtp *zmtp, uint8_t *to) {
     Curve *curve = zmtp->state;
-    uint8_t *at = to + zmtp_command_put("READY", to), nonce[NONCE], plain[METADATA_MAX];
+    uint8_t *at = to + zmtp_command_put("READY", to), plain[METADATA_MAX];
     size_t len = zmtp_metadata_put(zmtp, plain);
 
-    next_nonce(curve, at);
-    put_nonce(nonce, "CurveZMQREADY---", at);
-    crypto_box_easy_afternm(at + SHORT_NONCE, plain, len, nonce, curve->box_key);
+    put_box(curve, at, "CurveZMQREADY---", plain, len);
     curve->step = DONE;
     return READY_HEAD + len;
 }
@@ -381,7 +375,7 @@ static void seal(Zmtp *zmtp, bool is_command, uint8_t **data, size_t *len) {
     *len += ZMTP_SEAL_SIZE;
 }
 
-static int open_box(Zmtp *zmtp, uint8_t **data, size_t *len) {
+static int unseal(Zmtp *zmtp, uint8_t **data, size_t *len) {
     Curve *curve = zmtp->state;
     const uint8_t *body = zmtp_command_body("MESSAGE", *data, *len);
     uint8_t nonce[NONCE], *box = *data + MESSAGE_HEAD;
@@ -404,4 +398,4 @@ static int open_box(Zmtp *zmtp, uint8_t **data, size_t *len) {
 }
 
 const ZmtpMechanism zmtp_curve = {
-    .name = "CURVE", .say = say, .hear = hear, .seal = seal, .open = open_box};
+    .name = "CURVE", .say = say, .hear = hear, .seal = seal, .open = unseal};
