@@ -6,23 +6,17 @@
  * (client/engine.c) or with libzmq (zmq/). Each session has a new transport.
  */
 
-#include <poll.h>
-
 #include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 #include "rpc/zmtp/curve.h"
 
 typedef struct Transport Transport;
 
-/* A received batch; free it with TransportKind.release(). */
+/* A received batch. */
 typedef struct Batch {
     Span bytes;
-    void *block;          /* the block that owns the bytes; NULL: libzmq's frame owns them */
+    const void *block;    /* the block with the bytes; the receiver frees it */
     uint64_t received_ms; /* time at which the bytes were read from the socket */
-    union {
-        void *alignment;
-        unsigned char bytes[64];
-    } frame;
 } Batch;
 
 enum { TRANSPORT_FDS = 2 };
@@ -40,24 +34,19 @@ typedef struct TransportKind {
      * batch. -ECONNREFUSED: no program listens at the endpoint. -EPROTO: the other end does not
      * speak ZMTP. -EACCES: the keys of the two ends do not match. */
     int (*receive)(Transport *transport, Batch *ret_batch, uint64_t now_ms);
-    /* The block that owns the batch's bytes; the batch still owns the block. NULL: out of
-     * memory. */
-    void *(*hold)(Batch *batch);
-    void (*release)(Batch *batch);
     /* Sends the batches that the outbox releases. 0: all are sent. -EAGAIN: the socket has no
      * room. */
     int (*send)(Transport *transport, Outbox *outbox);
     /* True: receive() has work that the descriptors do not report. */
     bool (*has_input)(Transport *transport);
-    /* The descriptors to wait for, and their number; 0: do not wait. */
-    int (*poll_fds)(Transport *transport, struct pollfd fds[TRANSPORT_FDS]);
     uint64_t (*next_ms)(const Transport *transport); /* the latest time for the next receive() */
 } TransportKind;
 
 struct Transport {
-    Inbox *inbox;        /* large bodies may be read straight into it; NULL: no inbox */
-    const char *problem; /* why the connection ended; NULL: the errno is the whole reason */
-    size_t unsent;       /* bytes taken out of the outbox that are not sent yet */
+    int fds[TRANSPORT_FDS]; /* the descriptors to wait for; -1: a place without a descriptor */
+    Inbox *inbox;           /* large bodies may be read straight into it; NULL: no inbox */
+    const char *problem;    /* why the connection ended; NULL: the errno is the whole reason */
+    size_t unsent;          /* bytes taken out of the outbox that are not sent yet */
     /* Results of the last read and write. The link resets them before it tries again. */
     bool is_dry;  /* the socket has no input */
     bool is_full; /* the socket has no room for output */

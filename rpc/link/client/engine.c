@@ -54,6 +54,8 @@ static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *k
         free(engine);
         return r == -ENOENT ? -ECONNREFUSED : r;
     }
+    engine->base.fds[0] = fd;
+    engine->base.fds[1] = -1;
     *ret = &engine->base;
     return 0;
 }
@@ -166,7 +168,7 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
 
         switch (event) {
         case ZMTP_EVENT_MESSAGE:
-            ret_batch->block = (void *)(uintptr_t)ferry_keep(connection->block);
+            ret_batch->block = ferry_keep(connection->block);
             ret_batch->received_ms = engine->read_ms;
             return 1;
         case ZMTP_EVENT_READY:
@@ -195,25 +197,10 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
     return 0;
 }
 
-static void *hold(Batch *batch) {
-    return batch->block;
-}
-
-static void release(Batch *batch) {
-    ferry_free(batch->block);
-}
-
 /* ---- waiting ---- */
 
 static bool has_input(Transport *base) {
     return ((Engine *)base)->has_bytes;
-}
-
-static int poll_fds(Transport *base, struct pollfd fds[TRANSPORT_FDS]) {
-    short events = base->is_full ? POLLIN | POLLOUT : POLLIN;
-
-    fds[0] = (struct pollfd){((Engine *)base)->connection.fd, events, 0};
-    return 1;
 }
 
 static uint64_t next_ms(const Transport *base) {
@@ -232,10 +219,7 @@ const TransportKind transport_engine = {
     .close = close_engine,
     .is_open = is_open,
     .receive = receive,
-    .hold = hold,
-    .release = release,
     .send = send_frames,
     .has_input = has_input,
-    .poll_fds = poll_fds,
     .next_ms = next_ms,
 };

@@ -22,25 +22,16 @@ enum {
     LINK_FDS = TRANSPORT_FDS + 2, /* descriptors of one link, including its lookups */
 };
 
-/* The descriptors to poll. False: do not wait. */
-static bool poll_fds(Link *link, struct pollfd fds[LINK_FDS], int *ret_n) {
-    *ret_n = 0;
-    if (link->transport) {
-        *ret_n = link->kind->poll_fds(link->transport, fds);
-        if (*ret_n == 0)
-            return false;
-    }
-    if (link->listing)
-        fds[(*ret_n)++] = (struct pollfd){lookup_fd(link->listing), POLLIN, 0};
-    if (link->waits_for_address)
-        fds[(*ret_n)++] = (struct pollfd){lookup_fd(link->asking), POLLIN, 0};
-    return true;
-}
+/* poll() ignores a descriptor of -1. */
+static void poll_fds(const Link *link, struct pollfd fds[LINK_FDS]) {
+    const Transport *transport = link->transport;
+    short events = transport && transport->is_full ? POLLIN | POLLOUT : POLLIN;
 
-static void note_input(Link *link, const struct pollfd *fds, int n, bool has_polled) {
-    link->found_nothing = has_polled;
-    for (int i = 0; i < n; i++)
-        link->found_nothing &= fds[i].revents == 0;
+    for (int i = 0; i < TRANSPORT_FDS; i++)
+        fds[i] = (struct pollfd){transport ? transport->fds[i] : -1, events, 0};
+    fds[TRANSPORT_FDS] = (struct pollfd){link->listing ? lookup_fd(link->listing) : -1, POLLIN, 0};
+    fds[TRANSPORT_FDS + 1] =
+        (struct pollfd){link->waits_for_address ? lookup_fd(link->asking) : -1, POLLIN, 0};
 }
 
 /* Adds the sessions that the links leave. Returns the number of links in ret. */
@@ -58,22 +49,20 @@ static unsigned with_leaving(Link *const *links, unsigned n, Link *ret[LINKS_MAX
 }
 
 static void wait_for_input(Link *const *some, unsigned n_some, int fd, uint64_t ms) {
-    struct pollfd fds[LINKS_MAX * LINK_FDS + 1];
-    int at[LINKS_MAX], n_of[LINKS_MAX], n_all = 0;
+    struct pollfd fds[LINKS_MAX + 1][LINK_FDS];
     Link *links[LINKS_MAX];
     unsigned n = with_leaving(some, n_some, links);
     bool has_polled;
 
-    for (unsigned i = 0; i < n; i++) {
-        at[i] = n_all;
-        if (!poll_fds(links[i], fds + n_all, &n_of[i]))
-            return;
-        n_all += n_of[i];
-    }
-    fds[n_all] = (struct pollfd){fd, POLLIN, 0};
-    has_polled = poll(fds, (nfds_t)n_all + 1, ms > 60000 ? 60000 : (int)ms) >= 0;
     for (unsigned i = 0; i < n; i++)
-        note_input(links[i], fds + at[i], n_of[i], has_polled);
+        poll_fds(links[i], fds[i]);
+    fds[n][0] = (struct pollfd){fd, POLLIN, 0};
+    has_polled = poll(fds[0], n * LINK_FDS + 1, ms > 60000 ? 60000 : (int)ms) >= 0;
+    for (unsigned i = 0; i < n; i++) {
+        links[i]->found_nothing = has_polled;
+        for (int j = 0; j < LINK_FDS; j++)
+            links[i]->found_nothing &= fds[i][j].revents == 0;
+    }
 }
 
 static int choose_transport(Link *link) {

@@ -233,13 +233,11 @@ static int handle_batch(Link *link, Reading *reading) {
 static const void *hold_body(const Link *link, Span body) {
     Reading *reading = link->reading;
     Span bytes = reading ? reading->batch.bytes : (Span){NULL, 0};
-    void *block;
 
     if (body.len < HOLD_MIN || body.len < bytes.len / HOLD_SHARE || body.data < bytes.data ||
         body.data >= bytes.data + bytes.len)
         return NULL;
-    block = link->kind->hold(&reading->batch);
-    return block ? ferry_keep(block) : NULL;
+    return ferry_keep(reading->batch.block);
 }
 
 const void *link_hold_body(Link *link, Span body) {
@@ -312,7 +310,7 @@ int link_receive(Link *link, int max_messages, uint64_t now_ms) {
         len = reading.batch.bytes.len;
         control = is_control(reading.batch.bytes);
         n += handle_batch(link, &reading);
-        link->kind->release(&reading.batch);
+        ferry_free(reading.batch.block);
         if (link->session == session && !control)
             settle(link, len);
     }

@@ -31,15 +31,13 @@ enum {
 typedef struct ZmqTransport {
     Transport base;
     void *context, *socket, *monitor;
-    int epoll_fd, socket_fd, monitor_fd;
+    int epoll_fd;
     Chunk *refused; /* a chunk that a full pipe refused: it is sent first */
     bool was_open, has_received;
     int ended; /* a negative errno after the monitor has reported the end */
     const CurveKeys *keys;
     uint64_t monitor_read_ms;
 } ZmqTransport;
-
-_Static_assert(sizeof(zmq_msg_t) <= sizeof(((Batch *)0)->frame), "a Batch has room for a frame");
 
 /* ---- opening and closing ---- */
 
@@ -104,8 +102,8 @@ static int connect_to(ZmqTransport *transport, const char *endpoint) {
     transport->socket = zmq_socket(transport->context, ZMQ_DEALER);
     if (!transport->socket)
         return -errno;
-    transport->socket_fd = socket_fd(transport->socket);
-    r = watch(transport, transport->socket_fd);
+    transport->base.fds[0] = socket_fd(transport->socket);
+    r = watch(transport, transport->base.fds[0]);
     if (r == 0)
         r = set_up_socket(transport->socket, endpoint);
     if (r == 0 && transport->keys)
@@ -118,8 +116,8 @@ static int connect_to(ZmqTransport *transport, const char *endpoint) {
             ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
     if (!transport->monitor)
         return -errno;
-    transport->monitor_fd = socket_fd(transport->monitor);
-    r = watch(transport, transport->monitor_fd);
+    transport->base.fds[1] = socket_fd(transport->monitor);
+    r = watch(transport, transport->base.fds[1]);
     if (r == 0 && zmq_connect(transport->socket, endpoint) < 0)
         r = -errno;
     return r;
@@ -129,11 +127,11 @@ static void close_transport(Transport *base, bool in_order) {
     ZmqTransport *transport = (ZmqTransport *)base;
 
     if (transport->socket)
-        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, transport->socket_fd, NULL);
+        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, base->fds[0], NULL);
     if (transport->socket && in_order)
         socket_set(transport->socket, ZMQ_LINGER, GOODBYE_MS);
     if (transport->monitor) {
-        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, transport->monitor_fd, NULL);
+        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, base->fds[1], NULL);
         /* Close the monitor before the socket. Otherwise libzmq's thread would wait for ever to
          * report an event, while it holds a lock. */
         monitor_close(transport->socket, transport->monitor);
@@ -210,12 +208,36 @@ static void read_monitor(ZmqTransport *transport, uint64_t now_ms) {
     }
 }
 
+/* The free_fn of a block. */
+static void close_frame(void *ctx) {
+    zmq_msg_close(ctx);
+    free(ctx);
+}
+
+/* Moves the frame into a batch. 1, or -ENOMEM. */
+static int batch_of(zmq_msg_t *frame, Batch *ret) {
+    zmq_msg_t *moved = malloc(sizeof(*moved));
+    ferry_bytes block;
+
+    if (!moved || ferry_wrap(NULL, 0, close_frame, moved, &block) < 0) {
+        free(moved);
+        return -ENOMEM;
+    }
+    zmq_msg_init(moved);
+    zmq_msg_move(moved, frame);
+    *ret = (Batch){.bytes = span_of(zmq_msg_data(moved), zmq_msg_size(moved)),
+                   .block = block.block,
+                   .received_ms = clock_ms()};
+    return 1;
+}
+
 static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
     ZmqTransport *transport = (ZmqTransport *)base;
-    zmq_msg_t *frame = (zmq_msg_t *)&ret_batch->frame;
+    zmq_msg_t frame;
+    int r;
 
-    zmq_msg_init(frame);
-    while (zmq_msg_recv(frame, transport->socket, ZMQ_DONTWAIT) < 0) {
+    zmq_msg_init(&frame);
+    while (zmq_msg_recv(&frame, transport->socket, ZMQ_DONTWAIT) < 0) {
         if (transport->ended)
             return transport->ended;
         /* Reading the monitor costs a system call and rarely yields an event: it is read only when
@@ -229,48 +251,15 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
             return 0;
         /* Messages that arrived before the end are still read. */
     }
-    if (zmq_msg_more(frame)) {
-        zmq_msg_close(frame);
+    if (zmq_msg_more(&frame)) {
         base->problem = "a message of more than one frame";
-        return -EPROTO;
+        r = -EPROTO;
+    } else {
+        transport->has_received = true;
+        r = batch_of(&frame, ret_batch);
     }
-    transport->has_received = true;
-    ret_batch->bytes = span_of(zmq_msg_data(frame), zmq_msg_size(frame));
-    ret_batch->block = NULL;
-    ret_batch->received_ms = clock_ms();
-    return 1;
-}
-
-/* The free_fn of a block. */
-static void close_frame(void *ctx) {
-    zmq_msg_close(ctx);
-    free(ctx);
-}
-
-/* Moves the frame into a block. The address of its bytes stays the same, because the frame is too
- * large to be stored inside the zmq_msg_t. */
-static void *hold(Batch *batch) {
-    zmq_msg_t *moved;
-    ferry_bytes bytes;
-
-    if (batch->block)
-        return batch->block;
-    moved = malloc(sizeof(*moved));
-    if (!moved)
-        return NULL;
-    zmq_msg_init(moved);
-    if (ferry_wrap(NULL, 0, close_frame, moved, &bytes) < 0) {
-        free(moved);
-        return NULL;
-    }
-    zmq_msg_move(moved, (zmq_msg_t *)&batch->frame);
-    batch->block = (void *)(uintptr_t)bytes.block;
-    return batch->block;
-}
-
-static void release(Batch *batch) {
-    ferry_free(batch->block);
-    zmq_msg_close((zmq_msg_t *)&batch->frame);
+    zmq_msg_close(&frame);
+    return r;
 }
 
 /* ---- out ---- */
@@ -340,18 +329,10 @@ static bool has_input(Transport *base) {
     bool waits_for_room = !transport->was_open || transport->refused;
     unsigned wanted = waits_for_room ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
 
-    return (socket_events(transport->socket) & wanted) != 0;
-}
-
-static int poll_fds(Transport *base, struct pollfd fds[TRANSPORT_FDS]) {
-    ZmqTransport *transport = (ZmqTransport *)base;
-
+    if (socket_events(transport->socket) & wanted)
+        return true;
     transport->has_received = false;
-    if (socket_events(transport->monitor) & ZMQ_POLLIN)
-        return 0;
-    fds[0] = (struct pollfd){transport->socket_fd, POLLIN, 0};
-    fds[1] = (struct pollfd){transport->monitor_fd, POLLIN, 0};
-    return 2;
+    return (socket_events(transport->monitor) & ZMQ_POLLIN) != 0;
 }
 
 static uint64_t next_ms(const Transport *base) {
@@ -366,10 +347,7 @@ const TransportKind transport_zmq = {
     .close = close_transport,
     .is_open = is_open,
     .receive = receive,
-    .hold = hold,
-    .release = release,
     .send = send_batches,
     .has_input = has_input,
-    .poll_fds = poll_fds,
     .next_ms = next_ms,
 };
