@@ -11,7 +11,7 @@
 #include "broker/sessions/quota.h"
 
 int session_user_of(const Broker *broker, const Peer *peer, User **ret) {
-    const uint8_t *key = peer_key(peer);
+    const uint8_t *key = connection_key(&peer->connection);
 
     if (!broker->rights) {
         *ret = NULL;

@@ -250,13 +250,6 @@ int socket_connect(const char *endpoint, int *ret_fd) {
     return 0;
 }
 
-int socket_connected(int fd) {
-    int code = 0;
-    socklen_t len = sizeof(code);
-
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) < 0 ? -errno : -code;
-}
-
 void socket_tune(int fd) {
     const struct {
         int level, option, value;

@@ -36,9 +36,6 @@ void socket_unmap(SocketAddress *address);
  * must be numeric. */
 int socket_connect(const char *endpoint, int *ret_fd);
 
-/* The result of connecting: 0 or a negative errno. */
-int socket_connected(int fd);
-
 /* Sends small frames at once, and makes the kernel end a connection whose other end accepts no byte
  * for 10 s. */
 void socket_tune(int fd);

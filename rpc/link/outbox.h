@@ -69,11 +69,6 @@ static inline size_t outbox_bytes(const Outbox *outbox) {
            outbox->transfer_bytes;
 }
 
-static inline bool outbox_is_empty(const Outbox *outbox) {
-    return !outbox->lanes[LANE_CONTROL].first && !outbox->lanes[LANE_CALLS].first &&
-           !outbox->lanes[LANE_BULK].first && !outbox->transfers;
-}
-
 /* Removes the next batch that may be sent, and charges the credit; NULL: no batch may be sent. */
 Chunk *outbox_take(Outbox *outbox);
 

@@ -16,10 +16,8 @@ ROOMS = ["base", "rpc", "broker", "cache", "idl", "clients"]
 FOR_TESTS = {
     "error_types", "admin_has_need", "admin_method", "op_fields",  # tables that tests compare with the documents
     "wire_check", "write_ext",                                       # MessagePack that tests write and judge
-    "connection_bytes", "outbox_is_empty",
     # The calls of a store with shards: until the store in Redis makes them.
     "queues_adopt_begin", "queues_adopt_end", "queues_close_shard", "queues_owner_changed", "queues_release_shard",
-    "socket_connect", "socket_connected",                            # the other end of a socket that listens
 }
 CALLERS = ROOMS + ["include", "examples", "bench"]
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.S)

@@ -126,11 +126,6 @@ void peer_touch(Peer *peer);
 /* Closes the connection after the messages on its control lane are sent. on_gone follows. */
 void peer_close(Peer *peer);
 
-/* The public key of the peer, once its handshake is over; NULL: the peer has no key. */
-static inline const uint8_t *peer_key(const Peer *peer) {
-    return connection_key(&peer->connection);
-}
-
 /* Writes the peer's address as text. Returns to. */
 const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]);
 

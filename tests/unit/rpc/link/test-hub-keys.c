@@ -90,7 +90,7 @@ static void turn_of_hub(void) {
 
     hub_wait(hub, -1, 5);
     while (hub_receive(hub, &peer, &data, &len)) {
-        const uint8_t *key = peer_key(peer);
+        const uint8_t *key = connection_key(&peer->connection);
 
         n_batches++;
         if (key)
