@@ -256,10 +256,6 @@ static void dispatch_large(Session *session, Message *message) {
     ferry_free(block);
 }
 
-static bool is_control(unsigned op) {
-    return op < OP_OK && op != OP_PART;
-}
-
 static void take_part(Session *session, const Message *part) {
     int r = inbox_part(&session->peer->in, part);
 
@@ -270,14 +266,6 @@ static void take_part(Session *session, const Message *part) {
             session,
             "PART: its transfer is 0, it has over 64 KiB, or more than %d transfers are open",
             INBOX_TRANSFERS_MAX);
-}
-
-/* The first message of a batch decides. Unknown messages, of later versions, cost credit like
- * others. */
-static bool begins_with_control(Reader reader) {
-    uint64_t op = reader_array(&reader) > 0 ? reader_uint(&reader) : 0;
-
-    return op < OP_SKIPPED_FROM && is_control((unsigned)op);
 }
 
 /* Handles messages until the batch ends, the session ends, or TURN_WORK units are done. True: the
@@ -293,7 +281,7 @@ static bool handle(Session *session, Reader *reader, bool of_control) {
             return true;
         }
         session->n_in++;
-        if (of_control != is_control(message.op)) {
+        if (of_control != op_is_control(message.op)) {
             session_fault(session, "%s came in one batch with %s", op_name(message.op),
                           of_control ? "session control" : "other messages");
             return true;
@@ -318,7 +306,7 @@ static bool handle(Session *session, Reader *reader, bool of_control) {
 }
 
 static void handle_batch(Session *session, Reader *reader, size_t len) {
-    bool of_control = begins_with_control(*reader);
+    bool of_control = batch_is_control(*reader);
 
     if (!of_control && inbox_charge(&session->peer->in, len) < 0) {
         session_fault(session, "a batch was sent without credit");

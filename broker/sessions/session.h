@@ -101,13 +101,6 @@ void session_out_of_memory(Session *session);
  * the session is over max_session_bytes, it is cut. If it is ending, the message is dropped. */
 void session_send(Session *session, Lane lane, const Message *message, const void *block);
 
-/* Adds credit up to WIRE_CREDIT_MAX; the broker ignores credit beyond it. */
-static inline int64_t credit_add(int64_t credit, uint64_t bytes) {
-    bytes = bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : bytes;
-    credit += (int64_t)bytes;
-    return credit > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : credit;
-}
-
 /* The peer grants credit to the broker: see credit_add(). */
 void session_credit(Session *session, uint64_t bytes);
 

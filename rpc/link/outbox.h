@@ -69,6 +69,12 @@ static inline size_t outbox_bytes(const Outbox *outbox) {
            outbox->transfer_bytes;
 }
 
+/* Adds credit that a peer grants, up to WIRE_CREDIT_MAX. More credit is ignored. */
+static inline int64_t credit_add(int64_t credit, uint64_t bytes) {
+    credit += (int64_t)(bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : bytes);
+    return credit > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : credit;
+}
+
 /* Removes the next batch that may be sent, and charges the credit; NULL: no batch may be sent. */
 Chunk *outbox_take(Outbox *outbox);
 

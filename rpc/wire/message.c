@@ -578,6 +578,12 @@ int batch_open(Reader *reader, const void *data, size_t len) {
     return reader->problem ? -EPROTO : 0;
 }
 
+bool batch_is_control(Reader batch) {
+    uint64_t op = reader_array(&batch) > 0 ? reader_uint(&batch) : 0;
+
+    return op < OP_SKIPPED_FROM && op_is_control((unsigned)op);
+}
+
 Span message_body(const Message *message) {
     Reader fields = reader_of(message->passed.data, message->passed.len);
     Span last = {NULL, 0};

@@ -311,6 +311,11 @@ Span message_body(const Message *message);
 /* "CALL", for example; NULL: the op is unknown. */
 const char *op_name(unsigned op);
 
+/* True: session control. It costs no credit, and shares no batch with other messages. */
+static inline bool op_is_control(unsigned op) {
+    return op < OP_OK && op != OP_PART;
+}
+
 /* True: the sender of this op chooses its id, and gets an answer with this id. */
 static inline bool op_asks(unsigned op) {
     return op >= OP_SERVE && op != OP_ITEM && op != OP_END && op != OP_MORE && op != OP_CANCEL &&
@@ -323,6 +328,10 @@ void op_fields(unsigned op, char *to, size_t size);
 
 /* Reads the head of a batch. 0, or -EPROTO: reader->problem has the cause. */
 int batch_open(Reader *reader, const void *data, size_t len);
+
+/* True: the first message of an open batch is session control. Unknown messages, which later
+ * versions send, cost credit like others. */
+bool batch_is_control(Reader batch);
 
 /* Iterate over headers or options: pairs_next() reads the next key, and returns false at the end.
  * The caller reads the value. */

@@ -147,8 +147,7 @@ static void hello(Endpoint *endpoint, Peer *peer, const Message *message) {
     caller->peer = peer;
     memcpy(caller->token, message->hello.client.data, WIRE_TOKEN);
     peer->session = caller;
-    peer->out.credit =
-        (int64_t)(message->hello.bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : message->hello.bytes);
+    peer->out.credit = credit_add(0, message->hello.bytes);
     DL_APPEND(endpoint->callers, caller);
     if (ticket) {
         welcome(caller, ticket);
@@ -247,11 +246,7 @@ static void control(Caller *caller, const Message *message) {
     case OP_PONG:
         break;
     case OP_CREDIT:
-        peer->out.credit +=
-            (int64_t)(message->credit.bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX
-                                                              : message->credit.bytes);
-        if (peer->out.credit > WIRE_CREDIT_MAX)
-            peer->out.credit = WIRE_CREDIT_MAX;
+        peer->out.credit = credit_add(peer->out.credit, message->credit.bytes);
         peer_touch(peer);
         break;
     case OP_BYE:
@@ -316,14 +311,8 @@ static void refused(Caller *caller, Message *message) {
         inbound_message(caller, &(Message){.op = OP_CANCEL, .id = message->id}, NULL);
 }
 
-static bool is_control(unsigned op) {
-    return op < OP_OK && op != OP_PART;
-}
-
 static int messages(Caller *caller, Reader *reader, size_t len) {
-    Reader first = *reader;
-    uint64_t op = reader_array(&first) > 0 ? reader_uint(&first) : 0;
-    bool of_control = op < OP_SKIPPED_FROM && is_control((unsigned)op);
+    bool of_control = batch_is_control(*reader);
     Peer *peer = caller->peer;
     Message message;
     int r, n = 0;
@@ -336,7 +325,7 @@ static int messages(Caller *caller, Reader *reader, size_t len) {
         n++;
         if (r < 0)
             caller_fault(peer, "ferry.Protocol", reader->problem);
-        else if (of_control != is_control(message.op))
+        else if (of_control != op_is_control(message.op))
             caller_fault(peer, "ferry.Protocol", "session control in one batch with others");
         else if (!of_control && !caller->ticket)
             caller_fault(peer, "ferry.NoSession", "a message came before WELCOME");

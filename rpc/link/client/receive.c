@@ -50,8 +50,7 @@ static void welcome(Link *link, const Message *message) {
     if (link->body_limit > 0 && max_body > link->body_limit)
         max_body = link->body_limit;
     link->in.max_body = (size_t)max_body;
-    link->out.credit =
-        (int64_t)(message->welcome.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->welcome.bytes);
+    link->out.credit = credit_add(0, message->welcome.bytes);
     link->state = LINK_UP;
     link->up_ms = clock_ms();
     link->refused = 0;
@@ -118,8 +117,7 @@ static bool handle_own(Link *link, Message *message) {
                        NULL);
         return false;
     case OP_CREDIT:
-        if (message->credit.bytes < INT64_MAX / 2 && link->out.credit < INT64_MAX / 2)
-            link->out.credit += (int64_t)message->credit.bytes;
+        link->out.credit = credit_add(link->out.credit, message->credit.bytes);
         return false;
     case OP_PART:
         if (inbox_part(&link->in, message) == -EPROTO)
@@ -212,9 +210,21 @@ static int go_on(Link *link, Reading *reading, int max) {
     return n;
 }
 
+/* The batch has been handled: grants its credit again. */
+static void settle(Link *link, size_t len) {
+    uint64_t grant;
+
+    inbox_charge(&link->in, len);
+    grant = inbox_handled(&link->in);
+    if (grant > 0)
+        outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant},
+                   NULL);
+}
+
 /* Returns the number of messages passed on. */
 static int handle_batch(Link *link, Reading *reading) {
     Span bytes = reading->batch.bytes;
+    bool costs_credit;
     int n;
 
     reading->outer = link->reading;
@@ -224,9 +234,12 @@ static int handle_batch(Link *link, Reading *reading) {
         link_lost(link, "ferry.Protocol", "%s: %s", link->url, reading->reader.problem);
         return 0;
     }
+    costs_credit = !batch_is_control(reading->reader);
     link->reading = reading;
     n = go_on(link, reading, INT_MAX);
     link->reading = reading->outer;
+    if (costs_credit && link->session == reading->session)
+        settle(link, bytes.len);
     return n;
 }
 
@@ -246,29 +259,6 @@ const void *link_hold_body(Link *link, Span body) {
     return block || !link->leaving ? block : hold_body(link->leaving, body);
 }
 
-static bool is_control(Span bytes) {
-    /* The op of the first message follows its array head. */
-    return bytes.len > WIRE_HEAD + 1u && bytes.data[WIRE_HEAD + 1] < OP_OK &&
-           bytes.data[WIRE_HEAD + 1] != OP_PART;
-}
-
-/* The batch has been handled: grants its credit again. */
-static void settle(Link *link, size_t len) {
-    uint64_t grant;
-
-    inbox_charge(&link->in, len);
-    grant = inbox_handled(&link->in);
-    if (grant > 0)
-        outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant},
-                   NULL);
-}
-
-/* The keys of the two ends do not match, so another attempt would fail too. */
-static void refused(Link *link, const char *problem) {
-    link_closed(link, "ferry.PermissionDenied", "cannot use the broker at %s: %s", link->url,
-                problem);
-}
-
 static void ended(Link *link, int r) {
     const char *problem = link->transport->problem;
 
@@ -279,8 +269,9 @@ static void ended(Link *link, int r) {
     else if (r == -EPROTO)
         link_lost(link, "ferry.NotConnected", "%s does not answer like a ferry broker%s%s",
                   link->url, problem ? ": " : "", problem ? problem : "");
-    else if (r == -EACCES)
-        refused(link, problem);
+    else if (r == -EACCES) /* the keys do not match, so another attempt would fail too */
+        link_closed(link, "ferry.PermissionDenied", "cannot use the broker at %s: %s", link->url,
+                    problem);
     else if (r == -ENODATA || r == -ECONNRESET || r == -EPIPE)
         link_lost(link, "ferry.NotConnected", "the connection to %s was lost%s", link->url,
                   link->own_key ? " in the handshake: it refuses connections from here for now, or "
@@ -298,21 +289,14 @@ int link_receive(Link *link, int max_messages, uint64_t now_ms) {
         n = go_on(link, link->reading, max_messages);
     while (n < max_messages && n_batches++ < max_messages && link->transport) {
         Reading reading;
-        uint64_t session = link->session;
-        size_t len;
-        bool control;
         int r = link->kind->receive(link->transport, &reading.batch, now_ms);
 
         if (r < 0)
             ended(link, r);
         if (r <= 0)
             break;
-        len = reading.batch.bytes.len;
-        control = is_control(reading.batch.bytes);
         n += handle_batch(link, &reading);
         ferry_free(reading.batch.block);
-        if (link->session == session && !control)
-            settle(link, len);
     }
     return n;
 }

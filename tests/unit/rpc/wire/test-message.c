@@ -548,6 +548,20 @@ static void a_batch_has_a_head_and_a_size(void) {
 }
 
 /* docs/PROTOCOL.md, section 4: "| 10 | OK | id body? seq? | ✓ | ✓ |" */
+static bool begins_with_control(const char *bytes, size_t len) {
+    return batch_is_control(reader_of((const uint8_t *)bytes, len));
+}
+
+static void the_first_message_says_whether_a_batch_is_session_control(void) {
+    const char ping[] = {(char)0x92, OP_PING, 1}, part[] = {(char)0x93, OP_PART, 1, (char)0xC4, 0};
+    const char ok[] = {(char)0x92, OP_OK, 1}, later[] = {(char)0x91, (char)0xCC, (char)200};
+
+    CU_ASSERT_TRUE(begins_with_control(ping, sizeof(ping)));
+    CU_ASSERT_FALSE(begins_with_control(part, sizeof(part)));
+    CU_ASSERT_FALSE(begins_with_control(ok, sizeof(ok)));
+    CU_ASSERT_FALSE(begins_with_control(later, sizeof(later)));
+}
+
 static void the_protocol_text_lists_the_same_fields(void) {
     FILE *file = fopen(PROTOCOL_MD, "r");
     char line[1024];
@@ -595,6 +609,7 @@ int main(void) {
         TEST(headers_are_found_by_name),
         TEST(a_message_is_forwarded_with_name_headers_and_body),
         TEST(a_batch_has_a_head_and_a_size),
+        TEST(the_first_message_says_whether_a_batch_is_session_control),
         TEST(the_protocol_text_lists_the_same_fields),
         TESTS_END,
     };
