@@ -265,27 +265,24 @@ void link_attempt(Link *link, uint64_t now_ms) {
 /* If the lookup fails, the addresses of the previous lookup stay in use, because a name server may
  * be down for a while. */
 void link_end_lookup(Link *link, uint64_t now_ms) {
-    bool is_done = lookup_is_done(link->asking);
-    const char *problem = "no name server answers";
-    Lookup *ended = NULL;
-    int r = 0;
+    CLEANUP(lookup_free) Lookup *ended = NULL;
+    const char *problem;
+    int r;
 
     stop_waiting_for_names(link);
-    if (is_done) {
+    if (lookup_is_done(link->asking))
         ended = steal(&link->asking);
-        problem = lookup_problem(ended);
-    }
+    problem = ended ? lookup_problem(ended) : "no name server answers";
     if (ended && lookup_endpoint(ended, 0)) {
         lookup_free(link->found);
         link->found = steal(&ended);
     }
-    if (link->found) {
-        link->next_address = 1;
-        r = connect_to(link, lookup_endpoint(link->found, 0), now_ms);
-        if (r < 0)
-            link_cannot_connect(link, r);
-    } else {
+    if (!link->found) {
         link_lost(link, "ferry.NotConnected", "cannot find the host of %s: %s", link->url, problem);
+        return;
     }
-    lookup_free(ended); /* it has the text of the problem */
+    link->next_address = 1;
+    r = connect_to(link, lookup_endpoint(link->found, 0), now_ms);
+    if (r < 0)
+        link_cannot_connect(link, r);
 }
