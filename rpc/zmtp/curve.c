@@ -19,12 +19,13 @@ enum {
     MAC = crypto_box_MACBYTES,
     LONG_NONCE = 16, /* random bytes; the rest of the nonce is a fixed text */
     SHORT_NONCE = 8, /* a counter; the rest of the nonce is a fixed text */
-    HELLO_SIZE = 6 + 2 + 72 + KEY_SIZE + SHORT_NONCE + MAC + 64,
-    WELCOME_SIZE = 8 + LONG_NONCE + MAC + KEY_SIZE + CURVE_COOKIE,
+    /* Sizes of commands without their names. */
+    HELLO_SIZE = 2 + 72 + KEY_SIZE + SHORT_NONCE + MAC + 64,
+    WELCOME_SIZE = LONG_NONCE + MAC + KEY_SIZE + CURVE_COOKIE,
     VOUCH = LONG_NONCE + MAC + 2 * KEY_SIZE,
-    INITIATE_HEAD = 9 + CURVE_COOKIE + SHORT_NONCE + MAC,
+    INITIATE_HEAD = CURVE_COOKIE + SHORT_NONCE + MAC,
     INITIATE_MIN = INITIATE_HEAD + KEY_SIZE + VOUCH,
-    READY_HEAD = 6 + SHORT_NONCE + MAC,
+    READY_HEAD = SHORT_NONCE + MAC,
     MESSAGE_HEAD = 8 + SHORT_NONCE + MAC,
     METADATA_MAX = 64, /* bytes of this end's metadata: see zmtp_metadata_put() */
 };
@@ -40,21 +41,11 @@ _Static_assert((int)MESSAGE_HEAD + 1 == (int)ZMTP_SEAL_SIZE,
                "the bytes that a seal adds to a message");
 _Static_assert((int)ZMTP_SEAL_SIZE + 9 <= (int)ZMTP_ROOM, "a frame's head and its seal have room");
 
-/* The next step of this end. */
-enum {
-    SAY_HELLO, /* a client's steps */
-    HEAR_WELCOME,
-    SAY_INITIATE,
-    HEAR_READY,
-    HEAR_HELLO, /* a server's steps */
-    SAY_WELCOME,
-    HEAR_INITIATE,
-    SAY_READY,
-    DONE,
-};
+/* The first steps of both ends in the table of steps. */
+enum { OF_CLIENT = 0, OF_SERVER = 5 };
 
 void curve_init(Curve *curve, const CurveKeys *keys, Zmtp *zmtp) {
-    *curve = (Curve){.keys = keys, .step = keys->is_server ? HEAR_HELLO : SAY_HELLO};
+    *curve = (Curve){.keys = keys, .step = keys->is_server ? OF_SERVER : OF_CLIENT};
     zmtp->state = curve;
     zmtp->is_server = keys->is_server;
     if (sodium_init() < 0)
@@ -120,37 +111,32 @@ static bool open_box(const Curve *curve, const uint8_t *at, size_t len, const ch
 
 /* ---- the client's part ---- */
 
-static size_t say_hello(Curve *curve, uint8_t *to) {
+static size_t say_hello(Zmtp *zmtp, uint8_t *to) {
     static const uint8_t zeros[64];
-    uint8_t *at = to + zmtp_command_put("HELLO", to);
+    Curve *curve = zmtp->state;
 
     crypto_box_keypair(curve->own_short_public, curve->own_short_secret);
     if (crypto_box_beforenm(curve->box_key, curve->keys->server_key, curve->own_short_secret) < 0)
         /* The shared key is invalid: no WELCOME can be opened. */
         sodium_memzero(curve->box_key, sizeof(curve->box_key));
-    memset(at, 0, 2 + 72);
-    at[0] = 1; /* the version: 1.0 */
-    at += 2 + 72;
-    memcpy(at, curve->own_short_public, KEY_SIZE);
-    put_box(curve, at + KEY_SIZE, "CurveZMQHELLO---", zeros, sizeof(zeros));
-    curve->step = HEAR_WELCOME;
+    memset(to, 0, 2 + 72);
+    to[0] = 1; /* the version: 1.0 */
+    to += 2 + 72;
+    memcpy(to, curve->own_short_public, KEY_SIZE);
+    put_box(curve, to + KEY_SIZE, "CurveZMQHELLO---", zeros, sizeof(zeros));
     return HELLO_SIZE;
 }
 
-static int hear_welcome(Zmtp *zmtp, const uint8_t *command, size_t len) {
+static int hear_welcome(Zmtp *zmtp, const uint8_t *body, size_t len) {
     Curve *curve = zmtp->state;
-    const uint8_t *body = zmtp_command_body("WELCOME", command, len);
     uint8_t plain[KEY_SIZE + CURVE_COOKIE];
 
-    if (!body || len != WELCOME_SIZE)
-        return zmtp_fail(zmtp, "its handshake has no WELCOME");
-    if (!open_box(curve, body, WELCOME_SIZE - 8, "WELCOME-", plain))
+    if (!open_box(curve, body, len, "WELCOME-", plain))
         return zmtp_deny(zmtp, "its key is not the server key that was given", NULL);
     memcpy(curve->peer_short, plain, KEY_SIZE);
     memcpy(curve->cookie, plain + KEY_SIZE, CURVE_COOKIE);
     if (crypto_box_beforenm(curve->box_key, curve->peer_short, curve->own_short_secret) < 0)
         return zmtp_fail(zmtp, "its WELCOME has no valid key");
-    curve->step = SAY_INITIATE;
     return 0;
 }
 
@@ -169,32 +155,26 @@ static void put_vouch(const Curve *curve, uint8_t to[VOUCH]) {
 
 static size_t say_initiate(Zmtp *zmtp, uint8_t *to) {
     Curve *curve = zmtp->state;
-    uint8_t *at = to + zmtp_command_put("INITIATE", to);
     uint8_t plain[KEY_SIZE + VOUCH + METADATA_MAX];
     size_t len = KEY_SIZE + VOUCH;
 
-    memcpy(at, curve->cookie, CURVE_COOKIE);
+    memcpy(to, curve->cookie, CURVE_COOKIE);
     memcpy(plain, curve->keys->pairs[0]->public_key, KEY_SIZE);
     put_vouch(curve, plain + KEY_SIZE);
     len += zmtp_metadata_put(zmtp, plain + len);
-    put_box(curve, at + CURVE_COOKIE, "CurveZMQINITIATE", plain, len);
+    put_box(curve, to + CURVE_COOKIE, "CurveZMQINITIATE", plain, len);
     sodium_memzero(curve->own_short_secret, KEY_SIZE);
-    curve->step = HEAR_READY;
     return INITIATE_HEAD + len;
 }
 
-static int hear_ready(Zmtp *zmtp, const uint8_t *command, size_t len) {
+static int hear_ready(Zmtp *zmtp, const uint8_t *body, size_t len) {
     Curve *curve = zmtp->state;
-    const uint8_t *body = zmtp_command_body("READY", command, len);
     uint8_t plain[ZMTP_COMMAND_MAX];
     int r;
 
-    if (!body || len < READY_HEAD || !take_nonce(curve, body))
-        return zmtp_fail(zmtp, "its handshake has no READY");
-    if (!open_box(curve, body, len - 6, "CurveZMQREADY---", plain))
+    if (!take_nonce(curve, body) || !open_box(curve, body, len, "CurveZMQREADY---", plain))
         return zmtp_fail(zmtp, "its READY is not authentic");
     r = zmtp_metadata_check(zmtp, plain, len - READY_HEAD);
-    curve->step = DONE;
     return r < 0 ? r : 1;
 }
 
@@ -216,12 +196,10 @@ static bool find_server_key(Curve *curve, const uint8_t *box) {
     return false;
 }
 
-static int hear_hello(Zmtp *zmtp, const uint8_t *command, size_t len) {
+static int hear_hello(Zmtp *zmtp, const uint8_t *body, size_t len) {
     Curve *curve = zmtp->state;
-    const uint8_t *body = zmtp_command_body("HELLO", command, len);
 
-    if (!body || len != HELLO_SIZE)
-        return zmtp_fail(zmtp, "its handshake has no HELLO");
+    (void)len;
     if (body[0] != 1)
         return zmtp_fail(zmtp, "it wants another version of CURVE");
     body += 2 + 72;
@@ -231,7 +209,6 @@ static int hear_hello(Zmtp *zmtp, const uint8_t *command, size_t len) {
         return zmtp_fail(zmtp, "its HELLO has no nonce");
     if (!find_server_key(curve, body))
         return zmtp_deny(zmtp, "it wants a broker with another key", CURVE_WRONG_SERVER);
-    curve->step = SAY_WELCOME;
     return 0;
 }
 
@@ -250,15 +227,14 @@ static void put_cookie(Curve *curve, uint8_t to[CURVE_COOKIE]) {
     sodium_memzero(curve->own_short_secret, KEY_SIZE);
 }
 
-static size_t say_welcome(Curve *curve, uint8_t *to) {
-    uint8_t *at = to + zmtp_command_put("WELCOME", to);
+static size_t say_welcome(Zmtp *zmtp, uint8_t *to) {
+    Curve *curve = zmtp->state;
     uint8_t plain[KEY_SIZE + CURVE_COOKIE];
 
     crypto_box_keypair(curve->own_short_public, curve->own_short_secret);
     memcpy(plain, curve->own_short_public, KEY_SIZE);
     put_cookie(curve, plain + KEY_SIZE);
-    put_box(curve, at, "WELCOME-", plain, sizeof(plain));
-    curve->step = HEAR_INITIATE;
+    put_box(curve, to, "WELCOME-", plain, sizeof(plain));
     return WELCOME_SIZE;
 }
 
@@ -288,19 +264,16 @@ static bool is_vouched_for(const Curve *curve, const uint8_t *client_key, const 
            sodium_memcmp(plain + KEY_SIZE, curve->server_key, KEY_SIZE) == 0;
 }
 
-static int hear_initiate(Zmtp *zmtp, const uint8_t *command, size_t len) {
+static int hear_initiate(Zmtp *zmtp, const uint8_t *body, size_t len) {
+    const uint8_t *box = body + CURVE_COOKIE;
     Curve *curve = zmtp->state;
-    const uint8_t *body = zmtp_command_body("INITIATE", command, len), *box;
     uint8_t plain[ZMTP_COMMAND_MAX];
     int r;
 
-    if (!body || len < INITIATE_MIN)
-        return zmtp_fail(zmtp, "its handshake has no INITIATE");
-    box = body + CURVE_COOKIE;
     if (!open_cookie(curve, body) || !take_nonce(curve, box))
         return zmtp_fail(zmtp, "its INITIATE has another cookie");
     if (crypto_box_beforenm(curve->box_key, curve->peer_short, curve->own_short_secret) < 0 ||
-        !open_box(curve, box, len - (size_t)(box - command), "CurveZMQINITIATE", plain))
+        !open_box(curve, box, len - CURVE_COOKIE, "CurveZMQINITIATE", plain))
         return zmtp_fail(zmtp, "its INITIATE is not authentic");
     if (!is_vouched_for(curve, plain, plain + KEY_SIZE))
         return zmtp_deny(zmtp, "it does not have the secret part of its key", CURVE_UNKNOWN_CLIENT);
@@ -312,54 +285,69 @@ static int hear_initiate(Zmtp *zmtp, const uint8_t *command, size_t len) {
     if (!curve->keys->admits(plain, curve->keys->ctx))
         return zmtp_deny(zmtp, "its key belongs to no user", CURVE_UNKNOWN_CLIENT);
     memcpy(curve->client_key, plain, KEY_SIZE);
-    curve->step = SAY_READY;
     return 1;
 }
 
-static size_t say_ready(const Zmtp *zmtp, uint8_t *to) {
-    Curve *curve = zmtp->state;
-    uint8_t *at = to + zmtp_command_put("READY", to), plain[METADATA_MAX];
+static size_t say_ready(Zmtp *zmtp, uint8_t *to) {
+    uint8_t plain[METADATA_MAX];
     size_t len = zmtp_metadata_put(zmtp, plain);
 
-    put_box(curve, at, "CurveZMQREADY---", plain, len);
-    curve->step = DONE;
+    put_box(zmtp->state, to, "CurveZMQREADY---", plain, len);
     return READY_HEAD + len;
 }
 
 /* ---- both ---- */
 
+/* The handshake: each end goes down its rows. A row is a command that this end says or hears, with
+ * its sizes without the name. Rows without a command end the handshake. */
+static const struct Step {
+    const char *name;
+    size_t (*say)(Zmtp *zmtp, uint8_t *to); /* returns the size */
+    int (*hear)(Zmtp *zmtp, const uint8_t *body, size_t len);
+    size_t min, max;
+    const char *missing;
+} steps[] = {
+    [OF_CLIENT] = {"HELLO", .say = say_hello},
+    {"WELCOME", .hear = hear_welcome, .min = WELCOME_SIZE, .max = WELCOME_SIZE,
+     .missing = "its handshake has no WELCOME"},
+    {"INITIATE", .say = say_initiate},
+    {"READY", .hear = hear_ready, .min = READY_HEAD, .max = ZMTP_COMMAND_MAX,
+     .missing = "its handshake has no READY"},
+    {.name = NULL},
+    [OF_SERVER] = {"HELLO", .hear = hear_hello, .min = HELLO_SIZE, .max = HELLO_SIZE,
+                   .missing = "its handshake has no HELLO"},
+    {"WELCOME", .say = say_welcome},
+    {"INITIATE", .hear = hear_initiate, .min = INITIATE_MIN, .max = ZMTP_COMMAND_MAX,
+     .missing = "its handshake has no INITIATE"},
+    {"READY", .say = say_ready},
+    {.name = NULL},
+};
+
 static size_t say(Zmtp *zmtp, uint8_t *to) {
     Curve *curve = zmtp->state;
+    const struct Step *step = &steps[curve->step];
+    size_t len;
 
-    switch (curve->step) {
-    case SAY_HELLO:
-        return say_hello(curve, to);
-    case SAY_INITIATE:
-        return say_initiate(zmtp, to);
-    case SAY_WELCOME:
-        return say_welcome(curve, to);
-    case SAY_READY:
-        return say_ready(zmtp, to);
-    default:
+    if (!step->say)
         return 0;
-    }
+    curve->step++;
+    len = zmtp_command_put(step->name, to);
+    return len + step->say(zmtp, to + len);
 }
 
 static int hear(Zmtp *zmtp, const uint8_t *command, size_t len) {
-    const Curve *curve = zmtp->state;
+    Curve *curve = zmtp->state;
+    const struct Step *step = &steps[curve->step];
+    const uint8_t *body;
 
-    switch (curve->step) {
-    case HEAR_WELCOME:
-        return hear_welcome(zmtp, command, len);
-    case HEAR_READY:
-        return hear_ready(zmtp, command, len);
-    case HEAR_HELLO:
-        return hear_hello(zmtp, command, len);
-    case HEAR_INITIATE:
-        return hear_initiate(zmtp, command, len);
-    default:
+    if (!step->hear)
         return zmtp_fail(zmtp, "it sent an unexpected command");
-    }
+    body = zmtp_command_body(step->name, command, len);
+    len -= body ? (size_t)(body - command) : 0;
+    if (!body || len < step->min || len > step->max)
+        return zmtp_fail(zmtp, step->missing);
+    curve->step++;
+    return step->hear(zmtp, body, len);
 }
 
 static void seal(Zmtp *zmtp, bool is_command, uint8_t **data, size_t *len) {
