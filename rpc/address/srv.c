@@ -51,6 +51,7 @@ static bool has_valid_target(const SrvRecord *record) {
 }
 
 static int refuse(SrvAnswer *answer, const char *problem) {
+    answer->n = 0; /* the records before a malformed one are not used either */
     snprintf(answer->problem, sizeof(answer->problem), "%s", problem);
     return -EBADMSG;
 }

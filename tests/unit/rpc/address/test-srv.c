@@ -109,8 +109,14 @@ static void a_malformed_answer_is_refused_at_each_length(void) {
     /* The target is shorter than the record. */
     begin();
     add(33, 10, 5, 5877, "\1a\4test");
-    packet.bytes[packet.len - 7] = 0;
+    packet.bytes[packet.len - 8] = 0;
     CU_ASSERT_EQUAL(read_packet(&answer), -EBADMSG);
+    begin();
+    add(33, 10, 5, 5877, "\1a\4test");
+    add(33, 10, 5, 5877, "\1b\4test");
+    packet.bytes[packet.len - 8] = 0;
+    CU_ASSERT_EQUAL(read_packet(&answer), -EBADMSG);
+    CU_ASSERT_EQUAL(answer.n, 0);
 }
 
 static void at_most_sixty_four_records_are_read(void) {
