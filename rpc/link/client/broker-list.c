@@ -74,8 +74,8 @@ static void take_list(Link *link, uint64_t now_ms) {
         link_free_listing(link);
         link_attempt(link, now_ms);
     } else if (waits) {
-        link_lost(link, "ferry.NotConnected", "cannot find the brokers of %s: %s", link->url,
-                  lookup_problem(link->listing));
+        link_end(link, RETRY, "ferry.NotConnected", "cannot find the brokers of %s: %s", link->url,
+                 lookup_problem(link->listing));
     }
     link_free_listing(link);
 }

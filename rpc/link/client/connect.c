@@ -192,17 +192,19 @@ void link_doubt_list(Link *link, uint64_t now_ms) {
 
 /* ---- the end of a connection ---- */
 
-static void end_session(Link *link, LinkState next, const char *type, const char *format,
-                        va_list args) {
-    bool was_up = link->state == LINK_UP;
+void link_end(Link *link, LinkEnd end, const char *type, const char *format, ...) {
+    bool was_up = link->state == LINK_UP, is_over = end == GIVE_UP && is_refused_by_all(link);
     uint64_t now_ms = clock_ms();
+    va_list args;
 
+    va_start(args, format);
     error_setv(&link->problem, type, format, args);
+    va_end(args);
     link_disconnect(link, false);
     outbox_clear(&link->out);
     inbox_clear(&link->in);
-    link->state = next;
-    if (next != LINK_CLOSED) {
+    link->state = is_over ? LINK_CLOSED : LINK_CONNECTING;
+    if (!is_over) {
         if (was_up) {
             if (now_ms >= link->up_ms + SESSION_MIN_MS)
                 link->backoff_ms = link->n_tried = 0;
@@ -214,29 +216,14 @@ static void end_session(Link *link, LinkState next, const char *type, const char
     link->handlers.on_down(was_up, &link->problem, link->handlers.ctx);
 }
 
-void link_lost(Link *link, const char *type, const char *format, ...) {
-    va_list args;
-
-    va_start(args, format);
-    end_session(link, LINK_CONNECTING, type, format, args);
-    va_end(args);
-}
-
-void link_closed(Link *link, const char *type, const char *format, ...) {
-    va_list args;
-
-    va_start(args, format);
-    end_session(link, is_refused_by_all(link) ? LINK_CLOSED : LINK_CONNECTING, type, format, args);
-    va_end(args);
-}
-
 void link_cannot_connect(Link *link, int r) {
     if (r == -ECONNREFUSED)
-        link_lost(link, "ferry.NotConnected", "no broker listens at %s", link->url);
+        link_end(link, RETRY, "ferry.NotConnected", "no broker listens at %s", link->url);
     else if (r == -ETIMEDOUT)
-        link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
+        link_end(link, RETRY, "ferry.NotConnected", "no broker answers at %s", link->url);
     else
-        link_lost(link, "ferry.NotConnected", "cannot connect to %s: %s", link->url, strerror(-r));
+        link_end(link, RETRY, "ferry.NotConnected", "cannot connect to %s: %s", link->url,
+                 strerror(-r));
 }
 
 void link_check_attempt(Link *link, uint64_t now_ms) {
@@ -248,10 +235,10 @@ void link_check_attempt(Link *link, uint64_t now_ms) {
         link->attempt_is_longer = true;
         link->attempt_ends_ms = now_ms + attempt_ms(link);
     } else if (link->waits_for_list) {
-        link_lost(link, "ferry.NotConnected",
-                  "cannot find the brokers of %s: no name server answers", link->url);
+        link_end(link, RETRY, "ferry.NotConnected",
+                 "cannot find the brokers of %s: no name server answers", link->url);
     } else {
-        link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
+        link_end(link, RETRY, "ferry.NotConnected", "no broker answers at %s", link->url);
     }
 }
 
@@ -278,7 +265,8 @@ void link_end_lookup(Link *link, uint64_t now_ms) {
         link->found = steal(&ended);
     }
     if (!link->found) {
-        link_lost(link, "ferry.NotConnected", "cannot find the host of %s: %s", link->url, problem);
+        link_end(link, RETRY, "ferry.NotConnected", "cannot find the host of %s: %s", link->url,
+                 problem);
         return;
     }
     link->next_address = 1;

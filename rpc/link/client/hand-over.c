@@ -51,8 +51,8 @@ void link_hand_over(Link *link) {
         return;
     /* Two brokers drain at once: the calls of the first one are given up. */
     if (link->leaving) {
-        link_lost(link->leaving, "ferry.ConnectionLost", "the session with %s was ended",
-                  link->leaving->url);
+        link_end(link->leaving, RETRY, "ferry.ConnectionLost", "the session with %s was ended",
+                 link->leaving->url);
         link_free_leaving(link);
     }
     /* The last message of the old session, apart from messages of its calls. */

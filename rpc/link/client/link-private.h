@@ -76,13 +76,15 @@ void link_attempt(Link *link, uint64_t now_ms);
 void link_check_attempt(Link *link, uint64_t now_ms);
 /* Ends a lookup that has finished or took too long. */
 void link_end_lookup(Link *link, uint64_t now_ms);
-/* Ends the session, or the attempt. Another attempt follows after a pause. */
-void link_lost(Link *link, const char *type, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-/* Ends the session, and makes no further attempt at this broker, because it would fail too. The
- * link is closed if no other broker of the URL is left. */
-void link_closed(Link *link, const char *type, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+typedef enum LinkEnd {
+    RETRY,   /* another attempt follows after a pause */
+    GIVE_UP, /* another attempt at this broker would fail too. The link is closed if no other broker
+                of the URL is left. */
+} LinkEnd;
+
+/* Ends the session, or the attempt. */
+void link_end(Link *link, LinkEnd end, const char *type, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Puts the brokers of a list into the order in which this client tries them. */
 void link_arrange(EndpointList *list);
 /* Uses the broker with this index from the next attempt on. */
@@ -90,7 +92,7 @@ void link_choose(Link *link, unsigned at);
 /* Chooses the next broker to try. After a session this is the first one in the order of preference,
  * except the one that was lost. */
 void link_choose_next(Link *link, bool was_up);
-/* Calls link_lost() for an attempt that failed with the negative errno r. */
+/* Calls link_end() for an attempt that failed with the negative errno r. */
 void link_cannot_connect(Link *link, int r);
 void link_disconnect(Link *link, bool in_order);
 /* The epoll set of the link contains the descriptor from now on. */

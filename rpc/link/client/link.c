@@ -265,7 +265,8 @@ static void send_hello(Link *link) {
     inbox_clear(&link->in);
     link->in.granted = WIRE_CREDIT;
     if (outbox_put(&link->out, LANE_CONTROL, &hello, NULL) < 0) {
-        link_lost(link, "ferry.OutOfMemory", "out of memory while connecting to %s", link->url);
+        link_end(link, RETRY, "ferry.OutOfMemory", "out of memory while connecting to %s",
+                 link->url);
         return;
     }
     link->hello_sent = true;

@@ -22,14 +22,15 @@ static void welcome(Link *link, const Message *message) {
     const char *problem = NULL;
 
     if (link->state == LINK_UP || !link->hello_sent || message->welcome.broker.len != WIRE_TOKEN) {
-        link_lost(link, "ferry.Protocol", "%s sent a WELCOME without a HELLO before it", link->url);
+        link_end(link, RETRY, "ferry.Protocol", "%s sent a WELCOME without a HELLO before it",
+                 link->url);
         return;
     }
     if (message->welcome.version != WIRE_PROTOCOL) {
-        link_closed(link, "ferry.Protocol",
-                    "the broker at %s chose version %llu of the protocol: this library speaks only "
-                    "version %d",
-                    link->url, (unsigned long long)message->welcome.version, WIRE_PROTOCOL);
+        link_end(link, GIVE_UP, "ferry.Protocol",
+                 "the broker at %s chose version %llu of the protocol: this library speaks only "
+                 "version %d",
+                 link->url, (unsigned long long)message->welcome.version, WIRE_PROTOCOL);
         return;
     }
     while (pairs_next(&limits, &left, &key)) {
@@ -43,7 +44,8 @@ static void welcome(Link *link, const Message *message) {
     if (link->handlers.on_welcome)
         problem = link->handlers.on_welcome(message, cluster, link->handlers.ctx);
     if (problem) {
-        link_closed(link, "ferry.Misuse", "cannot use the broker at %s: %s", link->url, problem);
+        link_end(link, GIVE_UP, "ferry.Misuse", "cannot use the broker at %s: %s", link->url,
+                 problem);
         return;
     }
     /* The limit of bodies is the same in both directions. */
@@ -58,12 +60,11 @@ static void welcome(Link *link, const Message *message) {
     link->handlers.on_up(message, link->handlers.ctx);
 }
 
-#define REFUSED "the broker at %s ended the session with an error: %.*s"
-
 static void faulted(Link *link, const Message *message) {
     uint32_t left;
     Reader pairs = pairs_of(message->fault.map, &left);
     Span key, text = span_text("no reason given"), type = {NULL, 0};
+    bool passes;
 
     while (pairs_next(&pairs, &left, &key)) {
         Span value = reader_value(&pairs);
@@ -75,27 +76,26 @@ static void faulted(Link *link, const Message *message) {
             type = reader_str(&inside);
     }
     /* Another attempt can succeed only if the cause was a passing state of the broker. */
-    if (span_is(type, "ferry.Draining") || span_is(type, "ferry.OutOfMemory") ||
-        span_is(type, "ferry.Full"))
-        link_lost(link, "ferry.NotConnected", REFUSED, link->url, (int)text.len,
-                  (const char *)text.data);
-    else
-        link_closed(link,
-                    span_is(type, "ferry.PermissionDenied") ? "ferry.PermissionDenied"
-                                                            : "ferry.Protocol",
-                    REFUSED, link->url, (int)text.len, (const char *)text.data);
+    passes = span_is(type, "ferry.Draining") || span_is(type, "ferry.OutOfMemory") ||
+             span_is(type, "ferry.Full");
+    link_end(link, passes ? RETRY : GIVE_UP,
+             passes                                    ? "ferry.NotConnected"
+             : span_is(type, "ferry.PermissionDenied") ? "ferry.PermissionDenied"
+                                                       : "ferry.Protocol",
+             "the broker at %s ended the session with an error: %.*s", link->url, (int)text.len,
+             (const char *)text.data);
 }
 
 static void said_goodbye(Link *link, Span reason) {
     /* Otherwise two programs with the same token would replace each other without end. */
     if (span_is(reason, "replaced"))
-        link_closed(link, "ferry.ConnectionLost",
-                    "the broker at %s ended the session: another program connected as the same "
-                    "client (BYE 'replaced')",
-                    link->url);
+        link_end(link, GIVE_UP, "ferry.ConnectionLost",
+                 "the broker at %s ended the session: another program connected as the same "
+                 "client (BYE 'replaced')",
+                 link->url);
     else
-        link_lost(link, "ferry.ConnectionLost", "the broker at %s ended the session: %.*s",
-                  link->url, (int)reason.len, (const char *)reason.data);
+        link_end(link, RETRY, "ferry.ConnectionLost", "the broker at %s ended the session: %.*s",
+                 link->url, (int)reason.len, (const char *)reason.data);
 }
 
 /* The broker drains. A link with another broker to go to answers when it goes. */
@@ -121,9 +121,9 @@ static bool handle_own(Link *link, Message *message) {
         return false;
     case OP_PART:
         if (inbox_part(&link->in, message) == -EPROTO)
-            link_lost(link, "ferry.Protocol",
-                      "%s sent parts of more large bodies than the protocol allows at once",
-                      link->url);
+            link_end(link, RETRY, "ferry.Protocol",
+                     "%s sent parts of more large bodies than the protocol allows at once",
+                     link->url);
         return false;
     case OP_BYE:
         said_goodbye(link, message->bye.text);
@@ -156,7 +156,7 @@ static void refuse(Link *link, const Message *message, const char *type, const c
     write_text(&map, text);
     error.error.map = span_of(map.data, map.len);
     if (map.failed || (message->op != OP_OK && message->op != OP_ERROR && message->op != OP_CALL))
-        link_lost(link, type, "%s: %s", link->url, text);
+        link_end(link, RETRY, type, "%s: %s", link->url, text);
     else if (message->op == OP_CALL)
         link_put(link, LANE_CALLS, &error, NULL);
     else
@@ -185,8 +185,8 @@ static int go_on(Link *link, Reading *reading, int max) {
         int r_body;
 
         if (r < 0) {
-            link_lost(link, "ferry.Protocol", "the broker at %s sent a malformed message: %s",
-                      link->url, reading->reader.problem);
+            link_end(link, RETRY, "ferry.Protocol", "the broker at %s sent a malformed message: %s",
+                     link->url, reading->reader.problem);
             return n;
         }
         if (r == MESSAGE_REFUSED || handle_own(link, &message)) {
@@ -231,7 +231,7 @@ static int handle_batch(Link *link, Reading *reading) {
     reading->number = ++link->n_batches;
     reading->session = link->session;
     if (batch_open(&reading->reader, bytes.data, bytes.len) < 0) {
-        link_lost(link, "ferry.Protocol", "%s: %s", link->url, reading->reader.problem);
+        link_end(link, RETRY, "ferry.Protocol", "%s: %s", link->url, reading->reader.problem);
         return 0;
     }
     costs_credit = !batch_is_control(reading->reader);
@@ -263,20 +263,20 @@ static void ended(Link *link, int r) {
     const char *problem = link->transport->problem;
 
     if (link->state == LINK_UP)
-        link_lost(link, r == -EPROTO ? "ferry.Protocol" : "ferry.ConnectionLost",
-                  "the connection to %s was lost%s%s", link->url, problem ? ": " : "",
-                  problem ? problem : "");
+        link_end(link, RETRY, r == -EPROTO ? "ferry.Protocol" : "ferry.ConnectionLost",
+                 "the connection to %s was lost%s%s", link->url, problem ? ": " : "",
+                 problem ? problem : "");
     else if (r == -EPROTO)
-        link_lost(link, "ferry.NotConnected", "%s does not answer like a ferry broker%s%s",
-                  link->url, problem ? ": " : "", problem ? problem : "");
+        link_end(link, RETRY, "ferry.NotConnected", "%s does not answer like a ferry broker%s%s",
+                 link->url, problem ? ": " : "", problem ? problem : "");
     else if (r == -EACCES) /* the keys do not match, so another attempt would fail too */
-        link_closed(link, "ferry.PermissionDenied", "cannot use the broker at %s: %s", link->url,
-                    problem);
+        link_end(link, GIVE_UP, "ferry.PermissionDenied", "cannot use the broker at %s: %s",
+                 link->url, problem);
     else if (r == -ENODATA || r == -ECONNRESET || r == -EPIPE)
-        link_lost(link, "ferry.NotConnected", "the connection to %s was lost%s", link->url,
-                  link->own_key ? " in the handshake: it refuses connections from here for now, or "
-                                  "its key is not the server key that was given"
-                                : "");
+        link_end(link, RETRY, "ferry.NotConnected", "the connection to %s was lost%s", link->url,
+                 link->own_key ? " in the handshake: it refuses connections from here for now, or "
+                                 "its key is not the server key that was given"
+                               : "");
     else
         link_cannot_connect(link, r);
 }
