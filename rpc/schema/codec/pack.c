@@ -160,21 +160,6 @@ static bool descend(Packer *packer) {
     return false;
 }
 
-static bool is_unique(Packer *packer, const ferry_type *type, const ValueList *list, size_t stride,
-                      const char *what) {
-    ptrdiff_t i = values_duplicate(type, list->v, list->n, stride);
-
-    if (i == VALUES_UNIQUE)
-        return true;
-    if (i == VALUES_NO_MEMORY) {
-        value_error_set(&packer->error, "ferry.OutOfMemory", "out of memory");
-    } else {
-        value_error_set(&packer->error, NULL, "%s occurs twice", what);
-        value_error_in_item(&packer->error, (size_t)i);
-    }
-    return false;
-}
-
 static uint8_t *pack_list(Packer *packer, uint8_t *at, const ferry_type *type,
                           const ValueList *list) {
     const char *item = list->v;
@@ -198,7 +183,7 @@ static uint8_t *pack_list(Packer *packer, uint8_t *at, const ferry_type *type,
     packer->depth--;
     /* Duplicates are searched last, since comparing needs checked values. */
     if (type->kind == FERRY_KIND_SET &&
-        !is_unique(packer, type->item, list, type->item->size, "the element"))
+        !values_are_unique(type->item, list, type->item->size, "the element", &packer->error))
         return NULL;
     return at;
 }
@@ -226,7 +211,8 @@ static uint8_t *pack_map(Packer *packer, uint8_t *at, const ferry_type *type,
         }
     }
     packer->depth--;
-    return is_unique(packer, type->key, map, type->entry_size, "the key") ? at : NULL;
+    return values_are_unique(type->key, map, type->entry_size, "the key", &packer->error) ? at
+                                                                                          : NULL;
 }
 
 /* The value in a field's slot. NULL: an absent value, or a failure if the field is not optional. */

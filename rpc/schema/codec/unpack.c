@@ -92,21 +92,6 @@ static inline __attribute__((always_inline)) const uint8_t *unpack_inside(Unpack
 
 /* ---- containers ---- */
 
-static bool is_unique(Unpacker *u, const ferry_type *type, const ValueList *list, size_t stride,
-                      const char *what) {
-    ptrdiff_t i = values_duplicate(type, list->v, list->n, stride);
-
-    if (i == VALUES_UNIQUE)
-        return true;
-    if (i == VALUES_NO_MEMORY) {
-        value_error_set(&u->error, "ferry.OutOfMemory", "out of memory");
-    } else {
-        value_error_set(&u->error, NULL, "%s occurs twice", what);
-        value_error_in_item(&u->error, (size_t)i);
-    }
-    return false;
-}
-
 /* Memory for n items. NULL without memory, or if n is 0. */
 static char *take_items(Unpacker *u, size_t n, size_t size) {
     if (n > 0 && size > SIZE_MAX / 2 / n) {
@@ -140,7 +125,8 @@ static const uint8_t *unpack_list(Unpacker *u, const uint8_t *at, const ferry_ty
         }
     }
     u->depth--;
-    if (type->kind == FERRY_KIND_SET && !is_unique(u, type->item, to, size, "the element"))
+    if (type->kind == FERRY_KIND_SET &&
+        !values_are_unique(type->item, to, size, "the element", &u->error))
         return NULL;
     return at;
 }
@@ -172,7 +158,7 @@ static const uint8_t *unpack_map(Unpacker *u, const uint8_t *at, const ferry_typ
         }
     }
     u->depth--;
-    return is_unique(u, type->key, to, type->entry_size, "the key") ? at : NULL;
+    return values_are_unique(type->key, to, type->entry_size, "the key", &u->error) ? at : NULL;
 }
 
 /* ---- structs ---- */

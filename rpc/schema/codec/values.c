@@ -204,12 +204,14 @@ static uint64_t value_hash(const ferry_type *type, const void *value) {
     }
 }
 
+enum { NO_DUPLICATE = -1, NO_MEMORY = -2 };
+
 static ptrdiff_t duplicate_of_few(const ferry_type *type, const char *v, size_t n, size_t stride) {
     for (size_t i = 1; i < n; i++)
         for (size_t k = 0; k < i; k++)
             if (value_equal(type, v + i * stride, v + k * stride))
                 return (ptrdiff_t)i;
-    return VALUES_UNIQUE;
+    return NO_DUPLICATE;
 }
 
 typedef struct Slot {
@@ -217,10 +219,11 @@ typedef struct Slot {
     size_t index; /* index + 1; 0: empty */
 } Slot;
 
-ptrdiff_t values_duplicate(const ferry_type *type, const void *v, size_t n, size_t stride) {
+/* The index of an element that equals an earlier one, or one of the codes above. */
+static ptrdiff_t duplicate_of(const ferry_type *type, const void *v, size_t n, size_t stride) {
     const char *items = v;
     size_t cap = 64;
-    ptrdiff_t found = VALUES_UNIQUE;
+    ptrdiff_t found = NO_DUPLICATE;
     Slot *slots;
 
     if (n <= COMPARED_MAX)
@@ -229,8 +232,8 @@ ptrdiff_t values_duplicate(const ferry_type *type, const void *v, size_t n, size
         cap *= 2;
     slots = calloc(cap, sizeof(*slots));
     if (!slots)
-        return VALUES_NO_MEMORY;
-    for (size_t i = 0; i < n && found == VALUES_UNIQUE; i++) {
+        return NO_MEMORY;
+    for (size_t i = 0; i < n && found == NO_DUPLICATE; i++) {
         uint64_t hash = value_hash(type, items + i * stride);
         size_t at = hash & (cap - 1);
 
@@ -246,6 +249,21 @@ ptrdiff_t values_duplicate(const ferry_type *type, const void *v, size_t n, size
     }
     free(slots);
     return found;
+}
+
+bool values_are_unique(const ferry_type *type, const ValueList *list, size_t stride,
+                       const char *what, ValueError *error) {
+    ptrdiff_t i = duplicate_of(type, list->v, list->n, stride);
+
+    if (i == NO_DUPLICATE)
+        return true;
+    if (i == NO_MEMORY) {
+        value_error_set(error, "ferry.OutOfMemory", "out of memory");
+    } else {
+        value_error_set(error, NULL, "%s occurs twice", what);
+        value_error_in_item(error, (size_t)i);
+    }
+    return false;
 }
 
 const char *ferry_enum_name(const ferry_type *type, int32_t value) {

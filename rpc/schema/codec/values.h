@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <ferry/schema.h>
 
+#include "rpc/schema/codec/value-error.h"
+
 /* Lists, sets and maps in C. */
 typedef struct ValueList {
     size_t n;
@@ -39,7 +41,7 @@ static inline const void *field_value(const ferry_field *field, const void *in) 
     return slot;
 }
 
-enum { VALUES_UNIQUE = -1, VALUES_NO_MEMORY = -2 };
-
-/* The index of an element that equals an earlier one, or one of the codes above. */
-ptrdiff_t values_duplicate(const ferry_type *type, const void *v, size_t n, size_t stride);
+/* True: all elements of the list differ; the next one is `stride` bytes further on. False: the
+ * error has the place of an element that occurs twice; what: its name in the message. */
+bool values_are_unique(const ferry_type *type, const ValueList *list, size_t stride,
+                       const char *what, ValueError *error);
