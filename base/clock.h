@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The monotonic clock. Deadlines, leases and delays never use the wall clock. */
+/* The monotonic clock, and the wall clock, which may jump: deadlines, leases and delays never use
+ * it. */
 
 #include <stdint.h>
 #include <time.h>
@@ -27,4 +28,16 @@ static inline uint64_t clock_us(void) {
 
 static inline uint64_t clock_ms(void) {
     return clock_ns() / 1000000;
+}
+
+/* The wall clock: microseconds since 1970. */
+static inline uint64_t clock_wall_us(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+static inline uint64_t clock_wall_ms(void) {
+    return clock_wall_us() / 1000;
 }

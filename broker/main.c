@@ -117,10 +117,8 @@ static void take_keys(BrokerProgram *program, Config *config) {
  * gives out less than one id in each microsecond, so no two brokers give out the same id. */
 static void begin_epoch(Broker *broker) {
     const uint64_t start_of_2026 = UINT64_C(1767225600) * 1000000;
-    struct timespec now;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    broker->epoch = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    broker->epoch = clock_wall_us();
     broker->first_id = broker->epoch > start_of_2026 ? broker->epoch - start_of_2026 : 0;
 }
 

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/burst.h"
+#include "base/clock.h"
 #include "base/container.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/wire/name.h"
@@ -116,16 +116,9 @@ void events_pattern_gone(Broker *broker, Span pattern) {
 
 /* ---- raising ---- */
 
-static int64_t wall_us(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* False: there is no room for the event, or a text is not UTF-8. */
 static bool add(Events *events, EventKind kind, void *value) {
-    *(int64_t *)value = wall_us();
+    *(int64_t *)value = (int64_t)clock_wall_us();
     buffer_reset(&events->body);
     if (schema_pack(kinds[kind].type, value, "event", &events->body, NULL) < 0 ||
         events->pending.len + events->body.len > EVENTS_BYTES_MAX)

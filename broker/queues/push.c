@@ -3,8 +3,8 @@
 /* PUSH: options, limits, overflow, and pushes that a client sends again. See queues-private.h. */
 
 #include <errno.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "broker/events/events.h"
 #include "broker/queues/queues-private.h"
 #include "broker/sessions/hello.h"
@@ -42,11 +42,8 @@ static bool option_text(Reader *reader, Span *to) {
 
 /* The time from now to at_ms of the wall clock; 0: at_ms has passed. */
 static uint64_t until_ms(uint64_t at_ms) {
-    struct timespec wall;
-    uint64_t now_ms;
+    uint64_t now_ms = clock_wall_ms();
 
-    clock_gettime(CLOCK_REALTIME, &wall);
-    now_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
     return at_ms > now_ms ? at_ms - now_ms : 0;
 }
 

@@ -7,8 +7,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/container.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -56,13 +56,6 @@ struct Schedules {
     Schedule *table; /* uthash */
     Timer timer;
 };
-
-static uint64_t wall_now(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static Schedule *find_in(const Schedules *schedules, unsigned shard, Span name) {
     uint8_t key[1 + SCHEDULE_NAME_MAX];
@@ -126,7 +119,7 @@ static void set_last(Schedule *schedule, uint64_t last_ms) {
 
 static void on_timer(Timer *timer, void *ctx) {
     Schedules *schedules = container_of(timer, Schedules, timer);
-    uint64_t wall_ms = wall_now(), next_ms = schedules_look(schedules, wall_ms);
+    uint64_t wall_ms = clock_wall_ms(), next_ms = schedules_look(schedules, wall_ms);
     Broker *broker = schedules->broker;
 
     (void)ctx;
@@ -567,7 +560,7 @@ int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *ses
     zone_free(schedule->zone); /* on_fact() makes the schedule that is used */
     free(schedule);
     if (with.since_ms == 0)
-        with.since_ms = wall_now();
+        with.since_ms = clock_wall_ms();
     write_parts(&value, &with);
     if (value.failed)
         return -ENOMEM;

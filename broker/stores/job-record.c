@@ -3,15 +3,10 @@
 
 #include "broker/stores/job-record.h"
 
-#include <time.h>
-
 #include "base/clock.h"
 
 void wall_clock_look(WallClock *wall) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    wall->offset_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)clock_ms();
+    wall->offset_ms = (int64_t)clock_wall_ms() - (int64_t)clock_ms();
 }
 
 uint64_t wall_clock_to(WallClock wall, uint64_t ms) {

@@ -6,8 +6,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/container.h"
 #include "rpc/wire/name.h"
 
@@ -207,12 +207,10 @@ static void write_span(Buffer *to, const char *key, Span text) {
 
 static void write_record(Buffer *to, const Tap *tap, const TapEvent *event) {
     static const char *const kinds[TAP_KINDS] = {"service", "topic", "queue"};
-    struct timespec now;
 
-    clock_gettime(CLOCK_REALTIME, &now);
     buffer_reset(to);
     write_map(to, 11);
-    write_pair(to, "time_us", (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    write_pair(to, "time_us", clock_wall_us());
     write_text(to, "sent");
     write_bool(to, event->sent);
     write_pair(to, "session", event->session->number);

@@ -4,20 +4,13 @@
 #include "cache/api/cache.h"
 
 #include <errno.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/forks.h"
 #include "base/random.h"
 #include "cache/connection/number.h"
 #include "cache/near/near.h"
-
-uint64_t cache_wall_ms(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 int cache_check(const ferry_cache *cache, ferry_error *reterr) {
     if (!cache)
@@ -170,7 +163,7 @@ int cache_tags_valid(ferry_cache *cache, const CacheEntry *entry, bool far, Stor
 /* ---- looking up ---- */
 
 static LookState judge(const CacheEntry *entry) {
-    bool past = entry->fresh_until_ms != 0 && cache_wall_ms() >= entry->fresh_until_ms;
+    bool past = entry->fresh_until_ms != 0 && clock_wall_ms() >= entry->fresh_until_ms;
 
     if (entry->kind == ENTRY_NEGATIVE)
         return past ? LOOK_ABSENT : LOOK_NEGATIVE;

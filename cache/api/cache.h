@@ -138,5 +138,3 @@ bool cache_tags_near(ferry_cache *cache, Near *near, Look *look);
 /* Returns the value for the user, as one block. */
 ferry_bytes *cache_look_take(Look *look);
 void cache_look_deinitp(Look *look);
-
-uint64_t cache_wall_ms(void);

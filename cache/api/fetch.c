@@ -71,13 +71,13 @@ static uint64_t set_times(Fetch *fetch, bool negative) {
     fetch->fresh.fresh_until_ms = 0;
     if (negative) {
         fresh_ms = with_jitter(options->negative_ms);
-        fetch->fresh.fresh_until_ms = cache_wall_ms() + fresh_ms;
+        fetch->fresh.fresh_until_ms = clock_wall_ms() + fresh_ms;
         return fresh_ms > 0 ? fresh_ms : 1;
     }
     if (options->ttl_ms == 0)
         return 0;
     fresh_ms = with_jitter(options->ttl_ms);
-    fetch->fresh.fresh_until_ms = cache_wall_ms() + fresh_ms;
+    fetch->fresh.fresh_until_ms = clock_wall_ms() + fresh_ms;
     return fresh_ms + options->stale_ms;
 }
 
@@ -307,7 +307,7 @@ static int fetch_run(Fetch *fetch, ferry_bytes **ret) {
         double random = (double)(random_below(UINT64_C(1) << 53) + 1) / (double)(UINT64_C(1) << 53);
 
         if (look.entry.kind == ENTRY_COMPUTED && look.entry.fresh_until_ms != 0 &&
-            entry_is_early(&look.entry, cache_wall_ms(), random))
+            entry_is_early(&look.entry, clock_wall_ms(), random))
             return renew(fetch, &look, true, ret);
     }
     if (look.state == LOOK_STALE)

@@ -10,6 +10,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/container.h"
 #include "base/random.h"
 #include "cache/connection/number.h"
@@ -385,7 +386,7 @@ static size_t write_header(const CacheTimes *times, const CacheStamps *stamps, u
     else
         entry.n_tags = 0;
     entry.kind = times->negative ? ENTRY_NEGATIVE : ENTRY_COMPUTED;
-    entry.fresh_until_ms = times->ttl_ms ? cache_wall_ms() + fresh_ms : 0;
+    entry.fresh_until_ms = times->ttl_ms ? clock_wall_ms() + fresh_ms : 0;
     entry.took_us = times->took_us;
     entry.nonce = (uint32_t)random_u64();
     *ret_ttl_ms = times->ttl_ms ? fresh_ms + (times->negative ? 0 : times->stale_ms) : 0;

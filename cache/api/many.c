@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "cache/api/cache.h"
 
@@ -79,7 +80,7 @@ static void resolve(ferry_cache *cache, StoreGet *get, StoreCall *call) {
     if (entry.kind == ENTRY_RAW)
         return;
     if (entry.kind == ENTRY_NEGATIVE ||
-        (entry.fresh_until_ms != 0 && cache_wall_ms() >= entry.fresh_until_ms))
+        (entry.fresh_until_ms != 0 && clock_wall_ms() >= entry.fresh_until_ms))
         valid = 0;
     else if (entry.n_tags > 0)
         valid = cache_tags_valid(cache, &entry, false, call);

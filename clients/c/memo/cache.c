@@ -10,6 +10,7 @@
 
 #include <ferry/pack.h>
 
+#include "base/clock.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/memo/report.h"
 #include "rpc/schema/codec/codec.h"
@@ -149,7 +150,7 @@ void memo_pack_result(ferry_packer *out, Span body) {
 
 void memo_pack_exception(ferry_packer *out, Span error_map, uint64_t keep_ms) {
     ferry_pack_array(out, 2);
-    ferry_pack_uint(out, cache_wall_ms() + keep_ms);
+    ferry_pack_uint(out, clock_wall_ms() + keep_ms);
     ferry_pack_raw(out, error_map.data, error_map.len);
 }
 
@@ -183,7 +184,7 @@ int memo_value_read(const ferry_method *method, const ferry_bytes *value, MemoVa
         return 0;
     }
     if (value->len <= EXCEPTION_HEAD || at[0] != 0x92 || at[1] != 0xCF ||
-        read_u64(at + 2) <= cache_wall_ms())
+        read_u64(at + 2) <= clock_wall_ms())
         return -EAGAIN;
     ret->error_map = span_of(at + EXCEPTION_HEAD, value->len - EXCEPTION_HEAD);
     return read_exception(method, ret->error_map, reterr);

@@ -4,7 +4,6 @@
 #include "clients/web/watch/sampler.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 
@@ -151,21 +150,14 @@ json_t *sampler_rates(const Sampler *sampler) {
     return rates;
 }
 
-static uint64_t wall_ms(void) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 json_t *sampler_overview(Web *web, json_t *stats, const char *problem) {
     bool is_up = json_is_object(stats);
 
     if (is_up)
         json_object_del(stats, "latencies"); /* for the percentiles only */
     return json_pack(
-        "{s:I, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "now_ms", (json_int_t)wall_ms(), "version",
-        FERRY_VERSION, "url", web->url, "broker", is_up ? "up" : "lost", "problem",
+        "{s:I, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "now_ms", (json_int_t)clock_wall_ms(),
+        "version", FERRY_VERSION, "url", web->url, "broker", is_up ? "up" : "lost", "problem",
         is_up     ? ""
         : problem ? problem
                   : web->problem,
@@ -208,6 +200,6 @@ void sampler_get_history(HttpRequest *request) {
     }
     http_reply_json(request, 200,
                     json_pack("{s:i, s:I, s:o, s:o}", "interval_ms", HISTORY_MS, "t0_ms",
-                              (json_int_t)(wall_ms() - sampler->n_rows * HISTORY_MS), "columns",
-                              names, "rows", rows));
+                              (json_int_t)(clock_wall_ms() - sampler->n_rows * HISTORY_MS),
+                              "columns", names, "rows", rows));
 }
