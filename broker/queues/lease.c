@@ -91,6 +91,8 @@ void in_flight_free(InFlight *in_flight) {
         in_flight->client->in_flight = NULL;
     else if (in_flight->queues->restored == in_flight)
         in_flight->queues->restored = NULL;
+    else if (in_flight->queues->handed_over == in_flight)
+        in_flight->queues->handed_over = NULL;
     DL_DELETE(in_flight->queues->in_flight, in_flight);
     in_flight->queues->broker->budget.bytes[BUDGET_QUEUES] -=
         sizeof(*in_flight) + (in_flight->settled ? SETTLED_MEMORY : 0);
@@ -205,8 +207,9 @@ bool lease_take_back(Job *job, Session *session) {
         job_leave(job);
         job->state = JOB_IN_FLIGHT;
         queue->n_in_flight++;
-        lease_begin(job);
     }
+    if (!timer_armed(&job->timer)) /* it was restored, or was ready again */
+        lease_begin(job);
     job->in_flight = in_flight;
     DL_APPEND(in_flight->jobs, job);
     job->session = session;

@@ -9,12 +9,19 @@
 
 static void on_grace(Timer *timer, void *ctx);
 
+static uint64_t grace_of(const InFlight *in_flight) {
+    const Queues *queues = in_flight->queues;
+
+    return in_flight->client                  ? queues->broker->limits.lease_grace_ms
+           : in_flight == queues->restored    ? QUEUE_RESTART_MS
+           : in_flight == queues->handed_over ? QUEUE_HANDOVER_MS
+                                              : 0;
+}
+
 /* Returns a slice of the jobs whose grace period is over, and arms the timer for the next ones. */
 static void give_back(InFlight *in_flight) {
     Broker *broker = in_flight->queues->broker;
-    uint64_t grace_ms = in_flight->client                          ? broker->limits.lease_grace_ms
-                        : in_flight == in_flight->queues->restored ? QUEUE_RESTART_MS
-                                                                   : 0;
+    uint64_t grace_ms = grace_of(in_flight);
     uint64_t due_ms;
     Job *job;
 
@@ -87,23 +94,23 @@ InFlight *in_flight_of_shard(Queues *queues, StoreShard *shard) {
 }
 
 void in_flight_shard_here(Queues *queues, StoreShard *shard) {
-    InFlight *held = shard->held, *to;
+    InFlight **to = shard->store->handed_over ? &queues->handed_over : &queues->restored;
+    InFlight *held = shard->held;
 
     if (!held)
         return;
     shard->held = NULL;
-    to = queues->restored;
     for (Job *job = held->lost; job; job = job->next) {
         job->u.lost_ms = queues->broker->now_ms;
-        job->in_flight = to ? to : held;
+        job->in_flight = *to ? *to : held;
     }
-    if (!to) {
-        queues->restored = held;
-        timer_arm(&queues->broker->timers, &held->grace, queues->broker->now_ms + QUEUE_RESTART_MS,
+    if (!*to) {
+        *to = held;
+        timer_arm(&queues->broker->timers, &held->grace, queues->broker->now_ms + grace_of(held),
                   on_grace);
         return;
     }
-    DL_CONCAT(to->lost, held->lost);
+    DL_CONCAT((*to)->lost, held->lost);
     held->lost = NULL;
     in_flight_free(held);
 }
@@ -126,7 +133,7 @@ void queues_held(Queues *queues, Client *client, Span held, Buffer *ret) {
         if (n_fields < 2)
             break;
         if (!reader.problem && job && !store_is_away(queue_of(job)->settings.store) &&
-            job->stored.attempt == attempt && job->stored.worker == worker_key(client) &&
+            job->stored.attempt == attempt && job->stored.worker == worker_key(client->session) &&
             job->state != JOB_SETTLING && lease_take_back(job, client->session)) {
             write_array(&kept, 2);
             write_uint(&kept, id);

@@ -195,7 +195,7 @@ static void deliver(Queue *queue, Pull *pull, Job *job) {
     job->u.pull = pull;
     job->session = pull->session;
     job->in_flight = in_flight;
-    job->stored.worker = worker_key(pull->session->client);
+    job->stored.worker = worker_key(pull->session);
     job->stored.held = true;
     DL_APPEND(in_flight->jobs, job);
     queue->n_in_flight++;

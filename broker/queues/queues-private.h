@@ -69,6 +69,8 @@ enum {
     QUEUE_REASON_MAX = 255,   /* bytes of a text that says why a job failed last */
     QUEUE_RESTART_MS = 2000,  /* grace period of deliveries that were restored: their workers
                                * connect again */
+    QUEUE_HANDOVER_MS = 30000, /* the same, after the last broker gave the shard up in order: their
+                                * handlers may compute */
     QUEUE_IDLE_MS = 60000,    /* a queue that is not used is forgotten after this time */
     QUEUE_SLICE = 512,        /* jobs or keys handled in one turn */
     QUEUE_BLOCKED_LOOKS = 64, /* blocked sessions that are checked for room in one turn */
@@ -308,8 +310,9 @@ struct Queues {
     Queue *touched; /* queues to dispatch at the end of the turn */
     Pull *blocked;
     InFlight *in_flight;     /* utlist */
-    InFlight *restored;      /* deliveries that a store restored: an element of in_flight, or
-                              * NULL */
+    /* Deliveries that a store restored: elements of in_flight, or NULL. handed_over: of shards that
+     * their last brokers gave up in order. */
+    InFlight *restored, *handed_over;
     Pending *pendings;       /* utlist */
     Pending *pending_pushes; /* uthash: the elements of pendings that are pushes of clients */
     IdMap tickets;           /* all elements of pendings, by ticket */
@@ -375,12 +378,13 @@ static inline bool job_is_paged_out(const Job *job) {
     return job->pageable && !job->paging.content;
 }
 
-/* Identifies the worker that may settle a delivery: 64 bits of the client's secret id. A client
- * that was forgotten and comes back has the same key; a pointer would dangle. */
-static inline uint64_t worker_key(const Client *client) {
+/* Identifies the worker that may settle a delivery: 64 bits of the secret that all its sessions
+ * share, also those with other brokers. A client that was forgotten and comes back has the same
+ * key; a pointer would dangle. */
+static inline uint64_t worker_key(const Session *session) {
     uint64_t key;
 
-    memcpy(&key, client->id, sizeof(key));
+    memcpy(&key, session->has_group ? session->group : session->client->id, sizeof(key));
     return key | 1;
 }
 

@@ -62,7 +62,7 @@ static Job *find(Queues *queues, Session *session, const Message *message) {
     Problem problem;
 
     if (job && !store_is_away(store) && job->stored.attempt == message->settle.attempt &&
-        job->state != JOB_SETTLING && job->stored.worker == worker_key(session->client)) {
+        job->state != JOB_SETTLING && job->stored.worker == worker_key(session)) {
         queue_tap(queue_of(job), false, (Op)message->op, session, message->settle.job,
                   message->op == OP_FORWARD ? message->body : (Span){NULL, 0});
         if (message->op != OP_EXTEND)
@@ -175,13 +175,13 @@ void queues_extend(Queues *queues, Session *session, const Message *message) {
 
     if (!job)
         return;
-    if (delay_ms == 0 || delay_ms > QUEUE_TIME_MAX) {
+    if (delay_ms > QUEUE_TIME_MAX) {
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "EXTEND: delay_ms must be at least 1, and at most ten years");
+                      "EXTEND: delay_ms must be at most ten years");
         return;
     }
     lease_take_back(job, session);
-    if (queue_of(job)->settings.time_limit_ms > 0) {
+    if (delay_ms > 0 && queue_of(job)->settings.time_limit_ms > 0) {
         job->stored.due_ms = queues->broker->now_ms + delay_ms;
         job_arm(job, job->stored.due_ms);
     }

@@ -150,6 +150,9 @@ struct Store {
     bool away;
     /* Of a shard that is away. After a change the store calls queues_owner_changed(). */
     StoreOwner owner;
+    /* Of a shard that is being adopted: its last broker has given it up in order, so that jobs in
+     * flight have living workers. */
+    bool handed_over;
     /* The other fields are the queue router's. */
     void (*done)(uint64_t ticket, int result, void *ctx); /* result: 0, or a negative errno */
     void *ctx;
@@ -199,7 +202,8 @@ void queues_set_default_store(struct Queues *queues, Store *store);
 /* For restore(): a queue, before its jobs. -EINVAL: the name is wrong; -ENOMEM. */
 int queues_restore_queue(struct Queues *queues, Store *store, Span name, bool is_paused);
 /* A job with the id, times, attempt, priority, worker and held of *as. The jobs of one queue come
- * in the order of their ids. A job in flight waits two seconds for its worker. *ret is the new
+ * in the order of their ids. A job in flight waits two seconds for its worker, or
+ * 30 s if the shard was handed over. *ret is the new
  * record. -EINVAL: the name is wrong; -EEXIST: another job has the id; -ENOMEM. */
 int queues_restore_job(struct Queues *queues, Store *store, Span queue, const StoredJob *as,
                        Span reason, const Message *content, StoredJob **ret);

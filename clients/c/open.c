@@ -10,7 +10,8 @@
 #include "clients/c/core/client.h"
 #include "clients/c/direct/direct.h"
 #include "clients/c/queues/forward.h"
-#include "clients/c/queues/settle.h"
+#include "clients/c/queues/moved-jobs.h"
+#include "clients/c/queues/settlement.h"
 #include "clients/c/queues/work.h"
 #include "clients/c/resend/push-log.h"
 #include "clients/c/resend/registration.h"
@@ -22,8 +23,9 @@
 #endif
 
 static const Part *const parts[] = {
-    &registrations_part, &topics_part,        &calls_part,   &pushes_part,  &jobs_part,
-    &forwards_part,      &settlements_part,   &serving_part, &brokers_part, &direct_part,
+    &registrations_part, &topics_part,        &calls_part,      &pushes_part,
+    &jobs_part,          &forwards_part,      &moved_jobs_part, &settlements_part,
+    &serving_part,       &brokers_part,       &direct_part,
 #ifdef FERRY_WITH_CACHE
     &memo_part,          &cache_reports_part,
 #endif

@@ -66,7 +66,8 @@ typedef enum ferry_lost_reason {
     FERRY_LOST_CANCELLED = 1,  /* ferry_queue_cancel() */
     FERRY_LOST_MOVED = 2,      /* ferry_queue_move_job() */
     FERRY_LOST_AWAY = 3,       /* the client was away for too long */
-    FERRY_LOST_QUEUE_MOVED = 4 /* its queue went to another broker, which delivers it again */
+    FERRY_LOST_QUEUE_MOVED = 4 /* its queue went to another broker, and the job did not follow in
+                                * time, or the URL does not list that broker */
 } ferry_lost_reason;
 
 struct ferry_job;

@@ -29,12 +29,14 @@ typedef struct Seen {
     bool has_origin;
     uint8_t origin[WIRE_TOKEN]; /* the option, else the client of the session */
     uint64_t flags, moved, wait;
+    uint64_t job; /* of a settlement, or EXTEND */
+    char text[16];
 } Seen;
 
 static ScriptedBroker brokers[N];
 static Seen seen[SEEN_MAX];
 static int n_seen;
-/* Answers a PUSH or a CALL; NULL: by where(). */
+/* Answers a PUSH, CALL or EXTEND; NULL: by where(). */
 static void (*answer)(int at, int fd, const Message *message);
 static int owner; /* the broker that has all queues; UNKNOWN */
 
@@ -55,6 +57,10 @@ static void note(int at, int fd, const Message *message) {
     copy(one->body, sizeof(one->body), message->body);
     memcpy(one->origin, scripted_session(&brokers[at], fd)->client, WIRE_TOKEN);
     one->wait = message->op == OP_PULL ? message->pull.wait : 0;
+    if (message->op >= OP_ACK && message->op <= OP_EXTEND) {
+        one->job = message->settle.job;
+        copy(one->text, sizeof(one->text), message->settle.text);
+    }
     one->flags = message->op == OP_PUSH ? message->push.flags : 0;
     while (pairs_next(&pairs, &left, &key)) {
         Span value = reader_value(&pairs);
@@ -82,7 +88,7 @@ static void script(ScriptedBroker *broker, int fd, const Message *message) {
     note(at, fd, message);
     if (message->op == OP_PULL || message->op == OP_SERVE)
         scripted_session(broker, fd)->notes[0] = message->id;
-    if (message->op == OP_PUSH || message->op == OP_CALL)
+    if (message->op == OP_PUSH || message->op == OP_CALL || message->op == OP_EXTEND)
         (answer ? answer : by_owner)(at, fd, message);
     else if (message->op == OP_PULL && !message->pull.wait && owner != at)
         by_owner(at, fd, message);
@@ -709,7 +715,10 @@ static void run_until(ferry_client *client, const int *count, int n) {
     CU_ASSERT_EQUAL(*count, n);
 }
 
-static void a_worker_waits_for_the_queue_at_each_broker_and_loses_jobs_that_leave(void) {
+enum { JOB = 65 };
+
+/* A worker that has got a job of broker 1, and keeps it. */
+static ferry_client *set_up_worker(void) {
     ferry_client *client = set_up("012", NULL);
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
 
@@ -722,27 +731,146 @@ static void a_worker_waits_for_the_queue_at_each_broker_and_loses_jobs_that_leav
     for (int i = 0; i < N; i++)
         CU_ASSERT_EQUAL(last_at(i, OP_PULL).wait, 1);
     say_to_worker(1, (Message){.op = OP_JOB,
-                               .job = {.pull = last_at(1, OP_PULL).id, .job = 65, .attempt = 1},
+                               .job = {.pull = last_at(1, OP_PULL).id, .job = JOB, .attempt = 1},
                                .body = span_text("work")});
     while (!kept && !is_over(until_ms)) {
         ferry_process(client, NULL);
         usleep(1000);
     }
     CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
-    say_to_worker(1,
-                  (Message){.op = OP_LOST, .lost = {.job = 65, .attempt = 1, .reason = LOST_AWAY}});
-    say_to_worker(1, (Message){.op = OP_MOVED,
-                               .name = span_text("mail"),
-                               .moved.broker = span_of(brokers[2].id, WIRE_TOKEN),
-                               .moved.url = span_text(brokers[2].url)});
+    return client;
+}
+
+/* The queue leaves broker 1. */
+static void say_moved(int to) {
+    set_owner(to);
+    say_to_worker(
+        1, (Message){.op = OP_LOST, .lost = {.job = JOB, .attempt = 1, .reason = LOST_AWAY}});
+}
+
+static void turns(ferry_client *client, int ms) {
+    uint64_t until_ms = clock_ms() + (uint64_t)ms;
+
+    while (!is_over(until_ms)) {
+        ferry_process(client, NULL);
+        usleep(1000);
+    }
+}
+
+static void a_job_follows_its_queue_to_another_broker(void) {
+    ferry_client *client = set_up_worker();
+
+    say_moved(2);
+    await(client, 2, OP_EXTEND, 1);
+    turns(client, 50);
+    CU_ASSERT_EQUAL(last_at(2, OP_EXTEND).job, JOB);
+    CU_ASSERT_FALSE(ferry_job_lost(kept));
+    CU_ASSERT_EQUAL(ferry_job_ack(kept), 0);
+    await(client, 2, OP_ACK, 1);
+    CU_ASSERT_EQUAL(n_at(1, OP_ACK), 0);
+    CU_ASSERT_EQUAL(n_lost, 0);
+    /* The pulls stay. */
+    for (int i = 0; i < N; i++)
+        CU_ASSERT_EQUAL(n_at(i, OP_PULL), 1);
+    tear_down(client);
+}
+
+static void a_job_that_is_settled_on_its_way_is_settled_there(void) {
+    ferry_client *client = set_up_worker();
+    int results[2] = {0};
+
+    say_moved(UNKNOWN);
+    turns(client, 150);
+    CU_ASSERT_EQUAL(ferry_job_confirm(kept, done, results), 0);
+    CU_ASSERT_EQUAL(ferry_job_retry(kept, 5, "later"), 0);
+    turns(client, 50);
+    CU_ASSERT_EQUAL(n_at(0, OP_RETRY) + n_at(1, OP_RETRY) + n_at(2, OP_RETRY), 0);
+    set_owner(2);
+    run_until(client, &results[0], 1);
+    CU_ASSERT_EQUAL(n_at(2, OP_RETRY), 1);
+    CU_ASSERT_STRING_EQUAL(last_at(2, OP_RETRY).text, "later");
+    CU_ASSERT_EQUAL(results[1], 0);
+    tear_down(client);
+}
+
+/* The old broker had not taken the settlement yet. */
+static void a_settlement_that_its_broker_did_not_take_is_repeated(void) {
+    ferry_client *client = set_up_worker();
+
+    CU_ASSERT_EQUAL(ferry_job_reject(kept, "bad"), 0);
+    await(client, 1, OP_REJECT, 1);
+    say_moved(2);
+    await(client, 2, OP_REJECT, 1);
+    CU_ASSERT_EQUAL(last_at(2, OP_REJECT).job, JOB);
+    CU_ASSERT_STRING_EQUAL(last_at(2, OP_REJECT).text, "bad");
+    /* A job that the client does not know is released. */
+    say_moved(0);
+    await(client, 0, OP_RELEASE, 1);
+    tear_down(client);
+}
+
+static void refuse_extend(int at, int fd, const Message *message) {
+    if (message->op == OP_EXTEND)
+        scripted_error(fd, message->id, "ferry.LeaseLost");
+    else
+        by_owner(at, fd, message);
+}
+
+static void a_job_that_another_worker_has_got_is_lost(void) {
+    ferry_client *client = set_up_worker();
+
+    scripted_lock();
+    answer = refuse_extend;
+    scripted_unlock();
+    say_moved(2);
     run_until(client, &n_lost, 1);
     CU_ASSERT_EQUAL(lost_reason, FERRY_LOST_QUEUE_MOVED);
     CU_ASSERT_EQUAL(ferry_job_ack(kept), -ESTALE);
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
-    CU_ASSERT_EQUAL(n_at(1, OP_ACK), 0);
-    /* The pulls stay. */
-    for (int i = 0; i < N; i++)
-        CU_ASSERT_EQUAL(n_at(i, OP_PULL), 1);
+    CU_ASSERT_EQUAL(n_at(2, OP_ACK), 0);
+    tear_down(client);
+}
+
+static void a_client_closes_while_its_job_is_on_its_way(void) {
+    ferry_client *client = set_up_worker();
+    int results[2] = {0};
+
+    say_moved(UNKNOWN);
+    turns(client, 50);
+    tear_down(client);
+    CU_ASSERT_EQUAL(ferry_job_ack(kept), -ECANCELED);
+
+    client = set_up_worker();
+    say_moved(UNKNOWN);
+    turns(client, 50);
+    CU_ASSERT_EQUAL(ferry_job_confirm(kept, done, results), 0);
+    CU_ASSERT_EQUAL(ferry_job_ack(kept), 0);
+    tear_down(client);
+    CU_ASSERT_EQUAL(results[1], 1);
+}
+
+static void swallow_extend(int at, int fd, const Message *message) {
+    if (message->op != OP_EXTEND)
+        by_owner(at, fd, message);
+}
+
+static void a_job_on_its_way_outlives_a_lost_broker(void) {
+    ferry_client *client = set_up_worker();
+
+    scripted_lock();
+    answer = swallow_extend;
+    scripted_unlock();
+    say_moved(2);
+    await(client, 1, OP_EXTEND, 1);
+    scripted_lock();
+    answer = NULL;
+    scripted_unlock();
+    scripted_stop(&brokers[1]);
+    await(client, 2, OP_EXTEND, 1);
+    CU_ASSERT_EQUAL(ferry_job_ack(kept), 0);
+    await(client, 2, OP_ACK, 1);
+    CU_ASSERT_EQUAL(n_lost, 0);
+    scripted_restart(&brokers[1]);
     tear_down(client);
 }
 
@@ -836,7 +964,12 @@ int main(void) {
         TEST(a_call_with_a_callback_follows_its_queue),
         TEST(a_call_that_cannot_follow_gets_the_error),
         TEST(a_call_whose_broker_is_lost_has_an_unknown_outcome),
-        TEST(a_worker_waits_for_the_queue_at_each_broker_and_loses_jobs_that_leave),
+        TEST(a_job_follows_its_queue_to_another_broker),
+        TEST(a_job_that_is_settled_on_its_way_is_settled_there),
+        TEST(a_settlement_that_its_broker_did_not_take_is_repeated),
+        TEST(a_job_that_another_worker_has_got_is_lost),
+        TEST(a_client_closes_while_its_job_is_on_its_way),
+        TEST(a_job_on_its_way_outlives_a_lost_broker),
         TEST(a_worker_of_one_broker_is_refused_and_tries_again),
         TEST(a_handler_pushes_to_a_queue_at_another_broker),
         TESTS_END,

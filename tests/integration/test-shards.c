@@ -504,6 +504,165 @@ static void a_pipeline_over_all_shards_makes_each_result_once(void) {
     end(&scene);
 }
 
+/* ---- workers, while shards move in order ---- */
+
+enum { KEPT = JOBS / QUEUES, QUICK = 6000, WINDOW = 500 };
+
+static const char *url_of_all(const Scene *scene) {
+    static char url[400];
+
+    snprintf(url, sizeof(url), "%s,%s,%s", scene->brokers[0].url, scene->brokers[1].url,
+             scene->brokers[2].url);
+    return url;
+}
+
+/* The jobs that a worker has got. */
+typedef struct Deliveries {
+    int n_of[QUICK]; /* by the number in the body */
+    int n, n_lost;
+    ferry_job *kept[JOBS];
+    int n_kept;
+} Deliveries;
+
+static void count_delivery(Deliveries *to, const ferry_job *job) {
+    char text[12];
+    unsigned long number;
+
+    snprintf(text, sizeof(text), "%.*s", (int)job->body.len, (const char *)job->body.data);
+    number = strtoul(text, NULL, 10);
+    if (number < QUICK)
+        to->n_of[number]++;
+    to->n++;
+}
+
+static int keep_job(ferry_job *job, void *ctx) {
+    Deliveries *to = ctx;
+
+    count_delivery(to, job);
+    if (to->n_kept < JOBS)
+        to->kept[to->n_kept++] = ferry_job_defer(job);
+    return 0;
+}
+
+static void on_lost(ferry_job *job, ferry_lost_reason reason, void *ctx) {
+    (void)job, (void)reason;
+    ((Deliveries *)ctx)->n_lost++;
+}
+
+static int quick_job(ferry_job *job, void *ctx) {
+    count_delivery(ctx, job);
+    return 0;
+}
+
+static void count_push(const ferry_error *error, void *ctx) {
+    ((int *)ctx)[error != NULL]++;
+}
+
+static void work_everywhere(ferry_client *client, ferry_job_fn fn, Deliveries *to) {
+    for (unsigned i = 0; i < QUEUES; i++)
+        CU_ASSERT_EQUAL(ferry_work(client, queue_name(i),
+                                   &(ferry_work_options){.slots = KEPT, .lost = on_lost}, fn, to,
+                                   NULL, NULL),
+                        0);
+}
+
+static void turn_until_shares(const Scene *scene, const char *wanted, ferry_client *client) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+
+    while (strcmp(shares_of(scene), wanted) != 0 && clock_ms() < until_ms)
+        turn_for(client, LOOK_MS);
+    CU_ASSERT(clock_ms() < until_ms);
+}
+
+static void turn_until_done(const Scene *scene, ferry_client *client) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+    ferry_client *clients[BROKERS];
+
+    open_clients(scene, clients);
+    while (n_jobs_left(clients) > 0 && clock_ms() < until_ms)
+        turn_for(client, LOOK_MS);
+    CU_ASSERT_EQUAL(n_jobs_left(clients), 0);
+    close_clients(clients);
+}
+
+static void drain_and_start_again(Scene *scene, unsigned i, ferry_client *worker) {
+    process_signal(&scene->brokers[i].process, SIGTERM);
+    scene->runs[i] = false;
+    turn_until_shares(scene, "44", worker);
+    CU_ASSERT_EQUAL(process_end(&scene->brokers[i].process, 0, PATIENCE_MS), 0);
+    daemon_restart(&scene->brokers[i]);
+    scene->runs[i] = true;
+    turn_until_shares(scene, "332", worker);
+}
+
+static void expect_each_once(const Deliveries *seen, int n) {
+    int n_once = 0;
+
+    for (int i = 0; i < n; i++)
+        n_once += seen->n_of[i] == 1;
+    CU_ASSERT_EQUAL(n_once, n);
+    CU_ASSERT_EQUAL(seen->n, n);
+    CU_ASSERT_EQUAL(seen->n_lost, 0);
+}
+
+/* Each shard of the broker moves twice while the worker has all jobs. */
+static void a_worker_keeps_its_jobs_while_shards_move_in_order(void) {
+    Deliveries *seen = calloc(1, sizeof(*seen));
+    ferry_client *worker;
+    Scene scene = {0};
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(seen);
+    start(&scene, 1, "10m");
+    until_shares(&scene, "332");
+    push_jobs(&scene);
+    worker = open_with(url_of_all(&scene), NULL);
+    work_everywhere(worker, keep_job, seen);
+    CU_ASSERT_TRUE(turn_until(worker, &seen->n_kept, JOBS, PATIENCE_MS));
+    drain_and_start_again(&scene, 0, worker);
+    drain_and_start_again(&scene, 1, worker);
+    turn_for(worker, 3000); /* longer than a broker waits for workers of a lost one */
+    for (int i = 0; i < seen->n_kept; i++)
+        CU_ASSERT_EQUAL(ferry_job_ack(seen->kept[i]), 0);
+    turn_until_done(&scene, worker);
+    expect_each_once(seen, JOBS);
+    ferry_close(worker);
+    end(&scene);
+    free(seen);
+}
+
+/* Settlements are on their way when the shards leave. */
+static void a_busy_worker_gets_each_job_once_while_shards_move_in_order(void) {
+    Deliveries *seen = calloc(1, sizeof(*seen));
+    int n_pushed = 0, results[2] = {0};
+    ferry_client *worker;
+    Scene scene = {0};
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(seen);
+    start(&scene, 1, "10m");
+    until_shares(&scene, "332");
+    worker = open_with(url_of_all(&scene), NULL);
+    work_everywhere(worker, quick_job, seen);
+    for (unsigned step = 0; n_pushed < QUICK; step++) {
+        for (int i = 0; i < WINDOW; i++) {
+            char body[12];
+
+            snprintf(body, sizeof(body), "%d", n_pushed);
+            CU_ASSERT_EQUAL(ferry_push_async(worker, queue_name((unsigned)n_pushed % QUEUES),
+                                             ferry_str(body), NULL, count_push, results, NULL),
+                            0);
+            n_pushed++;
+        }
+        if (step % 3 == 1)
+            drain_and_start_again(&scene, step / 3 % BROKERS, worker);
+    }
+    CU_ASSERT_TRUE(turn_until(worker, &results[0], QUICK, PATIENCE_MS));
+    turn_until_done(&scene, worker);
+    expect_each_once(seen, QUICK);
+    ferry_close(worker);
+    end(&scene);
+    free(seen);
+}
+
 int main(int argc, char **argv) {
     static const Role roles[] = {{"stages", play_stages}, {NULL, NULL}};
     CU_TestInfo tests[] = {
@@ -514,6 +673,8 @@ int main(int argc, char **argv) {
         TEST(a_broker_that_was_stopped_writes_nothing_and_joins_again),
         TEST(all_shards_come_back_when_redis_was_away),
         TEST(a_pipeline_over_all_shards_makes_each_result_once),
+        TEST(a_worker_keeps_its_jobs_while_shards_move_in_order),
+        TEST(a_busy_worker_gets_each_job_once_while_shards_move_in_order),
         TESTS_END,
     };
 

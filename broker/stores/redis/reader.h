@@ -51,6 +51,7 @@ typedef struct RedisReader {
     /* The lease; constant after the slice READ_LEASE. */
     char token[REDIS_TOKEN_SIZE], found_id[REDIS_ID_SIZE + 1];
     uint64_t last_job; /* the highest number of a job that the space has had */
+    bool was_given;    /* the lease before was given back */
     WallClock wall;    /* the clock of Redis */
     char setting[STORE_SETTING_MAX];
 

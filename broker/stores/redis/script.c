@@ -43,7 +43,7 @@ const char script_take[] =
     "local token = string.format('%.0f', number) .. '-' .. ARGV[5]\n"
     "redis.call('HSET', at, 'token', token, 'holder', ARGV[1], 'pushes', '0', 'releases', '0',\n"
     "           'lease', ARGV[2], 'until', string.format('%.0f', now + ARGV[2]))\n"
-    "return {'TAKEN', token, own[2], own[6], string.format('%.0f', now)}\n";
+    "return {'TAKEN', token, own[2], own[6], string.format('%.0f', now), own[5]}\n";
 
 /* HDEL first: see script_write. */
 const char script_member[] =

@@ -51,8 +51,9 @@ enum { REDIS_FORMAT = 2, REDIS_CLUSTER_FORMAT = 1, REDIS_TOKEN_SIZE = 40 };
 /* Takes the lease. Arguments: holder, lease in ms, rule and id, shard, the random part of the
  * token, and the end of a lease that is over because it was not prolonged for its time ("": no
  * lease is over in this way). The rule: "any:ID" gives new data this id; "same:ID": old data must
- * have it, too; "must:ID": the data must be there. Replies with words: TAKEN token id last now;
- * HELD holder end lease; or EMPTY, PARTIAL, FORMAT version, OTHER id, SHARD shard, CLUSTER. */
+ * have it, too; "must:ID": the data must be there. Replies with words: TAKEN token id last now
+ * end (of the lease before; 0: it was given back); HELD holder end lease; or EMPTY, PARTIAL, FORMAT
+ * version, OTHER id, SHARD shard, CLUSTER. */
 extern const char script_take[];
 /* Writes a broker's entry of ":members", and forgets entries that have ended. Arguments: rule and
  * id, as above; number of shards; id of the broker; time of the entry in ms ("0": removes it); the

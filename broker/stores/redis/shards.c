@@ -226,6 +226,7 @@ static void end_adoption(RedisShards *shards, QueueShard *shard) {
     shard->state = SHARD_HERE;
     forget_owner(shard);
     store_set_degraded(&shard->redis.store, NULL);
+    shard->redis.store.handed_over = shard->redis.writer.reader.was_given;
     queues_adopt_end(shards->queues, &shard->redis.store);
     shard->life++;
     shards->relay.relay.ops->announce(&shards->relay.relay, shard->redis.store.shard - 1);

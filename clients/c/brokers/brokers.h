@@ -40,6 +40,10 @@ typedef enum Owner {
  * member, for OWNER_MEMBER. */
 Owner brokers_find_owner(Core *leader, Span broker, Span url, Route **ret);
 
+/* The member whose session is with this broker. broker empty: a member with any session; the search
+ * begins with the nth member. NULL: no member has a session. */
+Core *brokers_find_member(const Core *leader, Span broker, unsigned nth);
+
 /* Opens the members, unless they are open. If the URL has the name of the brokers, waits for the
  * lookup. */
 int brokers_open_members(const ferry_client *client, ferry_error *reterr);

@@ -31,6 +31,17 @@ static bool has_restarted(const struct Brokers *brokers, unsigned n_members, Spa
     return was_seen(brokers, broker);
 }
 
+Core *brokers_find_member(const Core *leader, Span broker, unsigned nth) {
+    for (unsigned i = 0; i < leader->n_members; i++) {
+        unsigned at = (nth + i) % leader->n_members;
+
+        if (leader->members[at]->is_up &&
+            (broker.len == 0 || is_id(leader->brokers->each[at].id, broker)))
+            return leader->members[at];
+    }
+    return NULL;
+}
+
 Owner brokers_find_owner(Core *leader, Span broker, Span url, Route **ret) {
     const struct Brokers *brokers = leader->brokers;
     /* The next list of brokers may have it. */

@@ -48,6 +48,7 @@ typedef struct DirectOps DirectOps;
 typedef struct Outcome Outcome;
 typedef struct ForwardedJob ForwardedJob;
 typedef struct Settlement Settlement;
+typedef struct MovedJob MovedJob;
 
 enum {
     TIMEOUT_MS = 30000, /* timeout of a call without any other limit */
@@ -122,7 +123,7 @@ typedef struct Part {
     } * receivers;
 } Part;
 
-enum { PARTS_MAX = 12, RECEIVED_OPS = OP_MOVED + 1 };
+enum { PARTS_MAX = 13, RECEIVED_OPS = OP_MOVED + 1 };
 
 /* The outcome of a blocking call, push or registration. */
 struct Outcome {

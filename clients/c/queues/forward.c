@@ -9,8 +9,9 @@
 #include "base/buffer.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
+#include "clients/c/queues/moved-jobs.h"
 #include "clients/c/queues/push.h"
-#include "clients/c/queues/settle.h"
+#include "clients/c/queues/settlement.h"
 #include "clients/c/queues/work.h"
 #include "clients/c/resend/push-log.h"
 
@@ -22,6 +23,7 @@ struct ForwardedJob {
     Record *record;            /* the FORWARD, with the options of the program */
     uint64_t job, attempt;
     bool is_unsent, is_pushed; /* it waits for room; it is in the leader's log */
+    bool is_moving;            /* the queue of the job goes to another broker */
     char queue[NAME_MAX_LEN + 1];
 };
 
@@ -55,6 +57,22 @@ static void end(ForwardedJob *forward, ferry_error *error) {
     forward_free(forward);
 }
 
+/* Settles the job at its broker, or at its next one. confirm may be NULL. */
+static void settle(Core *core, bool is_moving, Message *message, Settlement *confirm) {
+    if (is_moving) {
+        if (confirm)
+            settlement_let_go(core, confirm);
+        if (moved_job_send(core, message, confirm) == 0 || !confirm)
+            return;
+        settlement_hold(core, confirm);
+    }
+    moved_job_sent(core, message);
+    if (confirm)
+        settlement_send(core, confirm, message);
+    else
+        core_send(core, LANE_CALLS, message, NULL);
+}
+
 /* The result was not pushed: the job's broker delivers the job again. */
 static void retry(ForwardedJob *forward, ferry_error *error) {
     char text[WIRE_TEXT_MAX + 1];
@@ -63,12 +81,10 @@ static void retry(ForwardedJob *forward, ferry_error *error) {
     record_read(forward->record, &message);
     snprintf(text, sizeof(text), "forwarding the job to '%.*s' failed: %s", (int)message.name.len,
              (const char *)message.name.data, error->message);
-    core_send(
-        forward->core, LANE_CALLS,
-        &(Message){
-            .op = OP_RETRY,
-            .settle = {.job = forward->job, .attempt = forward->attempt, .text = span_text(text)}},
-        NULL);
+    message = (Message){
+        .op = OP_RETRY,
+        .settle = {.job = forward->job, .attempt = forward->attempt, .text = span_text(text)}};
+    settle(forward->core, forward->is_moving, &message, NULL);
     end(forward, error);
 }
 
@@ -76,14 +92,12 @@ static void retry(ForwardedJob *forward, ferry_error *error) {
 static void acknowledge(ForwardedJob *forward) {
     Message ack = {.op = OP_ACK, .settle = {.job = forward->job, .attempt = forward->attempt}};
     Settlement *confirm = forward->confirm;
+    bool is_moving = forward->is_moving;
     Core *core = forward->core;
 
     leave(forward);
     forward_free(forward);
-    if (confirm)
-        settlement_send(core, confirm, &ack);
-    else
-        core_send(core, LANE_CALLS, &ack, NULL);
+    settle(core, is_moving, &ack, confirm);
 }
 
 /* ---- the push ---- */
@@ -152,7 +166,8 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
     Moved moved;
 
     (void)core, (void)block;
-    if (moved_read(message, &moved) && moved.is_kept) {
+    if (moved_read(message, &moved)) {
+        forward->is_moving |= !moved.is_kept;
         follow(forward);
         return;
     } else if (message->op == OP_ERROR) {
@@ -269,6 +284,16 @@ bool forward_next_held(const Core *core, ForwardedJob **at, uint64_t *ret_job,
     *ret_job = (*at)->job;
     *ret_attempt = (*at)->attempt;
     return true;
+}
+
+bool forward_is_moving(const Core *core, uint64_t job, uint64_t attempt) {
+    ForwardedJob *forward = core->jobs->forwards;
+
+    while (forward && (forward->job != job || forward->attempt != attempt))
+        forward = forward->next;
+    if (forward)
+        forward->is_moving = true;
+    return forward != NULL;
 }
 
 /* ---- the end ---- */

@@ -24,6 +24,9 @@ bool forward_follows(const Delivery *job, const Message *message);
 /* Sends the FORWARD, now or when there is room. Takes job->confirm. 0, -ENOMEM. */
 int forward_start(Delivery *job, const Message *message, const void *block);
 
+/* True: this job is being forwarded. Its queue goes to another broker, where it will be settled. */
+bool forward_is_moving(const Core *core, uint64_t job, uint64_t attempt);
+
 /* The next job that is being forwarded, after *at (NULL: the first one). False: there are no more.
  */
 bool forward_next_held(const Core *core, ForwardedJob **at, uint64_t *ret_job,

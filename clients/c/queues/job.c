@@ -39,6 +39,7 @@ const void *job_keep(const void *block) {
     kept->core = NULL;
     kept->settled = true;
     kept->confirm = NULL;
+    kept->moved = NULL;
     kept->lost_due = false;
     kept->job.id = kept->id + (job->job.id - job->id);
     kept->job.queue = kept->queue;
@@ -71,20 +72,54 @@ static void job_free(Core *core, Delivery *job) {
         ferry_free(job->job.body.block);
         free(job->copy);
     }
-    slabs_free(&core->slabs, job, sizeof(*job));
+    if (job->is_of_slabs)
+        slabs_free(&core->slabs, job, sizeof(*job));
+    else
+        free(job);
+}
+
+void job_move(Delivery *job, Core *member) {
+    Core *from = job->core;
+
+    job_let_go(from, job);
+    job->core = core_ref(member);
+    job_hold(member, job);
+    if (job->deferred) {
+        from->n_jobs--;
+        member->n_jobs++;
+    }
+    if (job->has_core)
+        core_unref(from);
+    job->has_core = true;
+}
+
+void job_lose(Delivery *job, ferry_lost_reason reason) {
+    if (job->lost)
+        return;
+    job->lost = true;
+    job->reason = (uint8_t)reason;
+    if (!job->on_lost)
+        return;
+    job->lost_due = true;
+    job->core->jobs->n_lost_due++;
+    core_raise(job->core);
 }
 
 /* Frees the job, once its handler has returned and it is settled. */
 void job_end(Core *core, Delivery *job) {
-    if (job->in_handler || !job->settled)
+    bool has_core = job->has_core;
+
+    if (job->in_handler || !job->settled || job->moved)
         return;
-    if (job->deferred) {
-        core->n_jobs--;
-        job_free(core, job);
+    core->n_jobs -= job->deferred;
+    job_free(core, job);
+    if (has_core)
         core_unref(core);
-    } else {
-        job_free(core, job);
-    }
+}
+
+void job_done(Delivery *job) {
+    job_let_go(job->core, job);
+    job_end(job->core, job);
 }
 
 ferry_job *ferry_job_defer(ferry_job *job) {
@@ -111,7 +146,9 @@ ferry_job *ferry_job_defer(ferry_job *job) {
     mine->copy = copy;
     mine->deferred = true;
     mine->core->n_jobs++;
-    core_ref(mine->core);
+    if (!mine->has_core)
+        core_ref(mine->core);
+    mine->has_core = true;
     return job;
 }
 

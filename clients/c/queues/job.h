@@ -22,8 +22,11 @@ struct Delivery {
     HeaderText *text;
     void *copy; /* a copy of the borrowed bytes, when the job is deferred */
     bool deferred, settled, in_handler;
-    bool lost;     /* the broker has taken the job back and would refuse a settlement */
-    bool lost_due; /* on_lost is to be called */
+    bool is_of_slabs; /* otherwise malloc() made it: it may go to another core */
+    bool has_core;    /* it has a reference to its core */
+    MovedJob *moved;  /* its queue is going to another broker; NULL */
+    bool lost;        /* the broker has taken the job back and would refuse a settlement */
+    bool lost_due;    /* on_lost is to be called */
     uint8_t reason;
     ferry_job_lost_fn on_lost; /* of its worker; NULL: not wanted */
     void *ctx;
@@ -44,8 +47,16 @@ const void *job_keep(const void *block);
 void job_hold(Core *core, Delivery *job);
 void job_let_go(Core *core, Delivery *job);
 
+/* A member takes the job over from another one. */
+void job_move(Delivery *job, Core *member);
+
 /* Frees the job, once its handler has returned and it is settled. */
 void job_end(Core *core, Delivery *job);
+/* A settled job leaves the list, and ends. */
+void job_done(Delivery *job);
+
+/* The broker has taken the job back. */
+void job_lose(Delivery *job, ferry_lost_reason reason);
 
 /* True: the broker has taken the job back. After a long handler it looks for a LOST message that is
  * not read yet. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Settles jobs, and waits for the confirmations that the program wants. See settle.h. */
-
-#include "clients/c/queues/settle.h"
+/* Settles jobs: each is acknowledged, retried, rejected or forwarded once, at its broker or, if its
+ * queue has left, at the next one. */
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -12,64 +11,32 @@
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
 #include "clients/c/queues/forward.h"
+#include "clients/c/queues/moved-jobs.h"
 #include "clients/c/queues/push-options.h"
+#include "clients/c/queues/settlement.h"
 #include "clients/c/queues/work.h"
-
-/* Waits for the confirmation of a settlement. */
-struct Settlement {
-    Await await;             /* first: an Await is a Settlement */
-    Settlement *prev, *next; /* of core->jobs->settlements; or next alone, of the ended ones */
-    ferry_done_fn fn;
-    void *ctx;
-    bool failed;
-    ferry_error error;
-};
+#include "clients/c/resend/moved.h"
 
 /* ---- confirmed settlements ---- */
 
-static void settlement_free(Core *core, Settlement *settlement) {
-    await_take(core, &settlement->await);
-    DL_DELETE(core->jobs->settlements, settlement);
-    free(settlement);
-}
-
-/* The callback runs in a turn; the answer may have come in a blocking call. */
-void settlement_end(Core *core, Settlement *settlement, ferry_error *error) {
-    await_take(core, &settlement->await);
-    DL_DELETE(core->jobs->settlements, settlement);
-    settlement->next = NULL;
-    settlement->failed = error != NULL;
-    if (error)
-        error_move(&settlement->error, error);
-    if (core->jobs->ended_settlements)
-        core->jobs->last_ended_settlement->next = settlement;
-    else
-        core->jobs->ended_settlements = settlement;
-    core->jobs->last_ended_settlement = settlement;
-    core_raise(core);
-}
-
-void settlement_lost(ferry_error *ret) {
-    error_set(ret, "ferry.ConnectionLost",
-              "the connection was lost before the settlement was confirmed");
-    ret->outcome_unknown = true;
-}
-
-void settlement_cancelled(ferry_error *ret) {
-    error_set(ret, "ferry.Cancelled", "the client was closed before the settlement was confirmed");
-    ret->outcome_unknown = true;
-}
-
 static void on_settled(Core *core, Await *await, const Message *message, const void *block) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    Settlement *settlement = (Settlement *)await;
+    Moved moved;
 
     (void)block;
+    if (message && core->leader && moved_read(message, &moved)) {
+        await_take(core, await);
+        settlement_let_go(core, settlement);
+        moved_job_again(core, settlement->job, settlement->attempt, settlement);
+        return;
+    }
     if (!message) {
         settlement_lost(&error);
     } else if (message->op == OP_ERROR) {
         error_of_message(message, &error);
     }
-    settlement_end(core, (Settlement *)await, error.type ? &error : NULL);
+    settlement_end(core, settlement, error.type ? &error : NULL);
 }
 
 int ferry_job_confirm(ferry_job *public_job, ferry_done_fn fn, void *ctx) {
@@ -89,35 +56,16 @@ int ferry_job_confirm(ferry_job *public_job, ferry_done_fn fn, void *ctx) {
     return 0;
 }
 
-void settlement_hold(Core *core, Settlement *settlement) {
-    DL_APPEND(core->jobs->settlements, settlement);
-}
-
-void settlement_send(Core *core, Settlement *settlement, Message *message) {
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    int r;
-
-    message->id = settlement->await.id = *core->next_id;
-    r = await_put(core, &settlement->await);
-    if (r == 0) {
-        (*core->next_id)++;
-        r = core_send(core, LANE_CALLS, message, NULL);
-    } else {
-        settlement->await.id = 0;
-    }
-    if (r == 0)
-        return;
-    error_set_code(&error, r, NULL);
-    settlement_end(core, settlement, &error);
-}
-
 static int send_settlement(Delivery *job, Lane lane, Message *message, const void *block) {
     Settlement *settlement = job->confirm;
     Core *core = job->core;
     int r;
 
+    moved_job_sent(core, message);
     if (!settlement)
         return core_send(core, lane, message, block);
+    settlement->job = job->number;
+    settlement->attempt = job->attempt;
     message->id = settlement->await.id = *core->next_id;
     r = await_put(core, &settlement->await);
     if (r < 0) {
@@ -133,6 +81,12 @@ static int send_settlement(Delivery *job, Lane lane, Message *message, const voi
     return r;
 }
 
+/* Sends a settlement of the job, and takes job->confirm. */
+static int settle_here(Delivery *job, Lane lane, Message *message, const void *block) {
+    return forward_follows(job, message) ? forward_start(job, message, block)
+                                         : send_settlement(job, lane, message, block);
+}
+
 /* ---- settling ---- */
 
 static int settle(ferry_job *public_job, Lane lane, Message *message, const void *block) {
@@ -145,14 +99,14 @@ static int settle(ferry_job *public_job, Lane lane, Message *message, const void
     core = job->core;
     message->settle.job = job->number;
     message->settle.attempt = job->attempt;
-    if (!core->link)
+    if (!core->link && !job->moved)
         r = -ECANCELED;
     else if (job_is_lost(job))
         r = -ESTALE;
-    else if (forward_follows(job, message))
-        r = forward_start(job, message, block);
+    else if (job->moved)
+        return moved_job_settle(job, lane, message, block, settle_here);
     else
-        r = send_settlement(job, lane, message, block);
+        r = settle_here(job, lane, message, block);
     if (r < 0 && r != -ESTALE && core->link)
         return r;
     job->settled = true;
@@ -243,43 +197,3 @@ int ferry_job_extend(ferry_job *job, uint64_t ms) {
         link_flush(mine->core->link);
     return r;
 }
-
-/* ---- callbacks ---- */
-
-static bool is_due(const Core *core) {
-    return core->jobs->ended_settlements != NULL;
-}
-
-static bool run(Core *core) {
-    bool is_busy = is_due(core);
-    Settlement *settlement;
-
-    while ((settlement = core->jobs->ended_settlements)) {
-        core->jobs->ended_settlements = settlement->next;
-        settlement->fn(settlement->failed ? &settlement->error : NULL, settlement->ctx);
-        ferry_error_clear(&settlement->error);
-        free(settlement);
-    }
-    return is_busy;
-}
-
-static bool is_unconfirmed(const Core *core) {
-    return core->jobs->settlements != NULL;
-}
-
-/* The link was freed: no answer can arrive. */
-static void shut(Core *core) {
-    while (core->jobs->settlements) {
-        CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-
-        settlement_cancelled(&error);
-        settlement_end(core, core->jobs->settlements, &error);
-    }
-}
-
-const Part settlements_part = {
-    .is_due = is_due,
-    .run = run,
-    .is_unconfirmed = is_unconfirmed,
-    .shut = shut,
-};

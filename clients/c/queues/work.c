@@ -14,6 +14,7 @@
 #include "clients/c/core/session.h"
 #include "clients/c/queues/forward.h"
 #include "clients/c/queues/job.h"
+#include "clients/c/queues/moved-jobs.h"
 #include "clients/c/resend/registration.h"
 
 typedef struct Worker {
@@ -52,10 +53,13 @@ static void give_back(Core *core, const Message *job) {
 
 static Delivery *job_new(Core *core, const Worker *worker, const Message *message,
                          const void *block) {
-    Delivery *job = slabs_alloc(&core->slabs, sizeof(*job));
+    Delivery *job = core->leader ? malloc(sizeof(*job)) : slabs_alloc(&core->slabs, sizeof(*job));
 
     if (!job)
         return NULL;
+    job->is_of_slabs = !core->leader;
+    job->has_core = false;
+    job->moved = NULL;
     block_init_lent(&job->header, job_keep);
     job->core = core;
     job->number = message->job.job;
@@ -122,12 +126,13 @@ static void on_job(Core *core, const Message *message, const void *block, bool l
             /* Out of memory, or the client is closed: the broker redelivers the job after this
              * session. */
             job->settled = true;
-            job_let_go(core, job);
+            if (!job->moved)
+                job_let_go(job->core, job);
         }
     }
     /* Set this last: a settlement after the handler frees the job. */
     job->in_handler = false;
-    job_end(core, job);
+    job_end(job->core, job);
 }
 
 /* ---- sessions ---- */
@@ -174,7 +179,7 @@ static void add_all(Held *held, const Core *core) {
 
     add_records(held, &core->unsent);
     for (const Delivery *job = core->jobs->in_flight; job; job = job->next)
-        if (!job->lost)
+        if (!job->lost && !job->moved)
             add_held(held, job->number, job->attempt);
     add_records(held, &core->deferred.records);
     while (forward_next_held(core, &forward, &number, &attempt))
@@ -220,18 +225,6 @@ static bool is_not_lost_job(const Record *record, const void *ctx) {
     return false;
 }
 
-static void lose(Core *core, Delivery *job, ferry_lost_reason reason) {
-    if (job->lost)
-        return;
-    job->lost = true;
-    job->reason = (uint8_t)reason;
-    if (!job->on_lost)
-        return;
-    job->lost_due = true;
-    core->jobs->n_lost_due++;
-    core_raise(core);
-}
-
 /* A later broker may send a reason that this library does not know. */
 static ferry_lost_reason reason_of(uint64_t wire) {
     static const ferry_lost_reason reasons[] = {
@@ -244,14 +237,28 @@ static ferry_lost_reason reason_of(uint64_t wire) {
     return wire < sizeof(reasons) / sizeof(*reasons) ? reasons[wire] : FERRY_LOST_AWAY;
 }
 
+static Delivery *find_in_flight(const Core *core, uint64_t number, uint64_t attempt) {
+    Delivery *job = core->jobs->in_flight;
+
+    while (job && (job->number != number || job->attempt != attempt))
+        job = job->next;
+    return job;
+}
+
 /* The broker has taken the job back, for example because its time limit has passed. */
 static void on_lost(Core *core, const Message *message, const void *block, bool later) {
+    uint64_t number = message->lost.job, attempt = message->lost.attempt;
+    bool is_moving = core->leader && message->lost.reason == LOST_AWAY;
+    Delivery *job = find_in_flight(core, number, attempt);
+
     (void)block, (void)later;
-    for (Delivery *job = core->jobs->in_flight; job; job = job->next)
-        if (job->number == message->lost.job && job->attempt == message->lost.attempt)
-            lose(core, job, reason_of(message->lost.reason));
-    records_keep(&core->deferred.records, is_not_lost_job,
-                 &(LostJob){core, message->lost.job, message->lost.attempt});
+    records_keep(&core->deferred.records, is_not_lost_job, &(LostJob){core, number, attempt});
+    if (job && is_moving)
+        moved_job_begin(job);
+    else if (job)
+        job_lose(job, reason_of(message->lost.reason));
+    else if (is_moving && !forward_is_moving(core, number, attempt))
+        moved_job_again(core, number, attempt, NULL);
 }
 
 /* The jobs that WELCOME lists: this client still holds them. */
@@ -295,8 +302,8 @@ static void up(Core *core, const Message *welcome) {
      * broker refuses them. */
     if (read_accepted(welcome->welcome.held, &accepted) == 0) {
         for (Delivery *job = core->jobs->in_flight; job; job = job->next)
-            if (!is_accepted(&accepted, job->number, job->attempt))
-                lose(core, job, FERRY_LOST_AWAY);
+            if (!job->moved && !is_accepted(&accepted, job->number, job->attempt))
+                job_lose(job, FERRY_LOST_AWAY);
         records_keep(&core->deferred.records, is_still_ours, &accepted);
         records_keep(&core->unsent, is_still_ours, &accepted);
     }

@@ -14,6 +14,8 @@ struct JobsPart {
     ForwardedJob *forwards;                                /* see forward.h */
     unsigned n_forwards, n_unsent_forwards;
     size_t forward_bytes;
+    MovedJob *moved;              /* of a leader: see moved-jobs.h */
+    struct SentSettlements *sent; /* of a member: the last ones; NULL: it has sent none */
 };
 
 extern const Part jobs_part;

@@ -13,7 +13,7 @@
 enum { N_SHARDS = 3, KEPT_JOBS = 3000, CHANGES = 600 };
 
 typedef struct KeptJob {
-    uint64_t id, due_ms, expires_ms, push, key_until_ms;
+    uint64_t id, due_ms, expires_ms, push, key_until_ms, worker;
     uint32_t attempt;
     uint8_t priority;
     bool held;
@@ -117,6 +117,7 @@ static inline void shard_note(Store *store, StoredJob *job) {
     kept->attempt = job->attempt;
     kept->due_ms = job->due_ms;
     kept->held = job->held;
+    kept->worker = job->worker;
 }
 
 static inline int shard_keep(Store *store, uint64_t ticket, Span name, Span value) {
@@ -213,7 +214,7 @@ static inline void restore_jobs(TestShard *shard, size_t first, size_t max) {
                         .pushed_ms = broker.now_ms,
                         .due_ms = kept->due_ms,
                         .expires_ms = kept->expires_ms,
-                        .worker = kept->held ? 1 : 0,
+                        .worker = kept->worker,
                         .attempt = kept->attempt,
                         .priority = kept->priority,
                         .held = kept->held};

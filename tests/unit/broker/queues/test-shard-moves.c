@@ -188,6 +188,73 @@ static void workers_lose_their_jobs_with_the_shard(void) {
     tear_down();
 }
 
+/* A session of the client that has sessions with all brokers. */
+static Session *connect_group(char c) {
+    Session *session = fake_connect(&broker, c);
+
+    session->has_group = true;
+    memset(session->group, 'G', WIRE_TOKEN);
+    return session;
+}
+
+/* A worker of this group gets a job of shard 0, and the shard leaves in order. Returns the job. */
+static uint64_t leave_with_job(Session *s, const char *queue) {
+    Session *worker = connect_group('w');
+    uint64_t job;
+
+    push(s, 1, queue, "x", NULL);
+    end_changes(&shards[0]);
+    expect_ok(s, 1);
+    pull_and_wait(worker, 1, queue, 1);
+    expect_ok(worker, 1);
+    job = expect_job(worker, 1, "x", 1);
+    let_go(0, true);
+    turns_until_gone();
+    end_session(worker);
+    return job;
+}
+
+static void a_job_of_a_shard_that_was_handed_over_waits_for_its_worker(void) {
+    Session *s = set_up(), *member;
+    const char *queue = queue_in(0, 0);
+    uint64_t job = leave_with_job(s, queue);
+
+    pull_and_wait(s, 2, queue, 1);
+    expect_ok(s, 2);
+    shards[0].store.handed_over = true;
+    adopt(0);
+    wait_ms(QUEUE_HANDOVER_MS - 1);
+    extend(s, 3, job, 1, 0);
+    expect_error(s, 3, "ferry.LeaseLost"); /* a session of another client */
+    member = connect_group('m');
+    extend(member, 1, job, 1, 0);
+    expect_ok(member, 1);
+    wait_ms(QUEUE_HANDOVER_MS + 1);
+    expect_nothing(s);
+    CU_ASSERT_EQUAL(count_of(queue, "held"), 1);
+    ack(member, 2, job, 1);
+    end_changes(&shards[0]);
+    expect_ok(member, 2);
+    CU_ASSERT_EQUAL(shards[0].n, 0);
+    tear_down();
+}
+
+static void a_job_that_no_worker_claims_is_delivered_again(void) {
+    Session *s = set_up();
+    const char *queue = queue_in(0, 0);
+
+    leave_with_job(s, queue);
+    pull_and_wait(s, 2, queue, 1);
+    expect_ok(s, 2);
+    shards[0].store.handed_over = true;
+    adopt(0);
+    wait_ms(QUEUE_HANDOVER_MS - 1);
+    expect_nothing(s);
+    wait_ms(1);
+    expect_job(s, 2, "x", 2);
+    tear_down();
+}
+
 static void push_in_each_state(Session *s, const char *queue) {
     push(s, 0, queue, "ready", "ttl", UINT64_C(100000000), NULL);
     push(s, 0, queue, "delayed", "delay", UINT64_C(100000000), NULL);
@@ -739,6 +806,8 @@ int main(void) {
         TEST(a_settlement_of_a_job_that_is_elsewhere_names_the_broker),
         TEST(a_job_is_not_forwarded_to_a_queue_that_is_elsewhere),
         TEST(workers_lose_their_jobs_with_the_shard),
+        TEST(a_job_of_a_shard_that_was_handed_over_waits_for_its_worker),
+        TEST(a_job_that_no_worker_claims_is_delivered_again),
         TEST(jobs_in_all_states_leave_memory),
         TEST(many_jobs_leave_in_slices),
         TEST(a_broker_ends_while_jobs_leave),
