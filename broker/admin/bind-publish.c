@@ -14,7 +14,7 @@
 
 /* ---- which queues ---- */
 
-static void add_far(Binds *binds, unsigned shard, Span queue) {
+static void add_far(Binds *binds, unsigned shard, Span queue, bool is_full) {
     if (binds->n_far == binds->cap_far) {
         size_t cap = binds->cap_far > 0 ? 2 * binds->cap_far : 16;
         RemoteFound *far = realloc(binds->far, cap * sizeof(*far));
@@ -25,7 +25,7 @@ static void add_far(Binds *binds, unsigned shard, Span queue) {
         binds->far = far;
         binds->cap_far = cap;
     }
-    binds->far[binds->n_far++] = (RemoteFound){shard, queue};
+    binds->far[binds->n_far++] = (RemoteFound){shard, queue, is_full};
 }
 
 /* If two patterns of one queue match, the queue gets one job. */
@@ -36,23 +36,24 @@ static void collect(void *value, void *ctx) {
     for (const Bind *bind = pattern->binds; bind; bind = bind->next_same) {
         Queue *queue = bind->queue;
         Span name = span_of(queue->name, queue->stored.name_len);
+        bool is_full;
 
         if (queue->fan_mark == binds->mark || !bind_counts(bind))
             continue;
         queue->fan_mark = binds->mark;
         if (!store_is_away(queue->settings.store))
             binds->found[binds->n_found++] = queue;
-        else if (remote_binds_find(binds->remote, name))
-            add_far(binds, queue->settings.store->shard - 1, name);
+        else if (remote_binds_find(binds->remote, name, &is_full))
+            add_far(binds, queue->settings.store->shard - 1, name, is_full);
     }
 }
 
 /* The binds of a shard that is here are in the table of this broker. */
-static void collect_far(unsigned shard, Span queue, void *ctx) {
+static void collect_far(unsigned shard, Span queue, bool is_full, void *ctx) {
     Binds *binds = ctx;
 
     if (store_is_away(binds->broker->queues->shards[shard].store))
-        add_far(binds, shard, queue);
+        add_far(binds, shard, queue, is_full);
 }
 
 static int compare_shards(const void *a, const void *b) {
@@ -119,6 +120,34 @@ static void refuse(Session *session, const Message *message, int r) {
                       "cannot publish to '%s': the store cannot take messages for bound queues of "
                       "other brokers now",
                       shown(message->name));
+}
+
+/* Removes the queues at other brokers that are full, as check_queues() does with those here. */
+static bool check_full(Binds *binds, Session *session, const Message *message) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < binds->n_far; i++) {
+        const RemoteFound *far = &binds->far[i];
+
+        if (!far->is_full) {
+            binds->far[n++] = *far;
+            continue;
+        }
+        session->n_dropped++;
+        if (message->id) {
+            session_error(session, message->id, "ferry.Full",
+                          "cannot publish to '%s': queue '%s' at another broker is full",
+                          shown(message->name), shown(far->queue));
+            return false;
+        }
+        binds->broker->stats.dropped++;
+        peer_log(binds->broker, LOG_LEVEL_WARNING,
+                 "a bound queue at another broker is full, and misses a message: topic='%s' "
+                 "queue='%s'",
+                 shown(message->name), shown(far->queue));
+    }
+    binds->n_far = n;
+    return true;
 }
 
 /* Without an id, queues at other brokers miss the message. False: the publisher has got an error.
@@ -190,7 +219,8 @@ void binds_publish(Binds *binds, Session *session, const Message *message, const
         find_queues(binds, message->name);
     if (binds->n_found > 0 && !check_queues(binds, session, message))
         return;
-    if ((binds->n_far > 0 || binds->far_failed) && !check_far(binds, session, message))
+    if ((binds->n_far > 0 || binds->far_failed) &&
+        !(check_full(binds, session, message) && check_far(binds, session, message)))
         return;
     if (binds->n_found == 0 && binds->n_far == 0) {
         topics_publish(binds->broker->topics, session, message, block);

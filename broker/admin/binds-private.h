@@ -43,7 +43,11 @@ struct BoundPattern {
 typedef struct RemoteFound {
     unsigned shard; /* numbers begin with 0 */
     Span queue;
+    bool is_full;
 } RemoteFound;
+
+/* Queues that were full: whether they have room again is looked at this often. */
+enum { FULL_LOOK_MS = 100 };
 
 struct Binds {
     Room room;
@@ -61,6 +65,10 @@ struct Binds {
     bool far_failed;     /* out of memory */
     BindChange *changes; /* utlist: commands that wait until all brokers know the bind */
     size_t n_changes;
+    /* Bound queues that the other brokers know to be full (utlist by next_full): from a message of
+     * another broker that had no room until an eighth of the queue is free. */
+    Queue *full;
+    Timer full_timer;
 };
 
 /* ---- binds.c ---- */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "base/log.h"
 #include "broker/admin/binds-private.h"
 #include "rpc/wire/name.h"
@@ -79,6 +80,12 @@ uint64_t bind_announce(Binds *binds, const Queue *queue) {
                : 0;
 }
 
+static void forget_full(Binds *binds, Queue *queue) {
+    if (queue->announced_full)
+        LL_DELETE2(binds->full, queue, next_full);
+    queue->announced_full = false;
+}
+
 static void bind_free(Binds *binds, Bind *bind) {
     Queue *queue = bind->queue;
     Bind **link = &bind->pattern->binds;
@@ -88,6 +95,8 @@ static void bind_free(Binds *binds, Bind *bind) {
     *link = bind->next_same;
     pattern_free_if_unused(binds, bind->pattern);
     DL_DELETE(queue->binds, bind);
+    if (!queue->binds)
+        forget_full(binds, queue);
     free(bind);
     binds->n--;
     binds->broker->n_binds--;
@@ -241,7 +250,8 @@ static bool write_binds(unsigned k, Buffer *to, void *ctx) {
         DL_FOREACH(queue->binds, bind) {
             if (bind_counts(bind))
                 remote_binds_write(to, span_of(queue->name, queue->stored.name_len),
-                                   span_of(bind->pattern->text, bind->pattern->len));
+                                   span_of(bind->pattern->text, bind->pattern->len),
+                                   queue->announced_full);
         }
     }
     return true;
@@ -268,8 +278,49 @@ static void on_known(uint64_t number, void *ctx) {
     bind_changes_known(ctx, number);
 }
 
+/* ---- full queues ---- */
+
+static bool has_room(const Queue *queue) {
+    const QueueSettings *settings = &queue->settings;
+
+    return queue->n_jobs <= settings->max_jobs - (settings->max_jobs + 7) / 8 &&
+           queue->bytes <= settings->max_bytes - (settings->max_bytes + 7) / 8;
+}
+
+static void on_full_timer(Timer *timer, void *ctx) {
+    Binds *binds = container_of(timer, Binds, full_timer);
+    Queue *queue, *next;
+
+    (void)ctx;
+    for (queue = binds->full; queue; queue = next) {
+        next = queue->next_full;
+        if (!store_is_away(queue->settings.store) && !has_room(queue))
+            continue;
+        forget_full(binds, queue);
+        bind_announce(binds, queue);
+    }
+    if (binds->full)
+        timer_arm(&binds->broker->timers, timer, binds->broker->now_ms + FULL_LOOK_MS,
+                  on_full_timer);
+}
+
+static void on_full(Queue *queue, void *ctx) {
+    Binds *binds = ctx;
+
+    if (queue->announced_full || !queue->binds)
+        return;
+    queue->announced_full = true;
+    LL_PREPEND2(binds->full, queue, next_full);
+    bind_announce(binds, queue);
+    if (!timer_armed(&binds->full_timer))
+        timer_arm(&binds->broker->timers, &binds->full_timer, binds->broker->now_ms + FULL_LOOK_MS,
+                  on_full_timer);
+}
+
 void binds_set_relay(Binds *binds, TopicRelay *relay) {
     binds->relay = relay;
+    binds->broker->queues->on_bound_full = on_full;
+    binds->broker->queues->bound_full_ctx = binds;
     relay->user = (RelayUser){.ctx = binds,
                               .write_binds = write_binds,
                               .on_binds = on_binds,
@@ -308,6 +359,8 @@ Binds *binds_free(Binds *binds) {
     if (!binds)
         return NULL;
     binds->relay = NULL;
+    binds->broker->queues->on_bound_full = NULL;
+    timer_disarm(&binds->broker->timers, &binds->full_timer);
     room_close(binds->broker, &binds->room);
     bind_changes_free(binds);
     for_each(binds, bind_free);

@@ -20,6 +20,7 @@ typedef struct RemoteQueue {
     uint64_t mark; /* the last message for which it was found */
     size_t n_binds;
     unsigned shard;
+    bool is_full;
     uint32_t len;
     char name[];
 } RemoteQueue;
@@ -34,6 +35,7 @@ struct RemoteBind {
     RemoteBind *next_of;     /* the next bind of the announcement */
     RemoteQueue *queue;
     RemotePattern *pattern;
+    bool is_full; /* as the announcement says */
 };
 
 typedef struct Announcement {
@@ -59,10 +61,12 @@ typedef struct Match {
     size_t n;
 } Match;
 
-void remote_binds_write(Buffer *to, Span queue, Span pattern) {
-    write_array(to, 2);
+void remote_binds_write(Buffer *to, Span queue, Span pattern, bool is_full) {
+    write_array(to, is_full ? 3 : 2);
     write_str(to, queue.data, queue.len);
     write_str(to, pattern.data, pattern.len);
+    if (is_full)
+        write_bool(to, true);
 }
 
 /* ---- queues and patterns ---- */
@@ -154,12 +158,14 @@ static void binds_drop(RemoteBinds *binds, Announcement *announcement) {
 
 /* Reads the next bind of a shard. False: it is not right. */
 static bool read_bind(const RemoteBinds *binds, unsigned shard, Reader *reader, Span *ret_queue,
-                      Span *ret_pattern) {
-    bool is_pair = reader_array(reader) == 2;
+                      Span *ret_pattern, bool *ret_is_full) {
+    uint32_t n = reader_array(reader);
 
     *ret_queue = reader_str(reader);
     *ret_pattern = reader_str(reader);
-    return is_pair && !reader->problem && name_is_valid(ret_queue->data, ret_queue->len) &&
+    *ret_is_full = n == 3 && reader_bool(reader);
+    return (n == 2 || n == 3) && !reader->problem &&
+           name_is_valid(ret_queue->data, ret_queue->len) &&
            pattern_is_valid(ret_pattern->data, ret_pattern->len) &&
            shard_of(binds->router, *ret_queue)->shard == shard + 1;
 }
@@ -172,12 +178,14 @@ int remote_binds_set(RemoteBinds *binds, unsigned shard, Span announcement) {
     for (size_t i = 0; i < made.n && r == 0; i++) {
         RemoteBind *bind = NULL;
         Span queue, pattern;
+        bool is_full;
 
-        if (!read_bind(binds, shard, &reader, &queue, &pattern))
+        if (!read_bind(binds, shard, &reader, &queue, &pattern, &is_full))
             r = -EBADMSG;
         else if (!(bind = bind_new(binds, shard, queue, pattern)))
             r = -ENOMEM;
         else {
+            bind->is_full = is_full;
             bind->next_of = made.binds;
             made.binds = bind;
         }
@@ -194,6 +202,8 @@ int remote_binds_set(RemoteBinds *binds, unsigned shard, Span announcement) {
     }
     binds_drop(binds, &binds->shards[shard]);
     binds->shards[shard] = made;
+    for (const RemoteBind *bind = made.binds; bind; bind = bind->next_of)
+        bind->queue->is_full = bind->is_full;
     return 0;
 }
 
@@ -220,10 +230,11 @@ void remote_binds_begin(RemoteBinds *binds) {
     binds->mark++;
 }
 
-bool remote_binds_find(RemoteBinds *binds, Span name) {
+bool remote_binds_find(RemoteBinds *binds, Span name, bool *ret_is_full) {
     RemoteQueue *queue;
 
     HASH_FIND(hh, binds->queues, name.data, name.len, queue);
+    *ret_is_full = queue && queue->is_full;
     if (!queue)
         return true;
     if (queue->mark == binds->mark)
@@ -244,7 +255,7 @@ static void collect(void *value, void *ctx) {
         if (queue->mark == match->binds->mark)
             continue;
         queue->mark = match->binds->mark;
-        match->fn(queue->shard, span_of(queue->name, queue->len), match->ctx);
+        match->fn(queue->shard, span_of(queue->name, queue->len), queue->is_full, match->ctx);
     }
 }
 

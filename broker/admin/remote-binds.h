@@ -13,8 +13,9 @@ typedef struct RemoteBinds RemoteBinds;
 int remote_binds_new(RemoteBinds **ret, const Queues *queues); /* -ENOMEM */
 RemoteBinds *remote_binds_free(RemoteBinds *binds);
 
-/* An announcement is MessagePack: a list of [queue, pattern]. */
-void remote_binds_write(Buffer *to, Span queue, Span pattern); /* one element of it */
+/* An announcement is MessagePack: a list of [queue, pattern], or [queue, pattern, true] if the
+ * queue is full. */
+void remote_binds_write(Buffer *to, Span queue, Span pattern, bool is_full); /* one element of it */
 
 /* From now on the shard (numbers begin with 0) has these binds. -EBADMSG, -ENOMEM: it has the
  * binds from before. */
@@ -24,13 +25,14 @@ bool remote_binds_are(const RemoteBinds *binds, unsigned shard, Span announcemen
 size_t remote_binds_count(const RemoteBinds *binds);
 size_t remote_binds_count_of(const RemoteBinds *binds, unsigned shard);
 
-/* A queue that gets the message. */
-typedef void (*RemoteFn)(unsigned shard, Span queue, void *ctx);
+/* A queue that gets the message, unless it is full. */
+typedef void (*RemoteFn)(unsigned shard, Span queue, bool is_full, void *ctx);
 
 /* Begins to look for the queues of one message. */
 void remote_binds_begin(RemoteBinds *binds);
-/* The queue was found in another way. False: it was found before. */
-bool remote_binds_find(RemoteBinds *binds, Span queue);
+/* The queue was found in another way. False: it was found before. *ret_is_full: as its broker has
+ * announced. */
+bool remote_binds_find(RemoteBinds *binds, Span queue, bool *ret_is_full);
 /* Calls fn for each queue that was not found yet, and whose pattern matches the valid topic.
  * Returns the work. */
 size_t remote_binds_match(RemoteBinds *binds, Span topic, RemoteFn fn, void *ctx);

@@ -154,6 +154,10 @@ int queues_fan_out(Queues *queues, Queue **to, size_t n, Session *session, const
     return 0;
 }
 
+size_t fan_out_bytes(const Message *message) {
+    return message->headers.len + message->body.len + message->name.len + 24;
+}
+
 int queues_fan_out_check(Queue *queue, const Message *message, char *problem, size_t size,
                          const char **ret_type) {
     const Store *store = queue->settings.store;
@@ -165,8 +169,7 @@ int queues_fan_out_check(Queue *queue, const Message *message, char *problem, si
         *ret_type = store->broken ? "ferry.Internal" : "ferry.Full";
         return -ENOSPC;
     }
-    if (queue_make_room(queue, message->headers.len + message->body.len + message->name.len + 24,
-                        NULL, &why) == 0)
+    if (queue_make_room(queue, fan_out_bytes(message), NULL, &why) == 0)
         return 0;
     snprintf(problem, size, "%s", why.text);
     *ret_type = why.type;

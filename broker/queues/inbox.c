@@ -7,11 +7,27 @@
 #include "broker/queues/inbox-entry.h"
 #include "broker/queues/queues-private.h"
 
-/* Finds the queues of the shard. 0, and *ret_n of them; -EAGAIN: one of them has no room, and
- * problem says why. */
+/* The publisher has its confirmation. So a queue that is full takes the message all the same, and
+ * the other brokers are told to send no more: other queues of the shard do not wait for it. */
+static int check_room(Queue *queue, const Message *message, char *problem, size_t size) {
+    Queues *queues = queue->queues;
+    size_t bytes = fan_out_bytes(message);
+    const char *type;
+
+    if (queues_fan_out_check(queue, message, problem, size, &type) == 0)
+        return 0;
+    if (*queue->settings.store->degraded || !queue_is_full(queue, bytes) ||
+        !broker_may_store(queues->broker, bytes))
+        return -EAGAIN;
+    if (queues->on_bound_full)
+        queues->on_bound_full(queue, queues->bound_full_ctx);
+    return 0;
+}
+
+/* Finds the queues of the shard. 0, and *ret_n of them; -EAGAIN: the broker or its store has no
+ * room, and problem says why. */
 static int find_queues(Queues *queues, const Store *store, const InboxEntry *entry, Queue **found,
                        size_t *ret_n, char *problem, size_t size) {
-    const char *type;
     Problem why;
     size_t n = 0;
 
@@ -26,7 +42,7 @@ static int find_queues(Queues *queues, const Store *store, const InboxEntry *ent
             queue_maybe_idle(queue);
             continue;
         }
-        if (queues_fan_out_check(queue, &entry->message, problem, size, &type) < 0)
+        if (check_room(queue, &entry->message, problem, size) < 0)
             return -EAGAIN;
         found[n++] = queue;
     }

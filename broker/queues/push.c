@@ -139,6 +139,10 @@ static bool fits(const Queue *queue, size_t bytes, const Job *replaces) {
     return jobs < queue->settings.max_jobs && old_bytes + bytes <= queue->settings.max_bytes;
 }
 
+bool queue_is_full(const Queue *queue, size_t bytes) {
+    return !fits(queue, bytes, NULL);
+}
+
 static void tell_full(Queue *queue) {
     queue->told_full = true;
     event_raise(queue->queues->broker, EVENT_QUEUE_FULL,

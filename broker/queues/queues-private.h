@@ -63,19 +63,19 @@ typedef struct Sweep Sweep;
 
 enum {
     PRIORITIES = 10,
-    QUEUE_NAME_MAX = 250,     /* so that "NAME.dead" is a name, too */
-    QUEUE_KEY_MAX = 255,      /* bytes of a deduplication key */
-    QUEUE_KEYS_MAX = 1000000, /* the default of max_keys: deduplication keys of one queue */
-    QUEUE_REASON_MAX = 255,   /* bytes of a text that says why a job failed last */
-    QUEUE_RESTART_MS = 2000,  /* grace period of deliveries that were restored: their workers
-                               * connect again */
+    QUEUE_NAME_MAX = 250,      /* so that "NAME.dead" is a name, too */
+    QUEUE_KEY_MAX = 255,       /* bytes of a deduplication key */
+    QUEUE_KEYS_MAX = 1000000,  /* the default of max_keys: deduplication keys of one queue */
+    QUEUE_REASON_MAX = 255,    /* bytes of a text that says why a job failed last */
+    QUEUE_RESTART_MS = 2000,   /* grace period of deliveries that were restored: their workers
+                                * connect again */
     QUEUE_HANDOVER_MS = 30000, /* the same, after the last broker gave the shard up in order: their
                                 * handlers may compute */
-    QUEUE_IDLE_MS = 60000,    /* a queue that is not used is forgotten after this time */
-    QUEUE_SLICE = 512,        /* jobs or keys handled in one turn */
-    QUEUE_BLOCKED_LOOKS = 64, /* blocked sessions that are checked for room in one turn */
-    QUEUE_SETTLED_MAX = 1024, /* settled deliveries remembered for each client */
-    QUEUE_AWAY_MS = 1000,     /* a timer of a job whose shard is away is looked at again then */
+    QUEUE_IDLE_MS = 60000,     /* a queue that is not used is forgotten after this time */
+    QUEUE_SLICE = 512,         /* jobs or keys handled in one turn */
+    QUEUE_BLOCKED_LOOKS = 64,  /* blocked sessions that are checked for room in one turn */
+    QUEUE_SETTLED_MAX = 1024,  /* settled deliveries remembered for each client */
+    QUEUE_AWAY_MS = 1000,      /* a timer of a job whose shard is away is looked at again then */
     QUEUE_STORES_MAX = STORE_SHARDS_MAX + 3,
     QUEUE_LOSSES_MAX = 3, /* a job that was in flight to so many lost sessions is quarantined */
 };
@@ -250,10 +250,12 @@ struct Queue {
     bool leaving;                   /* in shard->leaving */
     bool told_away;                 /* its pulls know that the shard is away */
     bool paused;
-    bool is_dead;   /* its name ends in .dead */
-    bool warned;    /* the log has a line about the full dead-letter queue */
-    bool told_full; /* an event has reported that the queue refuses pushes, until it has room
-                     * again */
+    bool is_dead;        /* its name ends in .dead */
+    bool warned;         /* the log has a line about the full dead-letter queue */
+    bool told_full;      /* an event has reported that the queue refuses pushes, until it has room
+                          * again */
+    bool announced_full; /* bound: the other brokers know that it has no room */
+    Queue *next_full;    /* the next one of these: see broker/admin/binds-private.h */
     char name[];
 };
 
@@ -287,6 +289,9 @@ struct Fact {
     uint8_t data[]; /* name and value */
 };
 
+/* A bound queue has got a message of another broker, and has no room for it. */
+typedef void (*BoundFullFn)(Queue *queue, void *ctx);
+
 typedef struct FactWatch {
     const char *prefix; /* facts whose names begin with it */
     FactFn fn;
@@ -309,7 +314,7 @@ struct Queues {
     uint64_t last_job;
     Queue *touched; /* queues to dispatch at the end of the turn */
     Pull *blocked;
-    InFlight *in_flight;     /* utlist */
+    InFlight *in_flight; /* utlist */
     /* Deliveries that a store restored: elements of in_flight, or NULL. handed_over: of shards that
      * their last brokers gave up in order. */
     InFlight *restored, *handed_over;
@@ -321,6 +326,8 @@ struct Queues {
     Fact *facts;   /* uthash by name */
     FactWatch fact_watches[4];
     size_t n_fact_watches;
+    BoundFullFn on_bound_full; /* NULL: no broker shares queues with this one */
+    void *bound_full_ctx;
     size_t n_set;                    /* number of facts that are settings of queues */
     struct FactChange *fact_changes; /* utlist */
     struct OwnPush *own_pushes;      /* utlist: pushes that the store has not finished */
@@ -577,6 +584,8 @@ enum { PUSH_IS_DUPLICATE = 1 };
 /* Makes room for one more job of `bytes` bytes. replaces: a job that leaves when the new job
  * enters, or NULL. Negative: there is no room, and *problem says why. */
 int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem);
+/* True: one more job of `bytes` bytes would exceed the limits of the queue. */
+bool queue_is_full(const Queue *queue, size_t bytes);
 
 /* A job that may be stored, and its deduplication key, if it has one. If a key refused the job: the
  * key of the other job alone. */
@@ -703,6 +712,7 @@ void own_pushes_free(Queues *queues);
 
 /* ---- fan-out.c ---- */
 
+size_t fan_out_bytes(const Message *message); /* of a job that it becomes, about */
 /* Stores the jobs of an entry of the shard's inbox, and ends the entry, in one step. A negative
  * errno: nothing was stored. */
 int fan_out_store_entry(Fanout *fan_out, Store *store, void *entry);

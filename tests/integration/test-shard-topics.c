@@ -15,6 +15,7 @@
 #include <ferry/ferry.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "support/faults.h"
 #include "support/process.h"
 #include "support/redis.h"
@@ -428,19 +429,62 @@ static void a_full_inbox_refuses_messages(void) {
     end(&scene);
 }
 
-/* An entry waits until its queue has room. */
-static void messages_wait_in_the_inbox_of_a_full_queue(void) {
-    Scene scene = {0};
-    int queue;
+static uint64_t shard_of(int queue) {
+    const char *name = queue_name(queue);
 
-    start_with(&scene, 1, "10s", "max_jobs = 10\n");
+    return XXH3_64bits(name, strlen(name)) % SHARDS;
+}
+
+/* Another queue of the same shard, which is bound now. */
+static int bind_neighbour(const Scene *scene, unsigned broker, int queue, const char *pattern) {
+    int other = QUEUES; /* a queue that no other test of this file uses */
+
+    while (shard_of(other) != shard_of(queue))
+        other++;
+    CU_ASSERT_EQUAL(ferry_queue_bind(scene->clients[broker], queue_name(other), pattern, NULL), 0);
+    return other;
+}
+
+static int n_got_of(const uint8_t got[MESSAGES_MAX]) {
+    int n = 0;
+
+    for (int i = 0; i < MESSAGES_MAX; i++)
+        n += got[i] == 1;
+    return n;
+}
+
+/* It refuses messages at all brokers, soon after it is full, and again takes them when it has room.
+ */
+static void a_full_queue_does_not_hold_up_its_neighbours(void) {
+    static uint8_t at_neighbour[MESSAGES_MAX];
+    int queue, neighbour, n_before;
+    Scene scene = {0};
+
+    memset(at_neighbour, 0, sizeof(at_neighbour));
+    start_with(&scene, 1, "10m", "max_jobs = 10\n");
     queue = bind_one_at(&scene, 2, "news.>");
-    for (int i = 0; i < MESSAGES; i++)
-        publish(&scene, (unsigned)i % 2, "news.today");
-    until_answered(&scene);
-    CU_ASSERT_EQUAL(ledger.n_confirmed, MESSAGES);
-    expect_once(&scene, queue, 1);
-    CU_ASSERT(daemon_log_lines(&scene.brokers[2], "waits in the inbox") >= 1);
+    neighbour = bind_neighbour(&scene, 2, queue, "news.>");
+    CU_ASSERT_EQUAL(ferry_work(scene.clients[2], queue_name(neighbour),
+                               &(ferry_work_options){.slots = SLOTS}, on_job, at_neighbour, NULL,
+                               NULL),
+                    0);
+    while (ledger.n_full == 0 && scene.last < MESSAGES_MAX / 2) {
+        publish(&scene, (unsigned)scene.last % 2, "news.today");
+        until_answered(&scene);
+    }
+    CU_ASSERT_EQUAL(ledger.n_full, 1);
+    CU_ASSERT(ledger.n_confirmed > 10);
+    turn_all_until(scene.clients, BROKERS, &ledger.n_got, ledger.n_confirmed, PATIENCE_MS);
+    CU_ASSERT_EQUAL(n_got_of(at_neighbour), ledger.n_confirmed);
+    n_before = ledger.n_confirmed;
+    work(&scene, queue);
+    while (ledger.n_confirmed == n_before && scene.last < MESSAGES_MAX) {
+        publish(&scene, 0, "news.today");
+        until_answered(&scene);
+    }
+    turn_all_until(scene.clients, BROKERS, &ledger.n_got, 2 * ledger.n_confirmed, PATIENCE_MS);
+    CU_ASSERT_EQUAL(n_got_of(at_neighbour), n_before + 1);
+    CU_ASSERT_EQUAL(n_got_of(ledger.got[queue]), n_before + 1);
     end(&scene);
 }
 
@@ -454,7 +498,7 @@ int main(void) {
         TEST(shards_move_while_messages_are_published),
         TEST(messages_are_confirmed_when_redis_is_back),
         TEST(a_full_inbox_refuses_messages),
-        TEST(messages_wait_in_the_inbox_of_a_full_queue),
+        TEST(a_full_queue_does_not_hold_up_its_neighbours),
         TESTS_END,
     };
 

@@ -84,14 +84,23 @@ static inline int n_announced(unsigned k) {
     return (int)reader_array(&reader);
 }
 
-/* Another broker announces one bind of a shard; queue NULL: an empty list. */
-static inline void hear(unsigned k, const char *queue, const char *pattern) {
+static inline void hear_of(unsigned k, const char *queue, const char *pattern, bool is_full) {
     CLEANUP(buffer_deinit) Buffer text = {0};
 
     write_array(&text, queue ? 1 : 0);
     if (queue)
-        remote_binds_write(&text, span_text(queue), span_text(pattern));
+        remote_binds_write(&text, span_text(queue), span_text(pattern), is_full);
     relay.user.on_binds(k, span_of(text.data, text.len), relay.user.ctx);
+}
+
+/* Another broker announces one bind of a shard; queue NULL: an empty list. */
+static inline void hear(unsigned k, const char *queue, const char *pattern) {
+    hear_of(k, queue, pattern, false);
+}
+
+/* Another broker announces one bind of a queue that is full. */
+static inline void hear_full(unsigned k, const char *queue, const char *pattern) {
+    hear_of(k, queue, pattern, true);
 }
 
 static inline void all_know(void) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages for bound queues that are here, and for queues at other brokers. */
 
-#include "broker/admin/binds.h"
+#include "broker/admin/binds-private.h"
 
 #include <errno.h>
 
@@ -61,6 +61,71 @@ static void a_full_inbox_is_an_error(void) {
     answer_sent(2, -EDQUOT);
     expect_nothing(s);
     CU_ASSERT_EQUAL(broker.stats.dropped, 1);
+    end();
+}
+
+static void a_full_queue_elsewhere_refuses_messages(void) {
+    const char *queue, *problem;
+
+    begin();
+    queue = queue_in(1, 0);
+    hear_full(1, queue, "t");
+    hear(2, queue_in(2, 0), "t");
+    publish(1, "t", "x");
+    expect_error(s, 1, "ferry.Full");
+    CU_ASSERT_EQUAL(n_entries, 0);
+    publish(0, "t", "x"); /* only the full queue misses it */
+    CU_ASSERT_EQUAL_FATAL(n_entries, 1);
+    CU_ASSERT_EQUAL(entries[0].shard, 2);
+    answer_sent(0, 0);
+    CU_ASSERT_EQUAL(broker.stats.dropped, 1);
+    CU_ASSERT_EQUAL(binds_configure(broker.binds, queue, "t", &problem), 0);
+    publish(2, "t", "x");
+    expect_error(s, 2, "ferry.Full");
+    hear(1, queue, "t");
+    publish(3, "t", "x");
+    CU_ASSERT_EQUAL(n_entries, 3);
+    answer_sent(1, 0);
+    answer_sent(2, 0);
+    end();
+}
+
+/* The announced state of the only bind of shard 0. */
+static bool is_announced_full(void) {
+    CLEANUP(buffer_deinit) Buffer text = {0};
+    Reader reader;
+    bool is_full;
+
+    CU_ASSERT_TRUE(relay.user.write_binds(0, &text, relay.user.ctx));
+    reader = reader_of(text.data, text.len);
+    CU_ASSERT_EQUAL(reader_array(&reader), 1);
+    is_full = reader_array(&reader) == 3;
+    return is_full;
+}
+
+static void a_queue_is_announced_as_full_until_it_has_room(void) {
+    const char *queue;
+
+    queue = begin_with_bind();
+    configure(queue, "max_jobs", "8");
+    for (int i = 0; i < 8; i++)
+        push(s, 0, queue, "x", NULL);
+    end_changes(&shards[0]);
+    CU_ASSERT_FALSE(is_announced_full());
+    dirty = 0;
+    queues->on_bound_full(queue_find(queues, span_text(queue)), queues->bound_full_ctx);
+    CU_ASSERT_TRUE(is_announced_full());
+    CU_ASSERT_EQUAL(dirty, 1);
+    wait_ms(FULL_LOOK_MS);
+    CU_ASSERT_TRUE(is_announced_full());
+    dirty = 0;
+    pull(s, 10, queue, 1);
+    expect_ok(s, 10);
+    ack(s, 0, expect_job(s, 10, "x", 1), 1);
+    end_changes(&shards[0]);
+    wait_ms(FULL_LOOK_MS);
+    CU_ASSERT_FALSE(is_announced_full());
+    CU_ASSERT_EQUAL(dirty, 1);
     end();
 }
 
@@ -147,7 +212,7 @@ static void an_entry_has_a_maximum_of_queues(void) {
 
         snprintf(name, sizeof(name), "many-%d", i);
         if (shard_of(queues, span_text(name)) == &shards[1].store)
-            remote_binds_write(&text, span_text(name), span_text("t"));
+            remote_binds_write(&text, span_text(name), span_text("t"), false);
     }
     CU_ASSERT_FATAL(n > INBOX_QUEUES_MAX && n < 2 * INBOX_QUEUES_MAX);
     relay.user.on_binds(1, span_of(text.data, text.len), relay.user.ctx);
@@ -167,6 +232,8 @@ int main(void) {
         TEST(a_message_for_a_queue_elsewhere_goes_into_the_inbox_of_its_shard),
         TEST(the_answer_waits_for_all_queues_and_inboxes),
         TEST(a_full_inbox_is_an_error),
+        TEST(a_full_queue_elsewhere_refuses_messages),
+        TEST(a_queue_is_announced_as_full_until_it_has_room),
         TEST(a_store_that_is_away_refuses_the_message_as_a_whole),
         TEST(the_publisher_may_go_before_the_answer),
         TEST(a_configured_queue_elsewhere_gets_the_message_once),

@@ -28,16 +28,16 @@ static int announce(unsigned k, size_t n, const char *const *words) {
 
     write_array(&text, (uint32_t)n);
     for (size_t i = 0; i < n; i++)
-        remote_binds_write(&text, span_text(words[2 * i]), span_text(words[2 * i + 1]));
+        remote_binds_write(&text, span_text(words[2 * i]), span_text(words[2 * i + 1]), false);
     return remote_binds_set(binds, k, span_of(text.data, text.len));
 }
 
-static void on_found(unsigned shard, Span queue, void *ctx) {
+static void on_found(unsigned shard, Span queue, bool is_full, void *ctx) {
     size_t len = strlen(found);
 
     (void)ctx;
-    snprintf(found + len, sizeof(found) - len, "%u/%.*s ", shard, (int)queue.len,
-             (const char *)queue.data);
+    snprintf(found + len, sizeof(found) - len, "%u/%.*s%s ", shard, (int)queue.len,
+             (const char *)queue.data, is_full ? "!" : "");
 }
 
 static const char *match(const char *topic) {
@@ -50,6 +50,7 @@ static const char *match(const char *topic) {
 static void a_queue_is_found_once(void) {
     const char *queue;
     char wanted[60];
+    bool is_full;
 
     begin();
     queue = queue_in(1, 0);
@@ -59,9 +60,32 @@ static void a_queue_is_found_once(void) {
     CU_ASSERT_STRING_EQUAL(match("c"), wanted);
     CU_ASSERT_STRING_EQUAL(match("d"), "");
     remote_binds_begin(binds);
-    CU_ASSERT_TRUE(remote_binds_find(binds, span_text(queue)));
-    CU_ASSERT_FALSE(remote_binds_find(binds, span_text(queue)));
-    CU_ASSERT_TRUE(remote_binds_find(binds, span_text("no-queue")));
+    CU_ASSERT_TRUE(remote_binds_find(binds, span_text(queue), &is_full));
+    CU_ASSERT_FALSE(remote_binds_find(binds, span_text(queue), &is_full));
+    CU_ASSERT_TRUE(remote_binds_find(binds, span_text("no-queue"), &is_full));
+    CU_ASSERT_FALSE(is_full);
+    end();
+}
+
+static void a_queue_is_full_as_the_last_announcement_says(void) {
+    CLEANUP(buffer_deinit) Buffer text = {0};
+    const char *queue;
+    char wanted[60];
+    bool is_full;
+
+    begin();
+    queue = queue_in(1, 0);
+    write_array(&text, 1);
+    remote_binds_write(&text, span_text(queue), span_text("t"), true);
+    CU_ASSERT_EQUAL(remote_binds_set(binds, 1, span_of(text.data, text.len)), 0);
+    snprintf(wanted, sizeof(wanted), "1/%s! ", queue);
+    CU_ASSERT_STRING_EQUAL(match("t"), wanted);
+    remote_binds_begin(binds);
+    CU_ASSERT_TRUE(remote_binds_find(binds, span_text(queue), &is_full));
+    CU_ASSERT_TRUE(is_full);
+    CU_ASSERT_EQUAL(announce(1, 1, (const char *[]){queue, "t"}), 0);
+    snprintf(wanted, sizeof(wanted), "1/%s ", queue);
+    CU_ASSERT_STRING_EQUAL(match("t"), wanted);
     end();
 }
 
@@ -117,8 +141,8 @@ static void an_announcement_has_a_maximum_of_binds(void) {
 
         snprintf(pattern, sizeof(pattern), "t%d", i);
         if (i < QUEUE_BINDS_MAX)
-            remote_binds_write(&text, span_text(queue), span_text(pattern));
-        remote_binds_write(&more, span_text(queue), span_text(pattern));
+            remote_binds_write(&text, span_text(queue), span_text(pattern), false);
+        remote_binds_write(&more, span_text(queue), span_text(pattern), false);
     }
     CU_ASSERT_EQUAL(remote_binds_set(binds, 1, span_of(text.data, text.len)), 0);
     CU_ASSERT_EQUAL(remote_binds_set(binds, 1, span_of(more.data, more.len)), -EBADMSG);
@@ -138,6 +162,7 @@ static void announcements_are_compared(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_queue_is_found_once),
+        TEST(a_queue_is_full_as_the_last_announcement_says),
         TEST(an_announcement_replaces_the_one_before),
         TEST(a_wrong_announcement_changes_nothing),
         TEST(an_announcement_has_a_maximum_of_binds),

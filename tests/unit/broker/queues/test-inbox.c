@@ -84,11 +84,19 @@ static void an_entry_becomes_a_job_of_each_queue(void) {
     teardown();
 }
 
-static void a_full_queue_leaves_the_entry_in_the_inbox(void) {
+static void on_full(Queue *queue, void *ctx) {
+    snprintf(ctx, 32, "%s", queue->name);
+}
+
+/* Their publishers have the confirmation. */
+static void a_full_queue_takes_messages_and_the_others_are_told(void) {
     const char *full, *other;
+    char told[32] = "";
     Session *s;
 
     begin();
+    queues->on_bound_full = on_full;
+    queues->bound_full_ctx = told;
     configure(">", "max_jobs", "1");
     full = queue_in(0, 0);
     other = queue_in(0, 1);
@@ -96,12 +104,32 @@ static void a_full_queue_leaves_the_entry_in_the_inbox(void) {
     push(s, 1, full, "old", NULL);
     end_changes(&shards[0]);
     fake_drop(s);
-    CU_ASSERT_EQUAL(take(full, other), -EAGAIN);
-    CU_ASSERT_PTR_NOT_NULL(strstr(problem, full));
-    CU_ASSERT_EQUAL(change.ticket, 0);
     CU_ASSERT_EQUAL(take(other, NULL), 0);
     finish(0);
+    CU_ASSERT_STRING_EQUAL(told, "");
+    CU_ASSERT_EQUAL(take(full, NULL), 0);
+    finish(0);
+    CU_ASSERT_STRING_EQUAL(told, full);
+    CU_ASSERT_EQUAL(count_of(full, "ready"), 2);
     CU_ASSERT_EQUAL(count_of(other, "ready"), 1);
+    teardown();
+}
+
+static void a_full_broker_leaves_the_entry_in_the_inbox(void) {
+    begin();
+    broker.limits.max_total_bytes = 1;
+    CU_ASSERT_EQUAL(take(queue_in(0, 0), NULL), -EAGAIN);
+    CU_ASSERT_NOT_EQUAL(*problem, '\0');
+    CU_ASSERT_EQUAL(change.ticket, 0);
+    teardown();
+}
+
+static void a_store_without_room_leaves_the_entry_in_the_inbox(void) {
+    begin();
+    store_set_degraded(&shards[0].store, "Redis is full");
+    CU_ASSERT_EQUAL(take(queue_in(0, 0), NULL), -EAGAIN);
+    CU_ASSERT_PTR_NOT_NULL(strstr(problem, "Redis is full"));
+    store_set_degraded(&shards[0].store, NULL);
     teardown();
 }
 
@@ -158,7 +186,9 @@ static void other_bytes_are_refused(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(an_entry_becomes_a_job_of_each_queue),
-        TEST(a_full_queue_leaves_the_entry_in_the_inbox),
+        TEST(a_full_queue_takes_messages_and_the_others_are_told),
+        TEST(a_full_broker_leaves_the_entry_in_the_inbox),
+        TEST(a_store_without_room_leaves_the_entry_in_the_inbox),
         TEST(an_entry_that_is_not_stored_makes_no_job),
         TEST(a_shard_that_leaves_drops_the_jobs_under_way),
         TEST(a_queue_in_another_store_is_left_out),
