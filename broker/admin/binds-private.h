@@ -8,6 +8,7 @@
  *   remote-binds.c  binds of queues in shards, as the brokers of a cluster have announced them
  *   binds.c         the binds of this broker; those of the configuration
  *   bind-changes.c  binds that commands make and remove
+ *   schedule-names.c  the names of schedules in a cluster
  *   bind-publish.c  a message goes to queues here, and to inboxes of shards at other brokers
  */
 
@@ -18,6 +19,7 @@
 
 typedef struct BindChange BindChange;
 typedef struct BoundPattern BoundPattern;
+typedef struct ScheduleChange ScheduleChange;
 
 /* A queue bound to a pattern. */
 struct Bind {
@@ -65,6 +67,8 @@ struct Binds {
     bool far_failed;     /* out of memory */
     BindChange *changes; /* utlist: commands that wait until all brokers know the bind */
     size_t n_changes;
+    ScheduleChange *schedule_changes; /* utlist: the same, for a name of a schedule */
+    size_t n_schedule_changes;
     /* Bound queues that the other brokers know to be full (utlist by next_full): from a message of
      * another broker that had no room until an eighth of the queue is free. */
     Queue *full;
@@ -94,3 +98,13 @@ void bind_changes_watch(Binds *binds);
 void bind_changes_known(Binds *binds, uint64_t number);
 void bind_changes_session_gone(Binds *binds, const Session *session);
 void bind_changes_free(Binds *binds);
+
+/* ---- schedule-names.c ---- */
+
+/* Writes the names of the schedules of a shard (numbers begin with 1) as elements of an
+ * announcement; to NULL: only counts them. */
+uint32_t schedule_names_write(const Binds *binds, unsigned shard, Buffer *to);
+void schedule_names_watch(Binds *binds);
+void schedule_names_known(Binds *binds, uint64_t number);
+void schedule_names_session_gone(Binds *binds, const Session *session);
+void schedule_names_free(Binds *binds);

@@ -245,7 +245,7 @@ static bool write_binds(unsigned k, Buffer *to, void *ctx) {
             n += bind_counts(bind);
         }
     }
-    write_array(to, n);
+    write_array(to, n + schedule_names_write(binds, k + 1, NULL));
     DL_FOREACH2(shard->queues, queue, shard_next) {
         DL_FOREACH(queue->binds, bind) {
             if (bind_counts(bind))
@@ -254,6 +254,7 @@ static bool write_binds(unsigned k, Buffer *to, void *ctx) {
                                    queue->announced_full);
         }
     }
+    schedule_names_write(binds, k + 1, to);
     return true;
 }
 
@@ -276,6 +277,7 @@ static void on_binds(unsigned k, Span announcement, void *ctx) {
 
 static void on_known(uint64_t number, void *ctx) {
     bind_changes_known(ctx, number);
+    schedule_names_known(ctx, number);
 }
 
 /* ---- full queues ---- */
@@ -326,12 +328,14 @@ void binds_set_relay(Binds *binds, TopicRelay *relay) {
                               .on_binds = on_binds,
                               .on_known = on_known,
                               .on_sent = queues_fan_out_sent};
+    schedule_names_watch(binds);
 }
 
 /* ---- new and free ---- */
 
 static void session_gone(Room *room, Session *session) {
     bind_changes_session_gone((Binds *)room, session);
+    schedule_names_session_gone((Binds *)room, session);
 }
 
 static const RoomOps room_ops = {.session_gone = session_gone};
@@ -363,6 +367,7 @@ Binds *binds_free(Binds *binds) {
     timer_disarm(&binds->broker->timers, &binds->full_timer);
     room_close(binds->broker, &binds->room);
     bind_changes_free(binds);
+    schedule_names_free(binds);
     for_each(binds, bind_free);
     binds->broker->n_binds -= remote_binds_count(binds->remote);
     remote_binds_free(binds->remote);

@@ -8,6 +8,7 @@
  */
 
 #include "broker/queues/queues.h"
+#include "broker/schedules/schedules.h"
 #include "broker/sessions/session.h"
 
 typedef struct Binds Binds;
@@ -34,6 +35,15 @@ void binds_publish(Binds *binds, Session *session, const Message *message, const
 int binds_add(Binds *binds, Span queue, Span pattern, Session *session, uint64_t id,
               ferry_error *reterr);
 int binds_remove(Binds *binds, Span queue, Span pattern, Session *session, uint64_t id);
+
+/* Adds a schedule, or replaces the one of this name, which exists once in a cluster; removes it. As
+ * schedules_add() and schedules_remove(). -EBUSY: reterr says why. */
+int schedule_names_add(Binds *binds, const ScheduleParts *parts, Session *session, uint64_t id,
+                       ferry_error *reterr);
+int schedule_names_remove(Binds *binds, Span name, Session *session, uint64_t id,
+                          ferry_error *reterr);
+/* True: another broker has the schedule, and this is its queue. */
+bool schedule_names_find_far(const Binds *binds, Span name, Span *ret_queue);
 
 /* The broker shares queues with others. */
 void binds_set_relay(Binds *binds, TopicRelay *relay);

@@ -69,6 +69,13 @@ void remote_binds_write(Buffer *to, Span queue, Span pattern, bool is_full) {
         write_bool(to, true);
 }
 
+void remote_binds_write_schedule(Buffer *to, Span queue, Span name) {
+    write_array(to, 3);
+    write_str(to, queue.data, queue.len);
+    write_text(to, "");
+    write_str(to, name.data, name.len);
+}
+
 /* ---- queues and patterns ---- */
 
 static RemoteQueue *queue_in(RemoteBinds *binds, unsigned shard, Span name) {
@@ -156,40 +163,63 @@ static void binds_drop(RemoteBinds *binds, Announcement *announcement) {
     *announcement = (Announcement){0};
 }
 
-/* Reads the next bind of a shard. False: it is not right. */
-static bool read_bind(const RemoteBinds *binds, unsigned shard, Reader *reader, Span *ret_queue,
-                      Span *ret_pattern, bool *ret_is_full) {
+/* An element of an announcement. */
+typedef struct Element {
+    Span queue, pattern;
+    Span schedule; /* if pattern is empty */
+    bool is_full;
+} Element;
+
+static bool read_element(Reader *reader, Element *to) {
     uint32_t n = reader_array(reader);
 
-    *ret_queue = reader_str(reader);
-    *ret_pattern = reader_str(reader);
-    *ret_is_full = n == 3 && reader_bool(reader);
-    return (n == 2 || n == 3) && !reader->problem &&
-           name_is_valid(ret_queue->data, ret_queue->len) &&
-           pattern_is_valid(ret_pattern->data, ret_pattern->len) &&
-           shard_of(binds->router, *ret_queue)->shard == shard + 1;
+    *to = (Element){0};
+    to->queue = reader_str(reader);
+    to->pattern = reader_str(reader);
+    if (n == 3 && to->pattern.len == 0)
+        to->schedule = reader_str(reader);
+    else if (n == 3)
+        to->is_full = reader_bool(reader);
+    return (n == 2 || n == 3) && !reader->problem;
+}
+
+/* Reads the next element of a shard. False: it is not right. */
+static bool read_of_shard(const RemoteBinds *binds, unsigned shard, Reader *reader, Element *to) {
+    return read_element(reader, to) && name_is_valid(to->queue.data, to->queue.len) &&
+           (to->schedule.len > 0 ? name_is_valid(to->schedule.data, to->schedule.len)
+                                 : pattern_is_valid(to->pattern.data, to->pattern.len)) &&
+           shard_of(binds->router, to->queue)->shard == shard + 1;
+}
+
+/* Reads an element into the announcement. */
+static int take(RemoteBinds *binds, unsigned shard, Reader *reader, Announcement *to) {
+    RemoteBind *bind;
+    Element element;
+
+    if (!read_of_shard(binds, shard, reader, &element))
+        return -EBADMSG;
+    if (element.schedule.len > 0)
+        return 0;
+    if (to->n == QUEUE_BINDS_MAX)
+        return -EBADMSG;
+    bind = bind_new(binds, shard, element.queue, element.pattern);
+    if (!bind)
+        return -ENOMEM;
+    bind->is_full = element.is_full;
+    bind->next_of = to->binds;
+    to->binds = bind;
+    to->n++;
+    return 0;
 }
 
 int remote_binds_set(RemoteBinds *binds, unsigned shard, Span announcement) {
     Reader reader = reader_of(announcement.data, announcement.len);
-    Announcement made = {.n = reader_array(&reader)};
-    int r = reader.problem || made.n > QUEUE_BINDS_MAX ? -EBADMSG : 0;
+    Announcement made = {0};
+    uint32_t n = reader_array(&reader);
+    int r = reader.problem ? -EBADMSG : 0;
 
-    for (size_t i = 0; i < made.n && r == 0; i++) {
-        RemoteBind *bind = NULL;
-        Span queue, pattern;
-        bool is_full;
-
-        if (!read_bind(binds, shard, &reader, &queue, &pattern, &is_full))
-            r = -EBADMSG;
-        else if (!(bind = bind_new(binds, shard, queue, pattern)))
-            r = -ENOMEM;
-        else {
-            bind->is_full = is_full;
-            bind->next_of = made.binds;
-            made.binds = bind;
-        }
-    }
+    for (; n > 0 && r == 0; n--)
+        r = take(binds, shard, &reader, &made);
     if (r == 0 && reader_left(&reader) > 0)
         r = -EBADMSG;
     if (r == 0)
@@ -205,6 +235,30 @@ int remote_binds_set(RemoteBinds *binds, unsigned shard, Span announcement) {
     for (const RemoteBind *bind = made.binds; bind; bind = bind->next_of)
         bind->queue->is_full = bind->is_full;
     return 0;
+}
+
+static bool has_schedule(const Buffer *text, Span name, Span *ret_queue) {
+    Reader reader = reader_of(text->data, text->len);
+    Element element;
+
+    for (uint32_t n = text->len > 0 ? reader_array(&reader) : 0; n > 0; n--) {
+        if (!read_element(&reader, &element))
+            return false;
+        if (element.schedule.len != name.len || name.len == 0 ||
+            memcmp(element.schedule.data, name.data, name.len) != 0)
+            continue;
+        *ret_queue = element.queue;
+        return true;
+    }
+    return false;
+}
+
+bool remote_binds_find_schedule(const RemoteBinds *binds, Span name, unsigned *shard,
+                                Span *ret_queue) {
+    for (; *shard < STORE_SHARDS_MAX; ++*shard)
+        if (has_schedule(&binds->shards[*shard].text, name, ret_queue))
+            return true;
+    return false;
 }
 
 bool remote_binds_are(const RemoteBinds *binds, unsigned shard, Span announcement) {

@@ -14,8 +14,10 @@ int remote_binds_new(RemoteBinds **ret, const Queues *queues); /* -ENOMEM */
 RemoteBinds *remote_binds_free(RemoteBinds *binds);
 
 /* An announcement is MessagePack: a list of [queue, pattern], or [queue, pattern, true] if the
- * queue is full. */
+ * queue is full; then of [queue, "", schedule], the schedules of the shard. */
 void remote_binds_write(Buffer *to, Span queue, Span pattern, bool is_full); /* one element of it */
+
+void remote_binds_write_schedule(Buffer *to, Span queue, Span name);
 
 /* From now on the shard (numbers begin with 0) has these binds. -EBADMSG, -ENOMEM: it has the
  * binds from before. */
@@ -24,6 +26,10 @@ int remote_binds_set(RemoteBinds *binds, unsigned shard, Span announcement);
 bool remote_binds_are(const RemoteBinds *binds, unsigned shard, Span announcement);
 size_t remote_binds_count(const RemoteBinds *binds);
 size_t remote_binds_count_of(const RemoteBinds *binds, unsigned shard);
+
+/* Finds the first shard from *shard on with a schedule of this name, and its queue. */
+bool remote_binds_find_schedule(const RemoteBinds *binds, Span name, unsigned *shard,
+                                Span *ret_queue);
 
 /* A queue that gets the message, unless it is full. */
 typedef void (*RemoteFn)(unsigned shard, Span queue, bool is_full, void *ctx);

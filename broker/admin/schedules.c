@@ -4,13 +4,22 @@
 
 #include "broker/schedules/schedules.h"
 #include "broker/admin/admin-private.h"
+#include "broker/admin/binds.h"
 #include "broker/sessions/user.h"
 #include "ferry-broker.h"
 
+/* The queue of a schedule here, or at another broker; empty: there is no schedule of this name. */
+static Span queue_of_schedule(const Ask *ask, const char *name) {
+    Span queue = schedules_queue_of(ask->broker->schedules, span_text(name));
+
+    if (queue.len == 0)
+        schedule_names_find_far(ask->broker->binds, span_text(name), &queue);
+    return queue;
+}
+
 int method_add_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_add_schedule_args *args = p;
-    Schedules *schedules = ask->broker->schedules;
-    Span before = schedules_queue_of(schedules, span_text(args->name));
+    Span before = queue_of_schedule(ask, args->name);
     int r = 0;
 
     (void)to;
@@ -25,21 +34,20 @@ int method_add_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *
         return r;
     if (args->every < 0)
         return error_set(reterr, "ferry.InvalidArgument", "args.every: cannot be negative");
-    return schedules_add(schedules,
-                         &(ScheduleParts){.name = span_text(args->name),
-                                          .queue = span_text(args->queue),
-                                          .cron = span_text(args->cron),
-                                          .every_ms = (uint64_t)args->every,
-                                          .zone = span_text(args->tz),
-                                          .missed = span_text(args->missed),
-                                          .body = span_of(args->body.data, args->body.len)},
-                         ask->session, ask->id, reterr);
+    return schedule_names_add(ask->broker->binds,
+                              &(ScheduleParts){.name = span_text(args->name),
+                                               .queue = span_text(args->queue),
+                                               .cron = span_text(args->cron),
+                                               .every_ms = (uint64_t)args->every,
+                                               .zone = span_text(args->tz),
+                                               .missed = span_text(args->missed),
+                                               .body = span_of(args->body.data, args->body.len)},
+                              ask->session, ask->id, reterr);
 }
 
 int method_remove_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_remove_schedule_args *args = p;
-    Schedules *schedules = ask->broker->schedules;
-    Span queue = schedules_queue_of(schedules, span_text(args->name));
+    Span queue = queue_of_schedule(ask, args->name);
     int r = queue.len > 0 ? admin_check_part(ask, ACTION_MANAGE, queue, reterr) : -ENOENT;
 
     (void)to;
@@ -48,7 +56,10 @@ int method_remove_schedule(const Ask *ask, const void *p, Buffer *to, ferry_erro
                          shown(span_text(args->name)));
     if (r < 0)
         return r;
-    return schedules_remove(schedules, span_text(args->name), ask->session, ask->id);
+    if (schedules_queue_of(ask->broker->schedules, span_text(args->name)).len == 0)
+        return admin_is_away(ask, queue) ? ANSWERED_LATER : -EREMCHG;
+    return schedule_names_remove(ask->broker->binds, span_text(args->name), ask->session, ask->id,
+                                 reterr);
 }
 
 int method_schedules(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {

@@ -55,6 +55,8 @@ struct Schedules {
     Broker *broker;
     Schedule *table; /* uthash */
     Timer timer;
+    void (*on_change)(unsigned shard, void *ctx); /* NULL */
+    void *ctx;
 };
 
 static Schedule *find_in(const Schedules *schedules, unsigned shard, Span name) {
@@ -345,6 +347,8 @@ static void on_fact(Span name, Span value, unsigned shard, void *ctx) {
 
     if (begins_with(name, of_schedule, &rest)) {
         on_schedule(schedules, shard, rest, value);
+        if (schedules->on_change)
+            schedules->on_change(shard, schedules->ctx);
     } else if (begins_with(name, of_last, &rest)) {
         schedule = find_in(schedules, shard, rest);
         if (schedule && value.len > 0)
@@ -527,7 +531,7 @@ static int check(const Schedules *schedules, const ScheduleParts *parts, ferry_e
 }
 
 /* A schedule that moves to another shard would be two changes in two stores. */
-static int check_shard(const Schedules *schedules, const ScheduleParts *parts,
+static int check_shard(const Schedules *schedules, const ScheduleParts *parts, unsigned *ret_shard,
                        ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer fact = {0};
     const Schedule *before = find(schedules, parts->name);
@@ -535,8 +539,9 @@ static int check_shard(const Schedules *schedules, const ScheduleParts *parts,
     name_of_fact(&fact, of_schedule, parts->name);
     if (fact.failed)
         return -ENOMEM;
-    if (!before || before->bytes[0] == queues_shard_of_fact(schedules->broker->queues, parts->queue,
-                                                            span_of(fact.data, fact.len)))
+    *ret_shard =
+        queues_shard_of_fact(schedules->broker->queues, parts->queue, span_of(fact.data, fact.len));
+    if (!before || before->bytes[0] == *ret_shard)
         return 0;
     return error_set(reterr, "ferry.AlreadyExists",
                      "the schedule '%s' exists for the queue '%s' in another shard: remove it "
@@ -544,21 +549,31 @@ static int check_shard(const Schedules *schedules, const ScheduleParts *parts,
                      shown(parts->name), shown(before->parts.queue));
 }
 
-int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *session, uint64_t id,
-                  ferry_error *reterr) {
-    CLEANUP(buffer_deinit) Buffer value = {0};
-    ScheduleParts with = *parts;
+int schedules_check(Schedules *schedules, const ScheduleParts *parts, unsigned *ret_shard,
+                    ferry_error *reterr) {
     Schedule *schedule = NULL;
     int r = check(schedules, parts, reterr);
 
     if (r == 0)
-        r = check_shard(schedules, parts, reterr);
+        r = check_shard(schedules, parts, ret_shard, reterr);
     if (r == 0)
         r = schedule_new(schedules, 0, parts, &schedule, reterr);
     if (r < 0)
         return r;
     zone_free(schedule->zone); /* on_fact() makes the schedule that is used */
     free(schedule);
+    return 0;
+}
+
+int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *session, uint64_t id,
+                  ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer value = {0};
+    ScheduleParts with = *parts;
+    unsigned shard;
+    int r = schedules_check(schedules, parts, &shard, reterr);
+
+    if (r < 0)
+        return r;
     if (with.since_ms == 0)
         with.since_ms = clock_wall_ms();
     write_parts(&value, &with);
@@ -595,6 +610,23 @@ Span schedules_queue_of(const Schedules *schedules, Span name) {
     const Schedule *schedule = find(schedules, name);
 
     return schedule ? schedule->parts.queue : (Span){NULL, 0};
+}
+
+unsigned schedules_shard_of(const Schedules *schedules, Span name) {
+    const Schedule *schedule = find(schedules, name);
+
+    return schedule ? schedule->bytes[0] : 0;
+}
+
+void schedules_each(const Schedules *schedules, unsigned shard, ScheduleFn fn, void *ctx) {
+    for (const Schedule *at = schedules->table; at; at = at->hh.next)
+        if (at->bytes[0] == shard)
+            fn(&at->parts, ctx);
+}
+
+void schedules_watch(Schedules *schedules, void (*fn)(unsigned shard, void *ctx), void *ctx) {
+    schedules->on_change = fn;
+    schedules->ctx = ctx;
 }
 
 static void write_schedule(Buffer *to, const Schedule *schedule) {

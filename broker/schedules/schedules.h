@@ -47,6 +47,10 @@ int schedules_new(Schedules **ret, Broker *broker);
 /* Call it before queues_free(). */
 Schedules *schedules_free(Schedules *schedules);
 
+/* Checks what schedules_add() does. *ret_shard: the shard that keeps it, as in Store; 0: it is in
+ * no shard. */
+int schedules_check(Schedules *schedules, const ScheduleParts *parts, unsigned *ret_shard,
+                    ferry_error *reterr);
 /* Adds a schedule, or replaces the schedule with this name. QUEUES_LATER: the session gets the
  * answer to id when the schedule is stored. -EINVAL: a part is wrong, or -ENOSPC: there are too
  * many schedules, and *reterr says why; -ENOMEM. */
@@ -57,6 +61,14 @@ int schedules_remove(Schedules *schedules, Span name, Session *session, uint64_t
 
 /* The queue of a schedule; empty: no schedule has this name. */
 Span schedules_queue_of(const Schedules *schedules, Span name);
+unsigned schedules_shard_of(const Schedules *schedules, Span name); /* 0: in no shard */
+
+/* Calls fn for each schedule of a shard. */
+typedef void (*ScheduleFn)(const ScheduleParts *parts, void *ctx);
+void schedules_each(const Schedules *schedules, unsigned shard, ScheduleFn fn, void *ctx);
+/* fn is called after a schedule of a shard was added or removed. */
+void schedules_watch(Schedules *schedules, void (*fn)(unsigned shard, void *ctx), void *ctx);
+
 /* Writes the schedules whose queues the session may see, as a list of maps; see
  * ferry-broker.thrift. */
 void schedules_list(const Schedules *schedules, Session *session, Buffer *to);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/brokers.h"
 
 #define VERBS "add|list|remove"
 
@@ -48,7 +49,7 @@ static int list(Cli *cli, ferry_client *client) {
         {"PROBLEM", "problem", COLUMN_TEXT}, {NULL, NULL, COLUMN_TEXT},
     };
     CLEANUP(json_decref) json_t *rows = NULL;
-    int status = cli_manage(cli, client, false, &rows, "schedules", "");
+    int status = brokers_ask(cli, client, false, &rows, "schedules", NULL);
 
     if (status == EXIT_OK)
         show_rows(cli, rows, columns);
