@@ -237,6 +237,15 @@ const Message *fake_next(Peer *peer) {
     }
 }
 
+Peer *fake_peer_of_user(Broker *broker, uid_t uid, uint8_t client) {
+    Peer *peer = fake_peer_new(broker);
+
+    peer->has_uid = true;
+    peer->uid = uid;
+    fake_hello(broker, peer, client);
+    return peer;
+}
+
 Peer *fake_peer_connected(Broker *broker, uint8_t client) {
     Peer *peer = fake_peer_new(broker);
 

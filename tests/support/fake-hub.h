@@ -24,6 +24,8 @@ void fake_receive(Broker *broker, Peer *peer, const void *data, size_t len);
 void fake_say(Broker *broker, Peer *peer, const Message *message);
 /* Sends HELLO with 16 times this byte as client, and unlimited credit. */
 void fake_hello(Broker *broker, Peer *peer, uint8_t client);
+/* A new peer over ipc://, of the user with this uid, that has sent HELLO. */
+Peer *fake_peer_of_user(Broker *broker, uid_t uid, uint8_t client);
 /* A new peer whose HELLO was answered; its output so far is dropped. */
 Peer *fake_peer_connected(Broker *broker, uint8_t client);
 

@@ -26,15 +26,6 @@ static int reload_nothing(Broker *of, ferry_error *reterr) {
     return 0;
 }
 
-static Peer *connect_as(uid_t uid, uint8_t client) {
-    Peer *new = fake_peer_new(&broker);
-
-    new->has_uid = true;
-    new->uid = uid;
-    fake_hello(&broker, new, client);
-    return new;
-}
-
 static void say(Peer *from, Op op, const char *name) {
     fake_say(&broker, from,
              &(Message){.op = (uint8_t)op, .id = ++last_id, .name = span_text(name)});
@@ -57,8 +48,8 @@ static void begin(const char *may) {
     rights_set(broker.rights, false, "u", "uid", "1001", 2, problem);
     rights_set(broker.rights, false, "u", "may", may, 3, problem);
     CU_ASSERT_EQUAL_FATAL(rights_complete(broker.rights, 1, &line, problem), 0);
-    admin = connect_as(0, 'a');
-    peer = connect_as(1001, 'u');
+    admin = fake_peer_of_user(&broker, 0, 'a');
+    peer = fake_peer_of_user(&broker, 1001, 'u');
     say(admin, OP_SERVE, "calc.Calc");
     say(admin, OP_SERVE, "log.Log");
     say(admin, OP_SUBSCRIBE, "news.*");
@@ -422,7 +413,7 @@ static void a_user_may_end_its_own_sessions(void) {
     begin("call x");
     m = call("kick", "1");
     CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), "there is no session 1");
-    connect_as(1001, 'v');
+    fake_peer_of_user(&broker, 1001, 'v');
     m = call("kick", "3");
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_OK);

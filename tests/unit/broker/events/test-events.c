@@ -28,11 +28,8 @@ static const Session *session_of(const Peer *peer) {
 
 /* Connects as the process of this user over ipc://. */
 static Peer *connect_user(uid_t uid, uint8_t client) {
-    Peer *peer = fake_peer_new(&broker);
+    Peer *peer = fake_peer_of_user(&broker, uid, client);
 
-    peer->has_uid = true;
-    peer->uid = uid;
-    fake_hello(&broker, peer, client);
     while (fake_next(peer))
         continue;
     return peer;

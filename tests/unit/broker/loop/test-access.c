@@ -425,10 +425,7 @@ static void a_client_is_not_handed_to_another_user(void) {
     const Message *m;
 
     begin(WITH, ACTION_PUSH);
-    thief = fake_peer_new(&broker);
-    thief->has_uid = true;
-    thief->uid = UID_WITHOUT;
-    fake_hello(&broker, thief, 'p');
+    thief = fake_peer_of_user(&broker, UID_WITHOUT, 'p');
     m = fake_next_real(thief);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_FAULT);
@@ -445,10 +442,7 @@ static void the_connections_of_a_user_are_limited(void) {
     set(broker.rights, "with", "max_connections", "2");
     second = connect_as(WITH, UID_WITH, 'q');
     CU_ASSERT_PTR_NOT_NULL(second->session);
-    third = fake_peer_new(&broker);
-    third->has_uid = true;
-    third->uid = UID_WITH;
-    fake_hello(&broker, third, 'r');
+    third = fake_peer_of_user(&broker, UID_WITH, 'r');
     m = fake_next_real(third);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_FAULT);

@@ -95,10 +95,7 @@ static void be_users(const char *may_of_caller) {
     sessions_set_rights(&broker, rights);
     sessions_turn_end(&broker);
     /* The first session of the caller, which had all rights, has ended. */
-    caller = fake_peer_new(&broker);
-    caller->has_uid = true;
-    caller->uid = 1001;
-    fake_hello(&broker, caller, 'C');
+    caller = fake_peer_of_user(&broker, 1001, 'C');
     while (fake_next_real(caller) || fake_next_real(server))
         continue;
 }

@@ -47,11 +47,8 @@ static void end(void) {
 }
 
 static Peer *connect_as(uid_t uid, uint8_t client) {
-    Peer *peer = fake_peer_new(&broker);
+    Peer *peer = fake_peer_of_user(&broker, uid, client);
 
-    peer->has_uid = true;
-    peer->uid = uid;
-    fake_hello(&broker, peer, client);
     while (fake_next(peer))
         continue;
     return peer;
