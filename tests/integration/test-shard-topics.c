@@ -16,20 +16,14 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "support/faults.h"
-#include "support/process.h"
-#include "support/redis.h"
+#include "integration/shard-scene.h"
 #include "support/suite.h"
 
 enum {
-    BROKERS = 3,
-    SHARDS = 6,
-    SERVERS_MAX = 3,
     QUEUES = 12,
     MESSAGES = 120, /* of most tests */
     MESSAGES_MAX = 12000,
     SLOTS = 16,
-    LOOK_MS = 20,
     INBOX_MAX = 10000, /* entries: RELAY_ENTRIES_MAX */
 };
 
@@ -41,102 +35,11 @@ typedef struct Ledger {
     int n_got;
 } Ledger;
 
-typedef struct Scene {
-    RedisServer servers[SERVERS_MAX];
-    size_t n_servers;
-    char config[600];
-    Daemon brokers[BROKERS];
-    ferry_client *clients[BROKERS]; /* one at each broker */
-    bool runs[BROKERS];             /* and is not stopped */
-    int last;                       /* message */
-} Scene;
-
-static const char *const redis_words[] = {"--appendonly", "yes", NULL};
 static Ledger ledger;
 
-/* ---- brokers and Redis ---- */
-
-static void start_redis(Scene *scene, size_t n_servers, const char *lease, const char *settings) {
-    int n;
-
-    scene->n_servers = n_servers;
-    if (n_servers == 1)
-        redis_start(&scene->servers[0], redis_words);
-    else
-        redis_start_cluster(scene->servers, n_servers);
-    n = snprintf(scene->config, sizeof(scene->config),
-                 "[queue >]\nmax_attempts = 0\n%s[broker]\nstore = redis%s://", settings,
-                 n_servers == 1 ? "" : "+cluster");
-    for (size_t i = 0; i < n_servers; i++)
-        n += snprintf(scene->config + n, sizeof(scene->config) - (size_t)n, "%s127.0.0.1:%u",
-                      i == 0 ? "" : ",", scene->servers[i].port);
-    snprintf(scene->config + n, sizeof(scene->config) - (size_t)n, "?name=s&shards=%d&lease=%s\n",
-             SHARDS, lease);
-}
-
-static size_t n_shards_of(const Scene *scene, unsigned i) {
-    char text[60];
-    size_t n = 0;
-
-    for (unsigned k = 0; k < SHARDS; k++) {
-        snprintf(text, sizeof(text), "HGET ferry:{s.%u} holder", k);
-        for (size_t server = 0; server < scene->n_servers; server++) {
-            const char *at = strstr(redis_ask(&scene->servers[server], text), "process ");
-
-            n += at && atoi(at + strlen("process ")) == scene->brokers[i].process.pid;
-        }
-    }
-    return n;
-}
-
-/* Waits until each running broker has its share. */
-static void until_spread(const Scene *scene) {
-    uint64_t until_ms = clock_ms() + PATIENCE_MS;
-    size_t n = 0, n_right = 0;
-
-    for (unsigned i = 0; i < BROKERS; i++)
-        n += scene->runs[i];
-    while (n_right < n && clock_ms() < until_ms) {
-        sleep_ms(LOOK_MS);
-        n_right = 0;
-        for (unsigned i = 0; i < BROKERS; i++)
-            n_right += scene->runs[i] && n_shards_of(scene, i) == SHARDS / n;
-    }
-    CU_ASSERT_EQUAL(n_right, n);
-}
-
-static void start_with(Scene *scene, size_t n_servers, const char *lease, const char *settings) {
-    memset(&ledger, 0, sizeof(ledger));
-    start_redis(scene, n_servers, lease, settings);
-    for (unsigned i = 0; i < BROKERS; i++) {
-        daemon_start(&scene->brokers[i],
-                     &(DaemonOptions){.tcp = true, .config = scene->config, .level = "info"});
-        scene->runs[i] = true;
-    }
-    until_spread(scene);
-    for (unsigned i = 0; i < BROKERS; i++)
-        scene->clients[i] = open_with(scene->brokers[i].url, NULL);
-}
-
 static void start(Scene *scene, size_t n_servers, const char *lease) {
-    start_with(scene, n_servers, lease, "");
-}
-
-static void end(Scene *scene) {
-    for (unsigned i = 0; i < BROKERS; i++)
-        ferry_close(scene->clients[i]);
-    for (unsigned i = 0; i < BROKERS; i++)
-        if (*scene->brokers[i].folder)
-            daemon_end(&scene->brokers[i]);
-    for (size_t i = 0; i < scene->n_servers; i++)
-        redis_stop(&scene->servers[i]);
-}
-
-static void kill_broker(Scene *scene, unsigned i) {
-    ferry_close(scene->clients[i]);
-    scene->clients[i] = NULL;
-    daemon_kill(&scene->brokers[i]);
-    scene->runs[i] = false;
+    memset(&ledger, 0, sizeof(ledger));
+    scene_begin_with(scene, n_servers, lease, "");
 }
 
 /* ---- queues ---- */
@@ -283,7 +186,7 @@ static void publish_at_each_broker(size_t n_servers) {
     for (int i = MESSAGES; i < MESSAGES + BROKERS; i++)
         ledger.confirmed[i] = false;
     expect_once(&scene, 0, QUEUES);
-    end(&scene);
+    scene_end(&scene);
 }
 
 static void a_message_at_any_broker_becomes_one_job_of_each_bound_queue(void) {
@@ -320,7 +223,7 @@ static void binds_and_unbinds_have_an_effect_at_all_brokers_at_once(void) {
     for (int i = 0; i < QUEUES; i++)
         for (int message = 0; message < scene.last; message++)
             CU_ASSERT_EQUAL(ledger.got[i][message], message / 3 == i && message % 3 < 2);
-    end(&scene);
+    scene_end(&scene);
 }
 
 static void a_broker_that_starts_knows_the_binds_before_it_takes_messages(void) {
@@ -334,10 +237,10 @@ static void a_broker_that_starts_knows_the_binds_before_it_takes_messages(void) 
     scene.clients[2] = open_with(scene.brokers[2].url, NULL);
     publish(&scene, 2, "news.first");
     until_answered(&scene);
-    until_spread(&scene);
+    scene_until_spread(&scene);
     CU_ASSERT_EQUAL(ledger.n_confirmed, 1);
     expect_once(&scene, 0, QUEUES);
-    end(&scene);
+    scene_end(&scene);
 }
 
 /* The inboxes of a stopped broker keep its messages until another broker has its shards. */
@@ -352,16 +255,16 @@ static void messages_for_a_broker_that_is_killed_are_not_lost(void) {
     for (int i = 0; i < MESSAGES; i++)
         publish(&scene, (unsigned)i % 2, "news.today");
     until_answered(&scene);
-    kill_broker(&scene, 2);
+    scene_kill(&scene, 2);
     for (int i = 0; i < MESSAGES; i++)
         publish(&scene, (unsigned)i % 2, "news.today");
     until_answered(&scene);
-    until_spread(&scene);
+    scene_until_spread(&scene);
     CU_ASSERT(ledger.n_confirmed > MESSAGES);
     for (int i = 0; i < scene.last; i++)
         ledger.confirmed[i] |= ledger.got[0][i] > 0;
     expect_once(&scene, 0, QUEUES);
-    end(&scene);
+    scene_end(&scene);
 }
 
 /* A broker drains and starts again while messages are published all the time. */
@@ -387,10 +290,10 @@ static void shards_move_while_messages_are_published(void) {
         turn_all_for(scene.clients, BROKERS, 2);
     }
     until_answered(&scene);
-    until_spread(&scene);
+    scene_until_spread(&scene);
     CU_ASSERT(ledger.n_confirmed >= 2 * MESSAGES);
     expect_once(&scene, 0, QUEUES);
-    end(&scene);
+    scene_end(&scene);
 }
 
 static void messages_are_confirmed_when_redis_is_back(void) {
@@ -406,7 +309,7 @@ static void messages_are_confirmed_when_redis_is_back(void) {
     until_answered(&scene);
     CU_ASSERT_EQUAL(ledger.n_confirmed, BROKERS);
     expect_once(&scene, 0, QUEUES);
-    end(&scene);
+    scene_end(&scene);
 }
 
 static void a_full_inbox_refuses_messages(void) {
@@ -426,7 +329,7 @@ static void a_full_inbox_refuses_messages(void) {
     CU_ASSERT_EQUAL(ledger.n_full, 100);
     process_signal(&scene.brokers[2].process, SIGCONT);
     expect_once(&scene, queue, 1);
-    end(&scene);
+    scene_end(&scene);
 }
 
 static uint64_t shard_of(int queue) {
@@ -461,7 +364,8 @@ static void a_full_queue_does_not_hold_up_its_neighbours(void) {
     Scene scene = {0};
 
     memset(at_neighbour, 0, sizeof(at_neighbour));
-    start_with(&scene, 1, "10m", "max_jobs = 10\n");
+    memset(&ledger, 0, sizeof(ledger));
+    scene_begin_with(&scene, 1, "10m", "max_jobs = 10\n");
     queue = bind_one_at(&scene, 2, "news.>");
     neighbour = bind_neighbour(&scene, 2, queue, "news.>");
     CU_ASSERT_EQUAL(ferry_work(scene.clients[2], queue_name(neighbour),
@@ -485,7 +389,7 @@ static void a_full_queue_does_not_hold_up_its_neighbours(void) {
     turn_all_until(scene.clients, BROKERS, &ledger.n_got, 2 * ledger.n_confirmed, PATIENCE_MS);
     CU_ASSERT_EQUAL(n_got_of(at_neighbour), n_before + 1);
     CU_ASSERT_EQUAL(n_got_of(ledger.got[queue]), n_before + 1);
-    end(&scene);
+    scene_end(&scene);
 }
 
 int main(void) {
