@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "broker/admin/admin.h"
 #include "broker/admin/binds.h"
+#include "broker/admin/retained.h"
 #include "broker/config.h"
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
@@ -159,6 +160,7 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
     if (events_new(&broker->events, broker) < 0 || deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
+        retained_new(&broker->retained, broker) < 0 ||
         schedules_new(&broker->schedules, broker) < 0 || admin_new(&broker->admin, broker) < 0 ||
         taps_new(&broker->taps, broker) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
@@ -547,6 +549,7 @@ static void close_rooms(BrokerProgram *program) {
     broker->taps = taps_free(broker->taps);
     admin_free(broker->admin);
     schedules_free(broker->schedules);
+    retained_free(broker->retained);
     binds_free(broker->binds);
     queues_free(broker->queues);
     topics_free(broker->topics);

@@ -10,6 +10,7 @@
 
 #ifdef FERRY_WITH_REDIS
 #include "broker/admin/binds.h"
+#include "broker/admin/retained.h"
 #include "broker/stores/redis/redis-store.h"
 #include "broker/stores/redis/shards.h"
 #endif
@@ -34,6 +35,7 @@ static int add_redis(OwnStores *stores, Broker *broker, const char *url, ferry_e
         return r;
     if (stores->shards) {
         binds_set_relay(broker->binds, redis_shards_relay(stores->shards));
+        retained_set_relay(broker->retained, redis_shards_relay(stores->shards));
         r = redis_shards_add(stores->shards, broker->queues);
         return r < 0 ? error_set_code(reterr, r, NULL) : 0;
     }

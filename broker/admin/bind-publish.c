@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* PUBLISH to bound queues: a message becomes a job in each queue that is here, and an entry in the
- * inbox of each shard that is at another broker. See binds-private.h. */
+ * inbox of each shard that is at another broker. If brokers share retained values, the message may
+ * become one of them. See binds-private.h. */
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "broker/admin/binds-private.h"
+#include "broker/admin/retained.h"
 #include "broker/core/peer-log.h"
 #include "broker/queues/inbox-entry.h"
 #include "broker/topics/topics.h"
@@ -170,7 +172,7 @@ static bool check_far(Binds *binds, Session *session, const Message *message) {
         refuse(session, message, r);
         return false;
     }
-    queues_fan_out_missed(binds->broker->queues, r);
+    queues_fan_out_missed(binds->broker->queues, false, r);
     binds->n_far = n;
     return true;
 }
@@ -208,8 +210,63 @@ static void send_far(Binds *binds, Fanout *fan_out, const Message *message) {
         i += send_some(binds, fan_out, binds->far + i, binds->n_far - i, message);
 }
 
-void binds_publish(Binds *binds, Session *session, const Message *message, const void *block) {
+/* ---- the retained value ---- */
+
+/* False: the value cannot be kept now, and the publisher has got an error, if it waits for an
+ * answer. */
+static bool check_value(const Binds *binds, Session *session, const Message *message) {
+    int r = retained_admit(binds->broker->retained, message->name);
+
+    if (r == 0)
+        return true;
+    session->n_dropped++;
+    if (message->id)
+        session_error(session, message->id, "ferry.Overloaded",
+                      "cannot publish to '%s': the store cannot take retained values now",
+                      shown(message->name));
+    else
+        queues_fan_out_missed(binds->broker->queues, true, r);
+    return false;
+}
+
+static void send_value(const Binds *binds, Fanout *fan_out, const Message *message) {
+    void *sending = queues_fan_out_send(fan_out, 0);
+    int r = sending ? retained_send(binds->broker->retained, message, sending) : 0;
+
+    if (r < 0)
+        queues_fan_out_sent(sending, r, NULL);
+}
+
+/* ---- PUBLISH ---- */
+
+/* The message goes to queues, or it is kept as a retained value. */
+static void publish_stored(Binds *binds, Session *session, const Message *message,
+                           const void *block, bool keeps) {
+    Message for_queues = *message;
     Fanout *fan_out;
+
+    if (message->publish.flags & PUBLISH_GATHER)
+        for_queues.id = 0; /* the question is answered when it ends */
+    if (queues_fan_out(binds->broker->queues, binds->found, binds->n_found, session, &for_queues,
+                       block, &fan_out) < 0) {
+        session->n_dropped++;
+        session_error(session, message->id, "ferry.OutOfMemory",
+                      "cannot publish to '%s': the broker is out of memory", shown(message->name));
+        return;
+    }
+    if (!topics_publish_unanswered(binds->broker->topics, session, message, block)) {
+        queues_fan_out_cancel(fan_out);
+        return;
+    }
+    send_far(binds, fan_out, message);
+    if (keeps)
+        send_value(binds, fan_out, message);
+    queues_fan_out_store(fan_out);
+}
+
+void binds_publish(Binds *binds, Session *session, const Message *message, const void *block) {
+    bool keeps = retained_takes(binds->broker->retained, message);
+    Message plain = *message;
 
     binds->n_found = binds->n_far = 0;
     binds->far_failed = false;
@@ -222,21 +279,14 @@ void binds_publish(Binds *binds, Session *session, const Message *message, const
     if ((binds->n_far > 0 || binds->far_failed) &&
         !(check_full(binds, session, message) && check_far(binds, session, message)))
         return;
-    if (binds->n_found == 0 && binds->n_far == 0) {
-        topics_publish(binds->broker->topics, session, message, block);
-        return;
+    if (keeps) {
+        plain.publish.flags &= ~PUBLISH_RETAIN;
+        keeps = check_value(binds, session, message);
+        if (!keeps && message->id)
+            return;
     }
-    if (queues_fan_out(binds->broker->queues, binds->found, binds->n_found, session, message, block,
-                       &fan_out) < 0) {
-        session->n_dropped++;
-        session_error(session, message->id, "ferry.OutOfMemory",
-                      "cannot publish to '%s': the broker is out of memory", shown(message->name));
-        return;
-    }
-    if (!topics_publish_unanswered(binds->broker->topics, session, message, block)) {
-        queues_fan_out_cancel(fan_out);
-        return;
-    }
-    send_far(binds, fan_out, message);
-    queues_fan_out_store(fan_out);
+    if (binds->n_found > 0 || binds->n_far > 0 || keeps)
+        publish_stored(binds, session, &plain, block, keeps);
+    else
+        topics_publish(binds->broker->topics, session, &plain, block);
 }

@@ -9,7 +9,8 @@
  *   binds.c         the binds of this broker; those of the configuration
  *   bind-changes.c  binds that commands make and remove
  *   schedule-names.c  the names of schedules in a cluster
- *   bind-publish.c  a message goes to queues here, and to inboxes of shards at other brokers
+ *   bind-publish.c  a message goes to queues here, to inboxes of shards at other brokers, and to
+ *                   the retained values that they share (retained.h)
  */
 
 #include "broker/admin/binds.h"

@@ -23,9 +23,9 @@ int binds_new(Binds **ret, Broker *broker);
 /* Call it before queues_free(). */
 Binds *binds_free(Binds *binds);
 
-/* PUBLISH, to subscribers and to bound queues. If the message has an id, the publisher gets OK when
- * each bound queue has stored it, or an error. Without an id, a queue that cannot take the message
- * misses it, which is logged and counted. */
+/* PUBLISH, to subscribers and to bound queues, and to the retained values that brokers share. If
+ * the message has an id, the publisher gets OK when each bound queue has stored it, or an error.
+ * Without an id, a queue that cannot take the message misses it, which is logged and counted. */
 void binds_publish(Binds *binds, Session *session, const Message *message, const void *block);
 
 /* Binds the queue to the pattern, or removes the bind. QUEUES_LATER: the session gets the answer to

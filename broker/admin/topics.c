@@ -2,6 +2,7 @@
 /* ferry.Broker.topics: the list of topics and patterns. See admin-private.h. */
 
 #include "broker/admin/admin-private.h"
+#include "broker/admin/retained.h"
 #include "broker/sessions/user.h"
 #include "broker/topics/topics-private.h"
 
@@ -32,13 +33,12 @@ static bool is_topic_seen(Session *session, const void *element) {
 static unsigned write_topic(const void *element, const Broker *broker, Buffer *to) {
     const Topic *topic = element;
 
-    (void)broker;
     write_map(to, 4);
     write_text(to, "name");
     write_str(to, topic->name, topic->len);
     write_pair(to, "published", topic->n_published);
     write_text(to, "retained");
-    write_bool(to, topic->retained != NULL);
+    write_bool(to, topic->retained && retained_is_given(broker->retained, topic));
     write_pair(to, "kept", topic->replay ? topic->replay->n : 0);
     return 0;
 }

@@ -14,7 +14,8 @@
  *   topics/    publish/subscribe
  *   queues/    jobs; stores/ keeps them
  *   schedules/ recurring jobs
- *   admin/     ferry.Broker, the service that the broker itself offers; binds of queues to topics
+ *   admin/     ferry.Broker, the service that the broker itself offers; binds of queues to topics;
+ *              retained values that brokers share
  *   loop/      batches from peers, to the rooms above
  */
 
@@ -92,6 +93,7 @@ struct Broker {
     struct Topics *topics;
     struct Queues *queues;
     struct Binds *binds;
+    struct Retained *retained;
     struct Schedules *schedules;
     size_t n_binds; /* binds of queues to topics */
     Admin *admin;

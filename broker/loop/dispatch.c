@@ -6,6 +6,7 @@
 
 #include "broker/admin/admin.h"
 #include "broker/admin/binds.h"
+#include "broker/admin/retained.h"
 #include "broker/loop/access.h"
 #include "broker/loop/deferred.h"
 #include "broker/queues/queues.h"
@@ -161,7 +162,7 @@ static bool dispatch(Session *session, const Message *message, const void *block
         break;
     case OP_PUBLISH:
         quota_count(session, QUOTA_PUBLISH);
-        if (broker->n_binds > 0)
+        if (broker->n_binds > 0 || retained_takes(broker->retained, message))
             binds_publish(broker->binds, session, message, block);
         else
             topics_publish(broker->topics, session, message, block);
@@ -203,10 +204,10 @@ static bool dispatch(Session *session, const Message *message, const void *block
         if (may_wait && topics_is_costly(broker->topics, message->name))
             return false;
         quota_count(session, QUOTA_SUBSCRIBE);
-        topics_subscribe(broker->topics, session, message);
+        retained_subscribe(broker->retained, session, message);
         break;
     case OP_UNSUBSCRIBE:
-        topics_unsubscribe(broker->topics, session, message);
+        retained_unsubscribe(broker->retained, session, message);
         break;
     case OP_ANSWER:
         topics_answer(broker->topics, session, message, block);

@@ -20,7 +20,7 @@ typedef struct Portion {
     size_t first, n; /* its jobs: n of them, from jobs[first] on */
 } Portion;
 
-/* Queues at other brokers: an entry for the inbox of their shard. */
+/* Queues at other brokers: an entry for the inbox of their shard. Or the retained value. */
 typedef struct FarSending {
     Fanout *of;
     size_t n; /* queues */
@@ -323,10 +323,11 @@ void *queues_fan_out_send(Fanout *fan_out, size_t n) {
     return sending;
 }
 
-void queues_fan_out_missed(Queues *queues, int result) {
+void queues_fan_out_missed(Queues *queues, bool is_value, int result) {
     queues->broker->stats.dropped++;
-    peer_log(queues->broker, LOG_LEVEL_WARNING,
-             "bound queues at another broker miss a message: reason='%s'",
+    peer_log(queues->broker, LOG_LEVEL_WARNING, "%s: reason='%s'",
+             is_value ? "a retained value is not kept"
+                      : "bound queues at another broker miss a message",
              result == -EDQUOT ? "the inbox of their shard is full" : strerror(-result));
 }
 
@@ -341,7 +342,7 @@ void queues_fan_out_sent(void *of, int result, void *ctx) {
         fan_out->result = result;
         fan_out->failed = NULL;
         if (!fan_out->id)
-            queues_fan_out_missed(fan_out->queues, result);
+            queues_fan_out_missed(fan_out->queues, sending->n == 0, result);
     }
     free(sending);
     end(fan_out);

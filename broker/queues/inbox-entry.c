@@ -28,7 +28,7 @@ void inbox_entry_write(Buffer *to, const Span *queues, size_t n, const Message *
 static bool read_queues(Reader *reader, InboxEntry *to) {
     uint32_t n = reader_array(reader);
 
-    if (n == 0 || n > INBOX_QUEUES_MAX)
+    if (n > INBOX_QUEUES_MAX)
         return false;
     for (to->n = 0; to->n < n; to->n++) {
         Span name = reader_str(reader);

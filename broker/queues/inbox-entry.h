@@ -2,7 +2,7 @@
 #pragma once
 
 /* A message that was published at one broker, for queues that are bound to its topic and in a shard
- * of another broker: as MessagePack, in the inbox of the shard. */
+ * of another broker: as MessagePack, in the inbox of the shard. A retained value has no queues. */
 
 #include "base/buffer.h"
 #include "rpc/wire/message.h"

@@ -159,13 +159,14 @@ int queues_fan_out(Queues *queues, Queue **to, size_t n, Session *session, const
 void queues_fan_out_store(Fanout *fan_out);
 void queues_fan_out_cancel(Fanout *fan_out);
 
-/* Before the fan-out is stored: n queues at another broker get the message, too. The answer waits
- * for queues_fan_out_sent() with this pointer. NULL: out of memory, which becomes the answer. */
+/* Before the fan-out is stored: n queues at another broker get the message, too; 0: it becomes the
+ * retained value that brokers share. The answer waits for queues_fan_out_sent() with this pointer.
+ * NULL: out of memory, which becomes the answer. */
 void *queues_fan_out_send(Fanout *fan_out, size_t n);
 /* The end of it; see RelayUser in relay.h. */
 void queues_fan_out_sent(void *sending, int result, void *ctx);
 /* Counts and logs that a message without an id could not be sent. */
-void queues_fan_out_missed(Queues *queues, int result);
+void queues_fan_out_missed(Queues *queues, bool is_value, int result);
 
 /* Jobs in flight to connected workers. */
 size_t queues_n_in_flight(const Queues *queues);

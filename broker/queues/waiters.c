@@ -24,6 +24,10 @@ void store_problem(const Store *store, int result, Problem *ret) {
         problem_set(ret, "ferry.Full",
                     "a queue at another broker does not get the message: the inbox of its shard is "
                     "full");
+    else if (result == -E2BIG)
+        problem_set(ret, "ferry.Full",
+                    "the brokers of the cluster keep no more or no larger retained values "
+                    "(max_names, max_total_bytes)");
     else if (result == -ENOMEM)
         problem_set(ret, "ferry.OutOfMemory", "the broker is out of memory");
     else if (result == -EBUSY)

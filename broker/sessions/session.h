@@ -84,6 +84,8 @@ struct Session {
     struct CacheReport
         *cache_reports; /* admin/: the report of its first cache; NULL: it has no cache */
 
+    uint32_t n_held; /* admin/: its SUBSCRIBEs that wait for retained values */
+
     uint64_t n_in, n_out; /* messages from it and to it, for `ferry sessions` */
     uint64_t n_dropped;   /* late answers, and messages that a full backlog dropped */
 };

@@ -2,10 +2,15 @@
 #pragma once
 
 /*
- * How brokers that share queues tell each other about queues that are bound to topics. Each broker
- * announces the binds of the shards that it has. A message that is published at another broker goes
- * into the inbox of the shard, and the broker that has the shard takes it from there: see
- * queues_take_entry().
+ * How brokers that share queues tell each other about queues that are bound to topics, and about
+ * retained values.
+ *
+ * Each broker announces the binds of the shards that it has. A message that is published at another
+ * broker goes into the inbox of the shard, and the broker that has the shard takes it from there:
+ * see queues_take_entry().
+ *
+ * A retained value is in the shard in which a queue of its topic's name would be. Every broker
+ * stores values there, in the order of their arrival, and reads the values of all shards.
  *
  * All functions are called on the broker's thread.
  */
@@ -21,6 +26,11 @@ enum {
     RELAY_BACKLOG_BYTES_MAX = 64 << 20, /* entries that wait to be stored in inboxes */
 };
 
+typedef struct RelayValue {
+    Span topic, value;            /* an empty value deletes the one that is there */
+    size_t max_values, max_bytes; /* the limits of the shard */
+} RelayValue;
+
 typedef struct RelayOps {
     /* The binds of a shard (numbers begin with 0) that is here have changed: the relay will ask for
      * them. Returns the number of the announcement, for on_known(). */
@@ -30,6 +40,10 @@ typedef struct RelayOps {
     /* Appends an entry to the inbox of the shard; on_sent() will be called with `sending`. -ENOMEM.
      */
     int (*send)(TopicRelay *relay, unsigned shard, Span entry, void *sending);
+    /* Stores the value in the shard; on_sent() will be called with `sending`. -ENOMEM. */
+    int (*retain)(TopicRelay *relay, unsigned shard, const RelayValue *value, void *sending);
+    /* Reads all values that are stored by now. Returns a number for on_looked(). */
+    uint64_t (*look)(TopicRelay *relay);
 } RelayOps;
 
 /* The functions that the relay calls. */
@@ -41,12 +55,29 @@ typedef struct RelayUser {
     void (*on_binds)(unsigned shard, Span binds, void *ctx);
     /* All brokers of the cluster know the announcements up to this number. */
     void (*on_known)(uint64_t number, void *ctx);
-    /* result: 0; -EDQUOT: the inbox is full; -ENOBUFS: the memory of the store is full; -EBUSY: the
-     * shard has no inbox yet. */
+    /* result: 0; -EDQUOT: the inbox is full; -E2BIG: there is no room for the value; -ENOBUFS: the
+     * memory of the store is full; -EBUSY: the shard was never restored yet. */
     void (*on_sent)(void *sending, int result, void *ctx);
 } RelayUser;
+
+/* The functions that the relay calls about retained values. Times are of the broker's clock. */
+typedef struct RelayValues {
+    void *ctx;
+    /* All values of the shard follow: forget what is there. */
+    void (*on_all)(unsigned shard, void *ctx);
+    /* A value was stored, or deleted, which was published at this time; is_new: after the first
+     * reading. False: out of memory; the relay begins again with on_all(). */
+    bool (*on_value)(unsigned shard, Span topic, Span value, bool is_new, uint64_t published_ms,
+                     void *ctx);
+    /* The look with this number, and earlier ones, have ended; with what could be read. */
+    void (*on_looked)(uint64_t number, void *ctx);
+    /* This broker has taken the shard, which another one had at this time; 0: no other one had it.
+     */
+    void (*on_here)(unsigned shard, uint64_t served_ms, void *ctx);
+} RelayValues;
 
 struct TopicRelay {
     const RelayOps *ops;
     RelayUser user;
+    RelayValues values;
 };

@@ -189,16 +189,8 @@ static bool make_room(Subscription *subscription, size_t size) {
     return true;
 }
 
-void backlog_add(Subscription *subscription, Publication *publication, uint64_t seq,
-                 uint64_t reply) {
-    size_t size = shared_message_size_of(publication->message);
-    SharedMessage *shared;
-
-    if (!subscription->session || !make_room(subscription, size)) {
-        miss(subscription, reply);
-        return;
-    }
-    shared = publication_hold(publication);
+/* shared: NULL if there is no memory for the message. */
+static void add(Subscription *subscription, SharedMessage *shared, uint64_t seq, uint64_t reply) {
     if (!shared || push(subscription, (Waiting){shared, seq, reply}) < 0) {
         miss(subscription, reply);
         return;
@@ -207,6 +199,16 @@ void backlog_add(Subscription *subscription, Publication *publication, uint64_t 
     subscription->backlog.bytes += cost(shared_message_size(shared));
     subscription->missed = 0;
     mark_slow(subscription);
+}
+
+void backlog_add(Subscription *subscription, Publication *publication, uint64_t seq,
+                 uint64_t reply) {
+    size_t size = shared_message_size_of(publication->message);
+
+    if (!subscription->session || !make_room(subscription, size))
+        miss(subscription, reply);
+    else
+        add(subscription, publication_hold(publication), seq, reply);
 }
 
 /* Reports a message that has waited under the name in the message: the topic may be forgotten by
@@ -236,6 +238,20 @@ static void send_waiting(Subscription *subscription, const Waiting *waiting) {
     if (subscription->metered)
         subscription_charge(subscription, message_body(&out).len);
     session_send(subscription->session, LANE_BULK, &out, block);
+}
+
+void backlog_add_stored(Subscription *subscription, SharedMessage *shared) {
+    Waiting waiting = {shared, ++subscription->seq, 0};
+
+    if (subscription->session && subscription->backlog.n == 0 &&
+        subscription_has_room(subscription)) {
+        subscription->missed = 0;
+        send_waiting(subscription, &waiting);
+    } else if (!subscription->session || !make_room(subscription, shared_message_size(shared))) {
+        miss(subscription, 0);
+    } else {
+        add(subscription, shared, waiting.seq, 0);
+    }
 }
 
 void backlog_add_initial(Subscription *subscription, SharedMessage *shared) {

@@ -160,6 +160,16 @@ void replay_add(Publication *publication, Topic *topic) {
 
 /* ---- the retained value ---- */
 
+void topic_set_retained(Topics *topics, Topic *topic, SharedMessage *value) {
+    if (topic->retained)
+        topics->n_retained--;
+    shared_message_unref(topics->broker, topic->retained);
+    topic->retained = value;
+    if (value)
+        topics->n_retained++;
+    topic_update_clock(topics, topic);
+}
+
 int retain(Publication *publication, Topic *topic) {
     Topics *topics = publication->topics;
     Broker *broker = topics->broker;
@@ -175,12 +185,6 @@ int retain(Publication *publication, Topic *topic) {
             return -ENOMEM;
         shared_message_ref(shared);
     }
-    if (topic->retained)
-        topics->n_retained--;
-    shared_message_unref(broker, topic->retained);
-    topic->retained = shared;
-    if (shared)
-        topics->n_retained++;
-    topic_update_clock(topics, topic);
+    topic_set_retained(topics, topic, shared);
     return 0;
 }

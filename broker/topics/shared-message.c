@@ -12,14 +12,12 @@ static size_t charge_of(const SharedMessage *shared) {
     return sizeof(*shared) + shared->stored.cap + stored_message_body(&shared->stored).len;
 }
 
-int shared_message_new(SharedMessage **ret, Broker *broker, const Message *message,
-                       const void *block) {
+int shared_message_make(SharedMessage **ret, Broker *broker, const Message *message,
+                        const void *block) {
     /* Round up, so that messages whose sizes differ a little can use the memory again. */
     size_t cap = (stored_message_cap(message, block, STORE_FIELDS) + 15) & ~(size_t)15;
     SharedMessage *shared;
 
-    if (!broker_may_store(broker, shared_message_size_of(message)))
-        return -ENOSPC;
     shared = malloc(sizeof(*shared) + cap);
     if (!shared)
         return -ENOMEM;
@@ -31,6 +29,13 @@ int shared_message_new(SharedMessage **ret, Broker *broker, const Message *messa
     broker->budget.bytes[BUDGET_TOPICS] += charge_of(shared);
     *ret = shared;
     return 0;
+}
+
+int shared_message_new(SharedMessage **ret, Broker *broker, const Message *message,
+                       const void *block) {
+    if (!broker_may_store(broker, shared_message_size_of(message)))
+        return -ENOSPC;
+    return shared_message_make(ret, broker, message, block);
 }
 
 bool shared_message_reuse(SharedMessage *shared, const Message *message, const void *block) {

@@ -18,6 +18,9 @@ typedef struct SharedMessage {
 /* Stores the PUBLISH, with one owner. -ENOSPC: max_total_bytes is reached; -ENOMEM. */
 int shared_message_new(SharedMessage **ret, Broker *broker, const Message *message,
                        const void *block);
+/* Like shared_message_new(), also if max_total_bytes is reached. */
+int shared_message_make(SharedMessage **ret, Broker *broker, const Message *message,
+                        const void *block);
 
 /* Stores another message in the same memory, if `shared` has no other owner and the message
  * fits. */

@@ -30,6 +30,9 @@ enum { WALK_US_PER_1000 = 250, WALK_AHEAD_US = 250000 };
  */
 enum { STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
 
+/* The broker notices in this time that a session is lost. */
+enum { NOTICED_MS = 10000 };
+
 typedef struct Wanted {
     Span group;
     uint64_t last, resume, seen, backlog, credit;
@@ -181,6 +184,7 @@ static void attach(Subscription *subscription, Session *session, const Wanted *w
 
     timer_disarm(&subscription->topics->broker->timers, &subscription->forget);
     subscription->session = session;
+    subscription->at_ms = subscription->topics->attached_ms = session->broker->now_ms;
     subscription->overflow = wanted->overflow;
     subscription->max_backlog = wanted->backlog;
     subscription->metered = wanted->credit > 0;
@@ -202,6 +206,7 @@ static void detach(Subscription *subscription) {
     members_detach(subscription);
     subscription->told_slow = false;
     subscription->session = NULL;
+    subscription->at_ms = broker->now_ms;
     timer_arm(&broker->timers, &subscription->forget,
               broker->now_ms + broker->limits.client_memory_ms, on_forget);
 }
@@ -224,11 +229,28 @@ void topics_client_gone(Topics *topics, Client *client) {
 
 /* ---- retained values and replay ---- */
 
+/* Which retained values a subscription gets when it begins. */
+typedef struct WantedValues {
+    bool some;
+    /* Of the values that another broker gives to new subscribers, it gets the ones that came at
+     * this time or later. */
+    uint64_t since_ms;
+} WantedValues;
+
 typedef struct Sending {
     Subscription *to;
-    bool retained;
+    WantedValues values;
     uint64_t last;
 } Sending;
+
+/* A topic whose value brokers share gives it to new subscribers at one broker. A subscriber that
+ * comes back to another one gets what it may have missed there. */
+static bool gives_value(const Sending *sending, const Topic *topic) {
+    if (!topic->retained || !sending->values.some)
+        return false;
+    return topic->shard == 0 || sending->to->topics->given >> (topic->shard - 1) & 1 ||
+           (topic->kept_ms > 0 && topic->kept_ms >= sending->values.since_ms);
+}
 
 static void send_of(void *value, void *ctx) {
     Topic *topic = value;
@@ -241,7 +263,7 @@ static void send_of(void *value, void *ctx) {
      * them. */
     for (uint32_t i = from; i < n; i++)
         again |= *replay_at(replay, i) == topic->retained;
-    if (topic->retained && sending->retained && !again)
+    if (!again && gives_value(sending, topic))
         backlog_add_initial(sending->to, topic->retained);
     for (uint32_t i = from; i < n; i++)
         backlog_add_initial(sending->to, *replay_at(replay, i));
@@ -249,10 +271,10 @@ static void send_of(void *value, void *ctx) {
 
 /* Sends retained values, and the last n messages of each topic, to a new subscription. Returns how
  * many topics and parts of topic names were examined. */
-static size_t replay_send(Subscription *subscription, bool retained, uint64_t last) {
+static size_t replay_send(Subscription *subscription, WantedValues values, uint64_t last) {
     const Pattern *pattern = subscription->pattern;
     Topics *topics = subscription->topics;
-    Sending sending = {subscription, retained, last};
+    Sending sending = {subscription, values, last};
 
     if (pattern_is_wild(pattern->text, pattern->len))
         return topic_tree_find(&topics->names, pattern->text, pattern->len, send_of, &sending);
@@ -286,12 +308,12 @@ static void pay_for_walk(Session *session, size_t n) {
 
 /* OK must come after retained and replayed messages: now, or when the last of them has left the
  * backlog. */
-static void begin(Subscription *subscription, bool retained, uint64_t last) {
+static void begin(Subscription *subscription, WantedValues values, uint64_t last) {
     /* A member of the group has handled the retained value before, so new members do not get it. */
     if (subscription->group)
-        retained = false;
-    if (retained || last > 0)
-        pay_for_walk(subscription->session, replay_send(subscription, retained, last));
+        values.some = false;
+    if (values.some || last > 0)
+        pay_for_walk(subscription->session, replay_send(subscription, values, last));
     if (subscription->backlog.n_initial == 0)
         session_ok(subscription->session, LANE_BULK, subscription->id, subscription->seq);
 }
@@ -314,6 +336,7 @@ static void resume(Subscription *subscription, Session *session, const Message *
     Topics *topics = subscription->topics;
     /* Messages that were sent after `seen` may have been lost with the connection. */
     uint64_t missed = wanted->seen < subscription->seq ? subscription->seq - wanted->seen : 0;
+    uint64_t lost_ms = subscription->at_ms;
 
     /* The client has received no message of this subscription, so it cannot know whether the
      * numbers continue those of an earlier subscription or begin again. */
@@ -335,7 +358,8 @@ static void resume(Subscription *subscription, Session *session, const Message *
         send_gap(subscription, missed);
     /* The subscriber has missed messages, so its value may be outdated: it gets the retained
      * value. */
-    begin(subscription, missed > 0, 0);
+    begin(subscription, (WantedValues){missed > 0, lost_ms > NOTICED_MS ? lost_ms - NOTICED_MS : 0},
+          0);
 }
 
 /* False: the limits refuse the subscription, and the client has got an error. */
@@ -451,7 +475,7 @@ void topics_subscribe(Topics *topics, Session *session, const Message *message) 
     attach(subscription, session, &wanted);
     if (wanted.resume)
         send_gap(subscription, GAP_UNKNOWN);
-    begin(subscription, true, wanted.last);
+    begin(subscription, (WantedValues){true, wanted.resume ? 0 : UINT64_MAX}, wanted.last);
 }
 
 void topics_unsubscribe(Topics *topics, Session *session, const Message *message) {

@@ -15,6 +15,7 @@
  *   table.c           the topics that the broker knows, and the patterns that match each
  *   publish.c         PUBLISH
  *   subscribe.c       SUBSCRIBE and UNSUBSCRIBE; subscriptions of lost sessions
+ *   values.c          retained values that brokers share
  *   topics.c          new, free
  *
  * session_send() and session_end() only take notes for the end of the turn: no call from here
@@ -81,6 +82,7 @@ struct Subscription {
     SubscriberOverflow overflow;
     bool metered;   /* the subscription has a credit of its own */
     int64_t credit; /* bytes; below 1: messages wait in the backlog until MORE comes */
+    uint64_t at_ms; /* when it got its session, or lost it */
     bool slow;      /* in session->slow */
     bool told_slow; /* an event has reported that it misses messages; cleared when it has caught
                      * up */
@@ -162,6 +164,8 @@ struct Topic {
     uint64_t n_published;
     TapMark tap;
     SharedMessage *retained;
+    uint8_t shard;    /* of the value, if brokers share it: see values.c; 0: they do not */
+    uint64_t kept_ms; /* such a value came at this time; 0: it was there before this broker */
     TopicNode *node;
     Topic *prev, *next; /* in topics->clock */
     UT_hash_handle hh;
@@ -178,6 +182,7 @@ struct Topics {
                     * same topic */
     Topic *clock;  /* topics that may be forgotten, in the order of the clock algorithm */
     uint32_t n_clock, n_retained, n_pinned;
+    uint64_t given;                  /* bit n: new subscribers get the values of shard n + 1 here */
     TopicTree names;                 /* from topic names to Topics */
     size_t replay_bytes;             /* bytes of replay that topics without a rule keep */
     TopicRule *rules, *rules_before; /* rules_before: the rules in force, while the configuration is
@@ -193,6 +198,7 @@ struct Topics {
     bool match_failed, matching_own; /* own: the topic is of_broker */
 
     Subscription *subscriptions; /* uthash by client and id */
+    uint64_t attached_ms;        /* when a subscription got a session last */
     Session *slow;               /* utlist: sessions with slow subscriptions */
 
     IdMap replies; /* from the broker's number of a question to its Asked */
@@ -289,6 +295,10 @@ void backlog_add_initial(Subscription *subscription, SharedMessage *shared);
 /* True: a message of this size fits into the backlog. */
 bool backlog_fits(const Subscription *subscription, size_t size);
 
+/* Gives a stored message the next number, and sends it or lets it wait, like one that is
+ * published. */
+void backlog_add_stored(Subscription *subscription, SharedMessage *shared);
+
 /* Forgets all waiting messages; returns their number. */
 uint64_t backlog_clear(Subscription *subscription);
 
@@ -329,6 +339,8 @@ SharedMessage **replay_at(Replay *replay, uint32_t i);
 /* Makes the message the topic's retained value, or deletes the value. -ENOSPC, -ENOMEM: nothing has
  * changed. */
 int retain(Publication *publication, Topic *topic);
+/* Takes over the reference to the value; NULL: deletes the value. */
+void topic_set_retained(Topics *topics, Topic *topic, SharedMessage *value);
 
 /* ---- settings.c ---- */
 

@@ -45,6 +45,25 @@ int topics_configure(Topics *topics, const char *pattern, const char *key, const
 void topics_reload(Topics *topics);
 void topics_reloaded(Topics *topics, bool is_right);
 
+/*
+ * Retained values that several brokers share: each broker has all of them
+ * (broker/admin/retained.h), and new subscribers get those of each shard, 1 to 64, at one broker.
+ */
+
+/* Makes the message the retained value of its topic, also if max_total_bytes is reached; an empty
+ * body deletes the value. is_new: it came after this broker has begun. Subscriptions that got their
+ * session at since_ms or later get the message; UINT64_MAX: none does. -ENOMEM: nothing has
+ * changed.
+ */
+int topics_keep(Topics *topics, unsigned shard, const Message *message, bool is_new,
+                uint64_t since_ms);
+/* Forgets the values of a shard. */
+void topics_forget(Topics *topics, unsigned shard);
+/* Bit n: new subscribers get the values of shard n + 1 here. */
+void topics_set_given(Topics *topics, uint64_t shards);
+/* Sends the values of a shard to the subscriptions that got their session at since_ms or later. */
+void topics_give(Topics *topics, unsigned shard, uint64_t since_ms);
+
 size_t topics_count(const Topics *topics); /* number of topics and patterns, and of the nodes of
                                             * their trees */
 /* True: it would take long to find the kept messages for this pattern. */

@@ -46,6 +46,18 @@ of_all() { rows "ipc://$work/a,ipc://$work/b" && jq -e --arg b "ipc://$work/b" '
     and all(.[]; .state == "here") and ([.[].jobs] | add) >= 8 and ([.[] | select(.owner == $b)] | length) == 2' "$work/rows" >/dev/null; }
 until_true of_all
 
+# Retained values: the broker that has the shard shows each
+both="ipc://$work/a,ipc://$work/b"
+for i in 1 2 3 4; do
+    expect 0 '' '' ferry pub "v.$i" old --retain --url "ipc://$work/a"
+    expect 0 '' '' ferry pub "v.$i" "new $i" --retain --url "ipc://$work/b"
+done
+expect 0 '' '' ferry pub v.4 '' --retain --url "ipc://$work/a"
+of_topics() { [ "$(ferry topics --url "$both" --json | jq -c '[.[] | select(.retained) | .name] | sort')" = '["v.1","v.2","v.3"]' ]; }
+until_true of_topics
+ferry sub 'v.>' --count 3 --url "$both" | sort >"$work/values"
+equal "$(printf 'new %d\n' 1 2 3)" "$(cat "$work/values")" 'the newest values'
+
 # Entries that no ferry has written are no members
 ask hset 'ferry:{shop}:members' nonsense text "$(printf %032d 1)" '99999999999999 tcp://x 4' \
     "$(printf %032d 2)" $'99999999999999 tcp://x\ny 0' >/dev/null

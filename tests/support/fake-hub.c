@@ -9,6 +9,7 @@
 
 #include "broker/admin/admin.h"
 #include "broker/admin/binds.h"
+#include "broker/admin/retained.h"
 #include "broker/core/rooms.h"
 #include "broker/events/events.h"
 #include "broker/loop/deferred.h"
@@ -106,6 +107,7 @@ void fake_hub_init(Broker *broker) {
     if (events_new(&broker->events, broker) < 0 || deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
+        retained_new(&broker->retained, broker) < 0 ||
         schedules_new(&broker->schedules, broker) < 0 || admin_new(&broker->admin, broker) < 0)
         abort();
 }
@@ -127,6 +129,7 @@ void fake_hub_deinit(Broker *broker) {
     sessions_free(broker);
     admin_free(broker->admin);
     schedules_free(broker->schedules);
+    retained_free(broker->retained);
     binds_free(broker->binds);
     queues_free(broker->queues);
     topics_free(broker->topics);

@@ -24,7 +24,7 @@ static void set_keys(RedisLink *link, const char *name, LinkKeys keys) {
         [LINK_SPACE] = {"", ":segments", ":order", ":ended", ":passed", ":notes", ":pushes",
                         ":keys", ":paused", ":facts", ":inbox", ":senders"},
         [LINK_CLUSTER] = {":cluster", ":members", "", ":binds"},
-        [LINK_INBOX] = {"", ":inbox", ":senders"},
+        [LINK_INBOX] = {"", ":inbox", ":senders", ":retained", ":changed", ":cleared"},
     };
 
     for (; link->n_keys < REDIS_KEYS && suffixes[keys][link->n_keys]; link->n_keys++)
@@ -88,7 +88,7 @@ _Static_assert(3 + REDIS_KEYS + REDIS_CALL_ARGS <= COMMAND_ARGS, "a call has too
 
 static void begin_script(const RedisLink *link, const LinkCall *call, bool by_text,
                          RedisCommand *command) {
-    static const char *const numbers[] = {[3] = "3", [4] = "4", [REDIS_KEYS] = "12"};
+    static const char *const numbers[] = {[4] = "4", [6] = "6", [REDIS_KEYS] = "12"};
 
     *command = (RedisCommand){.route = span_text(link->key), .repeatable = true};
     command_add_text(command, by_text ? "EVAL" : "EVALSHA");

@@ -12,7 +12,7 @@ enum { REDIS_KEY_MAX = REDIS_NAME_MAX + 24, REDIS_KEYS = 12, REDIS_CALL_ARGS = 7
 typedef enum LinkKeys {
     LINK_SPACE,   /* the keys of a space: script.h */
     LINK_CLUSTER, /* ":cluster", ":members", the first key of a space, ":binds" */
-    LINK_INBOX,   /* the first key of a shard, ":inbox", ":senders" */
+    LINK_INBOX,   /* the first key of a shard, ":inbox", ":senders", and those of the values */
 } LinkKeys;
 
 /* The calls that fail with a text of the server. */

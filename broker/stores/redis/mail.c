@@ -18,13 +18,14 @@
 
 /* ---- sending ---- */
 
-/* Takes the next entries of a shard into its call. */
+/* Takes the next entries of a shard into its call, or the next values. */
 static void take_batch(RedisMail *mail, MailShard *shard) {
     SentEntry **end = &shard->batch;
     size_t bytes = 0, n = 0;
 
     pthread_mutex_lock(&mail->lock);
-    while (shard->todo && n < MAIL_ENTRIES && bytes < MAIL_BYTES) {
+    while (shard->todo && n < MAIL_ENTRIES && bytes < MAIL_BYTES &&
+           (n == 0 || shard->todo->is_value == shard->batch->is_value)) {
         SentEntry *entry = shard->todo;
 
         shard->todo = entry->next;
@@ -41,15 +42,14 @@ static void take_batch(RedisMail *mail, MailShard *shard) {
     shard->attempts = 0;
 }
 
-/* The first n entries of the batch have an outcome, and the others another one. */
-static void end_batch(RedisMail *mail, MailShard *shard, uint64_t n, int result, int rest) {
+/* The entries of the batch have their results. */
+static void return_batch(RedisMail *mail, MailShard *shard) {
     SentEntry *entry = shard->batch, *next;
 
     shard->batch = NULL;
     pthread_mutex_lock(&mail->lock);
-    for (uint64_t i = 0; entry; entry = next, i++) {
+    for (; entry; entry = next) {
         next = entry->next;
-        entry->result = i < n ? result : rest;
         entry->next = NULL;
         mail->backlog -= entry->len;
         *mail->done_end = entry;
@@ -60,49 +60,93 @@ static void end_batch(RedisMail *mail, MailShard *shard, uint64_t n, int result,
     waker_call(mail->waker);
 }
 
-static bool put_entries(Buffer *to, const SentEntry *entry) {
-    for (; entry; entry = entry->next) {
-        uint32_t len = htole32((uint32_t)entry->len);
+static void end_batch(RedisMail *mail, MailShard *shard, int result) {
+    for (SentEntry *entry = shard->batch; entry; entry = entry->next)
+        entry->result = result;
+    return_batch(mail, shard);
+}
 
-        buffer_append(to, &len, sizeof(len));
-        buffer_append(to, entry->data, entry->len);
+/* The first n entries of the batch had room. */
+static void end_entries(RedisMail *mail, MailShard *shard, uint64_t n) {
+    for (SentEntry *entry = shard->batch; entry; entry = entry->next, n -= n > 0)
+        entry->result = n > 0 ? 0 : -EDQUOT;
+    return_batch(mail, shard);
+}
+
+/* The mark of each value says whether it had room. */
+static void end_values(RedisMail *mail, MailShard *shard, Span marks) {
+    size_t i = 0;
+
+    for (SentEntry *entry = shard->batch; entry; entry = entry->next, i++)
+        entry->result = i < marks.len && marks.data[i] == '0' ? 0 : -E2BIG;
+    mail->values_ms = 0; /* the own values are read back at once */
+    return_batch(mail, shard);
+}
+
+static void put_number(Buffer *to, size_t number) {
+    uint32_t bytes = htole32((uint32_t)number);
+
+    buffer_append(to, &bytes, sizeof(bytes));
+}
+
+static void put_entry(Buffer *to, const SentEntry *entry, uint64_t now_ms) {
+    if (entry->is_value) {
+        put_number(to, now_ms > entry->sent_ms ? (size_t)(now_ms - entry->sent_ms) : 0);
+        put_number(to, entry->topic_len);
+        buffer_append(to, entry->data, entry->topic_len);
     }
+    put_number(to, entry->len - entry->topic_len);
+    buffer_append(to, entry->data + entry->topic_len, entry->len - entry->topic_len);
+}
+
+static bool put_entries(Buffer *to, const SentEntry *entry) {
+    uint64_t now_ms = clock_ms();
+
+    for (; entry; entry = entry->next)
+        put_entry(to, entry, now_ms);
     return !to->failed;
 }
 
 static void take_result(RedisMail *mail, MailShard *shard, const LinkCall *call) {
     if (call->outcome == LINK_DONE && span_is(reply_word(call->reply, 0), "OK")) {
-        end_batch(mail, shard, reply_number(call->reply, 1), 0, -EDQUOT);
+        if (shard->batch->is_value)
+            end_values(mail, shard, reply_word(call->reply, 1));
+        else
+            end_entries(mail, shard, reply_number(call->reply, 1));
         return;
     }
     if (call->outcome == LINK_DONE) {
-        end_batch(mail, shard, UINT64_MAX, -EBUSY, 0);
+        end_batch(mail, shard, -EBUSY);
         return;
     }
     /* An earlier attempt without an answer could still be applied. */
     if (call->outcome == LINK_FULL && shard->attempts == 1) {
-        end_batch(mail, shard, UINT64_MAX, -ENOBUFS, 0);
+        end_batch(mail, shard, -ENOBUFS);
         return;
     }
     shard->not_before_ms = clock_ms() + MAIL_PAUSE_MS;
     pthread_mutex_lock(&mail->lock);
     shard->waits = true;
+    mail_end_looks(mail);
     pthread_mutex_unlock(&mail->lock);
 }
 
 /* One attempt for the entries of a shard. */
 static void send_some(RedisMail *mail, MailShard *shard) {
     CLEANUP(buffer_deinit) Buffer entries = {0};
-    LinkCall call = {.script = &mail->send, .n_args = 6};
-    char number[24], max[12], bytes[12];
+    bool of_values = shard->batch->is_value;
+    LinkCall call = {.script = of_values ? &mail->retain : &mail->send, .n_args = 6};
+    char number[24], max[24], bytes[24];
 
     if (!put_entries(&entries, shard->batch)) {
-        end_batch(mail, shard, UINT64_MAX, -ENOMEM, 0);
+        end_batch(mail, shard, -ENOMEM);
         return;
     }
     snprintf(number, sizeof(number), "%" PRIu64, shard->call);
-    snprintf(max, sizeof(max), "%d", RELAY_ENTRIES_MAX);
-    snprintf(bytes, sizeof(bytes), "%d", RELAY_INBOX_BYTES_MAX);
+    pthread_mutex_lock(&mail->lock);
+    snprintf(max, sizeof(max), "%zu", of_values ? mail->max_values : RELAY_ENTRIES_MAX);
+    snprintf(bytes, sizeof(bytes), "%zu", of_values ? mail->max_bytes : RELAY_INBOX_BYTES_MAX);
+    pthread_mutex_unlock(&mail->lock);
     call.args[0] = span_text(mail->id);
     call.args[1] = span_text(mail->sender);
     call.args[2] = span_text(number);
@@ -267,6 +311,7 @@ static void *run(void *ctx) {
         uint64_t until_ms;
 
         is_waiting = send_all(mail);
+        mail_look_at_values(mail);
         if (clock_ms() >= look_ms) {
             look(mail);
             pthread_mutex_lock(&mail->lock);
@@ -275,6 +320,7 @@ static void *run(void *ctx) {
         }
         until_ms = clock_ms() + MAIL_PAUSE_MS;
         until_ms = is_waiting && until_ms < look_ms ? until_ms : look_ms;
+        until_ms = until_ms < mail->values_ms ? until_ms : mail->values_ms;
         if (!wait_for_work(mail, until_ms, is_waiting))
             break;
         pthread_mutex_lock(&mail->lock);
@@ -296,6 +342,8 @@ int redis_mail_open(RedisMail *mail, RedisStoreOptions *options, ferry_error *re
     snprintf(mail->cluster, sizeof(mail->cluster), "ferry:{%s}:cluster", options->name);
     mail->send.text = script_send;
     mail->read.text = script_inbox;
+    mail->retain.text = script_retain;
+    mail->values.text = script_values;
     mail->done_end = &mail->done;
     mail->slices_end = &mail->slices;
     for (unsigned k = 0; k < mail->n; k++) {
@@ -336,9 +384,9 @@ void redis_mail_stop(RedisMail *mail) {
         MailShard *shard = &mail->shards[k];
 
         if (shard->batch)
-            end_batch(mail, shard, UINT64_MAX, -EIO, 0);
+            end_batch(mail, shard, -EIO);
         while (take_batch(mail, shard), shard->batch)
-            end_batch(mail, shard, UINT64_MAX, -EBUSY, 0);
+            end_batch(mail, shard, -EBUSY);
     }
     pthread_cond_destroy(&mail->cond);
 }
@@ -368,6 +416,18 @@ int redis_mail_admit(RedisMail *mail, unsigned shard) {
     return r;
 }
 
+static void call_thread(RedisMail *mail) {
+    mail->called = true;
+    pthread_cond_signal(&mail->cond);
+}
+
+static void put_todo(RedisMail *mail, unsigned shard, SentEntry *entry) {
+    *mail->shards[shard].todo_end = entry;
+    mail->shards[shard].todo_end = &entry->next;
+    mail->backlog += entry->len;
+    call_thread(mail);
+}
+
 int redis_mail_send(RedisMail *mail, unsigned shard, Span data, void *sending) {
     SentEntry *entry = malloc(sizeof(*entry) + data.len);
 
@@ -376,21 +436,62 @@ int redis_mail_send(RedisMail *mail, unsigned shard, Span data, void *sending) {
     *entry = (SentEntry){.sending = sending, .len = data.len};
     memcpy(entry->data, data.data, data.len);
     pthread_mutex_lock(&mail->lock);
-    *mail->shards[shard].todo_end = entry;
-    mail->shards[shard].todo_end = &entry->next;
-    mail->backlog += data.len;
-    mail->called = true;
-    pthread_cond_signal(&mail->cond);
+    put_todo(mail, shard, entry);
     pthread_mutex_unlock(&mail->lock);
     return 0;
 }
 
+int redis_mail_retain(RedisMail *mail, unsigned shard, const RelayValue *value, void *sending) {
+    Span topic = value->topic, text = value->value;
+    SentEntry *entry = malloc(sizeof(*entry) + topic.len + text.len);
+
+    if (!entry)
+        return -ENOMEM;
+    *entry = (SentEntry){.sending = sending,
+                         .is_value = true,
+                         .topic_len = topic.len,
+                         .sent_ms = clock_ms(),
+                         .len = topic.len + text.len};
+    memcpy(entry->data, topic.data, topic.len);
+    if (text.len > 0)
+        memcpy(entry->data + topic.len, text.data, text.len);
+    pthread_mutex_lock(&mail->lock);
+    mail->max_values = value->max_values;
+    mail->max_bytes = value->max_bytes;
+    put_todo(mail, shard, entry);
+    pthread_mutex_unlock(&mail->lock);
+    return 0;
+}
+
+uint64_t redis_mail_look(RedisMail *mail) {
+    uint64_t number;
+
+    pthread_mutex_lock(&mail->lock);
+    number = mail->is_away ? mail->looks_done : ++mail->looks_wanted;
+    call_thread(mail);
+    pthread_mutex_unlock(&mail->lock);
+    return number;
+}
+
+uint64_t redis_mail_looked(RedisMail *mail) {
+    uint64_t number;
+
+    pthread_mutex_lock(&mail->lock);
+    number = mail->looks_done;
+    pthread_mutex_unlock(&mail->lock);
+    return number;
+}
+
+void redis_mail_read_again(RedisMail *mail, unsigned shard) {
+    pthread_mutex_lock(&mail->lock);
+    mail->shards[shard].reads_again = true;
+    pthread_mutex_unlock(&mail->lock);
+}
+
 void redis_mail_tell(RedisMail *mail, unsigned shard, const MailBox *box) {
     pthread_mutex_lock(&mail->lock);
-    if (box->is_used && !mail->is_used) {
-        mail->called = true;
-        pthread_cond_signal(&mail->cond);
-    }
+    if (box->is_used && !mail->is_used)
+        call_thread(mail);
     mail->is_used = box->is_used;
     if (mail->shards[shard].box.life != box->life) {
         mail->shards[shard].ms = mail->shards[shard].number = 0;
@@ -416,8 +517,16 @@ MailSlice *redis_mail_take_slices(RedisMail *mail) {
 
     pthread_mutex_lock(&mail->lock);
     slices = mail->slices;
-    for (const MailSlice *slice = slices; slice; slice = slice->next)
-        mail->shards[slice->shard].has_slice = false;
+    for (const MailSlice *slice = slices; slice; slice = slice->next) {
+        MailShard *shard = &mail->shards[slice->shard];
+
+        if (!slice->of_values) {
+            shard->has_slice = false;
+            continue;
+        }
+        shard->has_values = false;
+        call_thread(mail); /* there may be more */
+    }
     mail->slices = NULL;
     mail->slices_end = &mail->slices;
     pthread_mutex_unlock(&mail->lock);

@@ -100,6 +100,7 @@ static int taken(RedisReader *reader, const Reply *reply, ferry_error *reterr) {
                               reader->link->key);
     reader->last_job = reply_number(reply, 3);
     reader->was_given = span_is(reply_word(reply, 5), "0");
+    reader->served_ms = reply_number(reply, 6);
     reader->wall.offset_ms = (int64_t)reply_number(reply, 4) - (int64_t)clock_ms();
     redis_link_setting(reader->link, reader->setting);
     return 0;

@@ -56,8 +56,9 @@ extern const StoreOps redis_ops;
 void redis_set_reader(RedisQueues *redis, RedisReader *reader);
 /* Handles the batches that the thread has finished, and its report. */
 void redis_take_done(RedisQueues *redis);
-/* The last change: the end of the lease. */
-void redis_give_lease_back(RedisQueues *redis);
+/* Writes the last change: the end of the lease. The space was served until served_ms, by the clock
+ * of Redis. */
+void redis_give_lease_back(RedisQueues *redis, uint64_t served_ms);
 
 /* As StoreOps.restore, of a store without shards: waits for the thread. */
 int redis_restore(Store *store, size_t max, ferry_error *reterr);

@@ -3,9 +3,11 @@
 
 #include "broker/stores/redis/redis-relay.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "broker/stores/redis/reader.h"
 
 static const char no_binds[] = "\x90"; /* an empty list */
 
@@ -32,7 +34,16 @@ static int send_entry(TopicRelay *base, unsigned shard, Span entry, void *sendin
     return redis_mail_send(&relay_of(base)->mail, shard, entry, sending);
 }
 
-static const RelayOps ops = {.announce = announce, .admit = admit, .send = send_entry};
+static int retain(TopicRelay *base, unsigned shard, const RelayValue *value, void *sending) {
+    return redis_mail_retain(&relay_of(base)->mail, shard, value, sending);
+}
+
+static uint64_t look(TopicRelay *base) {
+    return redis_mail_look(&relay_of(base)->mail);
+}
+
+static const RelayOps ops = {
+    .announce = announce, .admit = admit, .send = send_entry, .retain = retain, .look = look};
 
 static void on_announced(void *ctx) {
     redis_members_call(ctx);
@@ -127,6 +138,40 @@ void redis_relay_take_sent(RedisRelay *relay) {
         relay->relay.user.on_sent(entry->sending, entry->result, relay->relay.user.ctx);
         free(entry);
     }
+}
+
+/* ---- retained values ---- */
+
+/* The time before a value in Redis, in ms by the clock of Redis. Cuts it off. */
+static uint64_t take_time(Span *value) {
+    uint64_t ms;
+
+    if (value->len < sizeof(ms))
+        return 0;
+    memcpy(&ms, value->data, sizeof(ms));
+    *value = span_of(value->data + sizeof(ms), value->len - sizeof(ms));
+    return le64toh(ms);
+}
+
+bool redis_relay_take_values(RedisRelay *relay, const MailSlice *slice, WallClock wall) {
+    const RelayValues *user = &relay->relay.values;
+    const Reply *reply = slice->reply;
+
+    if (!user->on_value)
+        return true;
+    if (span_is(reply_word(reply, 0), "ALL"))
+        user->on_all(slice->shard, user->ctx);
+    for (size_t i = 3; i + 2 < reply->n; i += 3) {
+        Span value = reply_word(reply, i + 2);
+        uint64_t ms = take_time(&value);
+
+        if (value.len == 0) /* the number of the change is a time in microseconds */
+            ms = reply_number(reply, i + 1) / 1000;
+        if (!user->on_value(slice->shard, reply_word(reply, i), value, slice->is_new,
+                            wall_clock_from(wall, ms), user->ctx))
+            return false;
+    }
+    return true;
 }
 
 void redis_relay_tell(RedisRelay *relay, unsigned k, const MailBox *box) {

@@ -3,6 +3,7 @@
 
 /* The relay (relay.h) of a cluster in Redis, on the broker's thread. */
 
+#include "broker/stores/job-record.h"
 #include "broker/stores/redis/mail.h"
 #include "broker/stores/redis/members.h"
 #include "broker/stores/relay.h"
@@ -31,6 +32,9 @@ void redis_relay_announce(RedisRelay *relay, const uint64_t *leases);
 void redis_relay_take_news(RedisRelay *relay, const MembersNews *news);
 /* Reports the entries whose sending has ended to the user of the relay. */
 void redis_relay_take_sent(RedisRelay *relay);
+/* Takes over what the slice says about retained values; wall: the clock of Redis. False: out of
+ * memory; they must be read again. */
+bool redis_relay_take_values(RedisRelay *relay, const MailSlice *slice, WallClock wall);
 /* Tells the thread how the inbox of a shard is read. */
 void redis_relay_tell(RedisRelay *relay, unsigned shard, const MailBox *box);
 /* True: not all brokers know the last announcement. */

@@ -510,12 +510,12 @@ static int redis_open(Store *store, Waker *waker, ferry_error *reterr) {
                                    strerror(-r));
 }
 
-void redis_give_lease_back(RedisQueues *redis) {
+void redis_give_lease_back(RedisQueues *redis, uint64_t served_ms) {
     WriterPart *part = redis->store.broken || !redis->writes ? NULL : part_of(redis, PART_RELEASES);
 
     if (!part)
         return;
-    change_put_end(&part->changes, queues_last_job(redis->store.ctx));
+    change_put_end(&part->changes, queues_last_job(redis->store.ctx), served_ms);
     submit(redis);
     redis->writes = false;
 }
@@ -523,7 +523,7 @@ void redis_give_lease_back(RedisQueues *redis) {
 static void redis_close(Store *store) {
     RedisQueues *redis = redis_of(store);
 
-    redis_give_lease_back(redis);
+    redis_give_lease_back(redis, wall_clock_to(redis->wall, clock_ms()));
     redis_writer_stop(&redis->writer);
     redis_link_close(&redis->link);
 }

@@ -20,10 +20,10 @@ const char script_take[] =
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
     "local rule, id = string.match(ARGV[3], '(%a+):(%x+)')\n"
     "local own = redis.call('HMGET', at, 'format', 'id', 'token', 'holder', 'until', 'last',\n"
-    "                       'lease', 'shard')\n"
+    "                       'lease', 'shard', 'served')\n"
     "if not own[1] then\n"
     "  local rest = {'segments', 'order', 'ended', 'passed', 'notes', 'pushes', 'keys', 'paused',\n"
-    "                'facts', 'inbox'}\n"
+    "                'facts', 'inbox', 'retained'}\n"
     "  for _, name in ipairs(rest) do\n"
     "    if redis.call('EXISTS', at .. ':' .. name) == 1 then return {'PARTIAL'} end\n"
     "  end\n"
@@ -41,9 +41,15 @@ const char script_take[] =
     "end\n"
     "local number = tonumber(string.match(own[3], '^%d+')) + 1\n"
     "local token = string.format('%.0f', number) .. '-' .. ARGV[5]\n"
+    "local served = own[9] or '0'\n"
+    "if tonumber(own[5]) > 0 and own[4] ~= ARGV[1] then\n"
+    "  served = string.format('%.0f', own[5] - (own[7] or ARGV[2]))\n"
+    "end\n"
     "redis.call('HSET', at, 'token', token, 'holder', ARGV[1], 'pushes', '0', 'releases', '0',\n"
+    "           'served', served,\n"
     "           'lease', ARGV[2], 'until', string.format('%.0f', now + ARGV[2]))\n"
-    "return {'TAKEN', token, own[2], own[6], string.format('%.0f', now), own[5]}\n";
+    "return {'TAKEN', token, own[2], own[6], string.format('%.0f', now), own[5],\n"
+    "        served}\n";
 
 /* HDEL first: see script_write. */
 const char script_member[] =
@@ -119,7 +125,7 @@ const char script_write[] =
     "while p <= #changes do\n"
     "  local kind, one, two = string.sub(changes, p, p)\n"
     "  if kind == 'N' or kind == 'E' or kind == 'R' or kind == 'F' or kind == 'Y' or kind == 'C'\n"
-    "    or kind == 'I'\n"
+    "    or kind == 'I' or kind == 'Z'\n"
     "  then\n"
     "    one, two, p = from('<I4c0I4c0', changes, p + 1)\n"
     "  else\n"
@@ -148,7 +154,8 @@ const char script_write[] =
     /* An hour: the clocks of the broker and of Redis may differ. */
     "    call('ZREMRANGEBYSCORE', at .. ':keys', '-inf', string.format('%.0f', now - 3600000))\n"
     "  elseif kind == 'L' then call('HSET', at, 'last', one)\n"
-    "  elseif kind == 'Z' then call('HSET', at, 'until', '0', 'holder', '', 'last', one)\n"
+    "  elseif kind == 'Z' then call('HSET', at, 'until', '0', 'holder', '', 'last', one,\n"
+    "                            'served', two)\n"
     "  end\n"
     "end\n"
     /* One command for many values: a call costs more than a value. Notes come before the ends of
@@ -251,8 +258,19 @@ const char script_binds[] =
     "end\n"
     "return reply\n";
 
-/* A call that is sent again has the number of the first one. The other fields of ":senders" end an
- * hour after their last call. */
+/* The fields of ":senders" end an hour after their last call. */
+#define FORGET_SENDERS                                                                             \
+    "if redis.call('HLEN', senders) > 200 then\n"                                                  \
+    "  local all = redis.call('HGETALL', senders)\n"                                               \
+    "  for i = 1, #all, 2 do\n"                                                                    \
+    "    local since = string.match(all[i + 1], ' (%d+)$')\n"                                      \
+    "    if since and since + 3600 < tonumber(time[1]) then\n"                                     \
+    "      redis.call('HDEL', senders, all[i])\n"                                                  \
+    "    end\n"                                                                                    \
+    "  end\n"                                                                                      \
+    "end\n"
+
+/* A call that is sent again has the number of the first one. */
 const char script_send[] =
     "local space, inbox, senders = KEYS[1], KEYS[2], KEYS[3]\n"
     "if redis.call('HGET', space, 'id') ~= ARGV[1] then return {'EMPTY'} end\n"
@@ -275,16 +293,7 @@ const char script_send[] =
     "  p, count, bytes = next, count + 1, bytes + #one\n"
     "end\n"
     "redis.call('HSET', senders, 'bytes', string.format('%.0f', bytes),\n"
-    "           ARGV[2], ARGV[3] .. ' ' .. count .. ' ' .. time[1])\n"
-    "if redis.call('HLEN', senders) > 200 then\n"
-    "  local all = redis.call('HGETALL', senders)\n"
-    "  for i = 1, #all, 2 do\n"
-    "    local since = string.match(all[i + 1], ' (%d+)$')\n"
-    "    if since and since + 3600 < tonumber(time[1]) then\n"
-    "      redis.call('HDEL', senders, all[i])\n"
-    "    end\n"
-    "  end\n"
-    "end\n"
+    "           ARGV[2], ARGV[3] .. ' ' .. count .. ' ' .. time[1])\n" FORGET_SENDERS
     "return {'OK', tostring(count)}\n";
 
 /* Entries are read one by one: a body may have many megabytes. */
@@ -300,6 +309,84 @@ const char script_inbox[] =
     "  from = ms .. '-' .. string.format('%.0f', number + 1)\n"
     "end\n"
     "return found\n";
+
+/* ---- retained values ---- */
+
+/* The numbers of changes are times in microseconds, made unique: the last one ends an hour later in
+ * ":cleared". A call that comes late, after the next one of its sender, changes nothing. */
+const char script_retain[] =
+    "local space, senders, values, changed, cleared = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6]\n"
+    "if redis.call('HGET', space, 'id') ~= ARGV[1] then return {'EMPTY'} end\n"
+    "local last = redis.call('HGET', senders, ARGV[2])\n"
+    "if last then\n"
+    "  local number, marks = string.match(last, '^(%d+) (%d+)')\n"
+    "  if tonumber(number) >= tonumber(ARGV[3]) then return {'OK', marks} end\n"
+    "end\n"
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000000 + time[2]\n"
+    "local own = redis.call('HMGET', senders, 'version', 'kept')\n"
+    "local version, kept = tonumber(own[1] or '0'), tonumber(own[2] or '0')\n"
+    "local n, max, max_bytes = redis.call('HLEN', values), tonumber(ARGV[4]), tonumber(ARGV[5])\n"
+    "local entries, p, marks = ARGV[6], 1, ''\n"
+    "while p <= #entries do\n"
+    "  local age, topic, value\n"
+    "  age, topic, value, p = struct.unpack('<I4I4c0I4c0', entries, p)\n"
+    "  local before, mark = redis.call('HSTRLEN', values, topic), '0'\n"
+    "  version = math.max(version + 1, now)\n"
+    "  if value == '' then\n"
+    "    redis.call('HDEL', values, topic)\n"
+    "    redis.call('ZREM', changed, topic)\n"
+    "    redis.call('ZADD', cleared, string.format('%.0f', version), topic)\n"
+    "    if before > 0 then n, kept = n - 1, kept - before end\n"
+    "  elseif (before == 0 and n >= max) or kept - before + #value + 8 > max_bytes then\n"
+    "    mark = '1'\n"
+    "  else\n"
+    "    local ms = math.floor(now / 1000) - age\n"
+    "    redis.call('HSET', values, topic, struct.pack('<I8', ms) .. value)\n"
+    "    redis.call('ZADD', changed, string.format('%.0f', version), topic)\n"
+    "    redis.call('ZREM', cleared, topic)\n"
+    "    if before == 0 then n = n + 1 end\n"
+    "    kept = kept - before + #value + 8\n"
+    "  end\n"
+    "  marks = marks .. mark\n"
+    "end\n"
+    "redis.call('ZREMRANGEBYSCORE', cleared, '-inf', string.format('%.0f', now - 3600000000))\n"
+    "redis.call('HSET', senders, 'version', string.format('%.0f', version),\n"
+    "           'kept', string.format('%.0f', kept),\n"
+    "           ARGV[2], ARGV[3] .. ' ' .. marks .. ' ' .. time[1])\n" FORGET_SENDERS
+    "return {'OK', marks}\n";
+
+const char script_values[] =
+    "local values, changed, cleared = KEYS[4], KEYS[5], KEYS[6]\n"
+    "if redis.call('HGET', KEYS[1], 'id') ~= ARGV[4] then return {'EMPTY'} end\n"
+    "local version = redis.call('HGET', KEYS[3], 'version') or '0'\n"
+    "local since, max, bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+    "if since > tonumber(version) then since = 0 end\n"
+    "local function list(key)\n"
+    "  return redis.call('ZRANGEBYSCORE', key, string.format('(%.0f', since), '+inf',\n"
+    "                    'WITHSCORES', 'LIMIT', 0, max + 1)\n"
+    "end\n"
+    "local new, gone = list(changed), since == 0 and {} or list(cleared)\n"
+    "local reply, size, i, k = {since == 0 and 'ALL' or 'SOME', version, '0'}, 0, 1, 1\n"
+    "while new[i] or gone[k] do\n"
+    "  if #reply >= 3 + 3 * max or size >= bytes then\n"
+    "    reply[3] = '1'\n"
+    "    break\n"
+    "  end\n"
+    "  local topic, value, number\n"
+    "  if new[i] and (not gone[k] or tonumber(new[i + 1]) < tonumber(gone[k + 1])) then\n"
+    "    topic, number, i = new[i], new[i + 1], i + 2\n"
+    "    value = redis.call('HGET', values, topic) or ''\n"
+    "  else\n"
+    "    topic, number, k, value = gone[k], gone[k + 1], k + 2, ''\n"
+    "  end\n"
+    "  reply[#reply + 1] = topic\n"
+    "  reply[#reply + 1] = number\n"
+    "  reply[#reply + 1] = value\n"
+    "  since, size = number, size + #value\n"
+    "end\n"
+    "if reply[3] == '1' then reply[2] = string.format('%.0f', since) end\n"
+    "return reply\n";
 
 /* ---- changes: a letter, and texts with their lengths ---- */
 
@@ -446,7 +533,8 @@ void change_put_renewal(Buffer *to) {
     put_text(to, (Span){NULL, 0});
 }
 
-void change_put_end(Buffer *to, uint64_t last) {
+void change_put_end(Buffer *to, uint64_t last, uint64_t served_ms) {
     put_kind(to, 'Z');
     put_number(to, last);
+    put_number(to, served_ms);
 }

@@ -6,8 +6,9 @@
  * the same hash tag, so they are on one node of a Cluster, and one script can change all of them:
  *
  *     ferry:{NAME}          hash: format, id of the data, "shard" ("3/8", or ""); token, holder,
- *                           time ("lease") and end of the lease; last number of a job, and for
- *                           each part the number of its last call
+ *                           time ("lease") and end of the lease; "served": when the holder before
+ *                           had it last; last number of a job, and for each part the number of its
+ *                           last call
  *     ferry:{NAME}:segments hash: the records (record.h) of the jobs of one call, by the number of
  *                           the segment (segments.h)
  *     ferry:{NAME}:order    sorted set: the numbers of the segments
@@ -21,8 +22,16 @@
  *     ferry:{NAME}:facts    hash: facts, by name
  *     ferry:{NAME}:inbox    stream, of a shard: messages that were published at other brokers, for
  *                           queues of the shard (broker/queues/inbox-entry.h)
- *     ferry:{NAME}:senders  hash, of a shard: for each broker that sends to the inbox the number of
- *                           its last call, entries of it, and time; "bytes": of all entries
+ *     ferry:{NAME}:retained hash, of a shard: the retained values (broker/queues/inbox-entry.h), by
+ *                           topic, behind 8 bytes with the time in ms when it was published
+ *     ferry:{NAME}:changed  sorted set, of a shard: topics with a value, by the number of its last
+ *                           change
+ *     ferry:{NAME}:cleared  sorted set, of a shard: topics whose values were deleted in the last
+ *                           hour, by the number of the change
+ *     ferry:{NAME}:senders  hash, of a shard: for each broker that sends to the inbox or stores
+ *                           values the number of its last call, the outcome, and time; "bytes": of
+ *                           all entries; "kept": bytes of all values; "version": number of the last
+ *                           change of a value
  *
  * The brokers of a cluster with shards have three keys more:
  *
@@ -52,8 +61,8 @@ enum { REDIS_FORMAT = 2, REDIS_CLUSTER_FORMAT = 1, REDIS_TOKEN_SIZE = 40 };
  * token, and the end of a lease that is over because it was not prolonged for its time ("": no
  * lease is over in this way). The rule: "any:ID" gives new data this id; "same:ID": old data must
  * have it, too; "must:ID": the data must be there. Replies with words: TAKEN token id last now
- * end (of the lease before; 0: it was given back); HELD holder end lease; or EMPTY, PARTIAL, FORMAT
- * version, OTHER id, SHARD shard, CLUSTER. */
+ * end (of the lease before; 0: it was given back) served; HELD holder end lease; or EMPTY, PARTIAL,
+ * FORMAT version, OTHER id, SHARD shard, CLUSTER. */
 extern const char script_take[];
 /* Writes a broker's entry of ":members", and forgets entries that have ended. Arguments: rule and
  * id, as above; number of shards; id of the broker; time of the entry in ms ("0": removes it); the
@@ -85,6 +94,16 @@ extern const char script_binds[];
  * the call, entries of the inbox at most, their bytes at most, entries with their lengths. Replies
  * with OK and the number of entries that had room; or EMPTY. */
 extern const char script_send[];
+/* Stores and deletes retained values of a shard. Arguments: id of the data, id of the sender,
+ * number of the call, values at most, their bytes at most, and for each value its age in ms (4
+ * bytes) and, with their lengths, topic and value. Replies with OK and a digit for each value: 0,
+ * or 1: it has no room; or EMPTY. */
+extern const char script_retain[];
+/* Reads the next changes of the retained values of a shard. Arguments: the number of the last one
+ * that was read, values and bytes at most, id of the data. Replies with ALL or SOME (ALL: earlier
+ * values are gone), the number of the last change in the reply, "1" if there are more, and three
+ * values for each: topic, number of the change, and value with its time, or empty. Or EMPTY. */
+extern const char script_values[];
 /* Reads the next entries of the inbox of a shard. Arguments: the first possible id, entries and
  * bytes at most. Replies with two values for each: id, entry. */
 extern const char script_inbox[];
@@ -125,5 +144,6 @@ void change_put_paused(Buffer *to, Span queue, bool paused);
 void change_put_forget(Buffer *to, const uint8_t *client, uint64_t floor);
 /* Prolongs the lease, and forgets deduplication keys that have ended. */
 void change_put_renewal(Buffer *to);
-/* Gives the lease back. Job numbers up to last are used up. */
-void change_put_end(Buffer *to, uint64_t last);
+/* Gives the lease back. Job numbers up to last are used up. The broker served the space until
+ * served_ms, by the clock of Redis. */
+void change_put_end(Buffer *to, uint64_t last, uint64_t served_ms);

@@ -40,6 +40,7 @@ typedef struct QueueShard {
     ShardState state;
     bool is_begun;          /* the router is adopting it */
     uint64_t not_before_ms; /* the earliest time of the next attempt to take it */
+    uint64_t closing_ms;    /* the time when it began to leave */
     uint32_t life;          /* counts the times that it came here */
     MailSlice *mail; /* a list by next: slices of its inbox that are not in redis.inbox yet */
 } QueueShard;
@@ -173,7 +174,7 @@ static void drop(RedisShards *shards, QueueShard *shard, uint32_t ms) {
 
     forget_owner(shard);
     redis->writes = ms > 0 && redis->restoring.has_lease;
-    redis_give_lease_back(redis);
+    redis_give_lease_back(redis, redis->writer.reader.served_ms);
     redis->writes = false;
     if (shard->is_begun)
         queues_release_shard(shards->queues, &redis->store);
@@ -208,7 +209,14 @@ static void give(QueueShard *shard) {
     if (shard->state == SHARD_HERE) {
         log_info("giving a shard up: key=%s", shard->redis.link.key);
         shard->state = SHARD_CLOSING;
+        shard->closing_ms = clock_ms();
     }
+}
+
+/* By the clock of Redis. */
+static uint64_t served_until(const QueueShard *shard) {
+    return wall_clock_to(shard->redis.wall,
+                         shard->state == SHARD_CLOSING ? shard->closing_ms : clock_ms());
 }
 
 /* ---- steps of one shard ---- */
@@ -222,8 +230,17 @@ static bool begin_adoption(RedisShards *shards, QueueShard *shard) {
     return shard->is_begun;
 }
 
+static void tell_here(RedisShards *shards, const RedisQueues *redis) {
+    const RelayValues *user = &shards->relay.relay.values;
+    uint64_t served_ms = wall_clock_from(redis->wall, redis->writer.reader.served_ms);
+
+    if (user->on_here)
+        user->on_here(redis->store.shard - 1, served_ms, user->ctx);
+}
+
 static void end_adoption(RedisShards *shards, QueueShard *shard) {
     shard->state = SHARD_HERE;
+    tell_here(shards, &shard->redis);
     forget_owner(shard);
     store_set_degraded(&shard->redis.store, NULL);
     shard->redis.store.handed_over = shard->redis.writer.reader.was_given;
@@ -288,7 +305,7 @@ static void go_on_closing(RedisShards *shards, QueueShard *shard) {
     if (!take_done(shard)) {
         lose(shards, shard);
     } else if (queues_close_shard(shards->queues, &shard->redis.store)) {
-        redis_give_lease_back(&shard->redis);
+        redis_give_lease_back(&shard->redis, served_until(shard));
         redis_writer_end(&shard->redis.writer, REDIS_CLOSE_MS);
         shard->state = SHARD_GIVING;
     } else {
@@ -377,13 +394,34 @@ static void put_mail(QueueShard *shard, MailSlice *slice) {
     *end = slice;
 }
 
-static void take_mail(RedisShards *shards) {
+static void take_values(RedisShards *shards, MailSlice *slice) {
+    WallClock wall = shards->shards[slice->shard]->redis.wall;
+
+    if (!redis_relay_take_values(&shards->relay, slice, wall))
+        redis_mail_read_again(&shards->relay.mail, slice->shard);
+    mail_slice_free(slice);
+}
+
+static void take_slices(RedisShards *shards) {
+    const RelayValues *user = &shards->relay.relay.values;
+    uint64_t looked = redis_mail_looked(&shards->relay.mail);
     MailSlice *slice = redis_mail_take_slices(&shards->relay.mail), *next;
 
     for (; slice; slice = next) {
         next = slice->next;
-        put_mail(shards->shards[slice->shard], slice);
+        if (slice->of_values)
+            take_values(shards, slice);
+        else
+            put_mail(shards->shards[slice->shard], slice);
     }
+    if (user->on_looked)
+        user->on_looked(looked, user->ctx);
+}
+
+static void take_mail(RedisShards *shards) {
+    MailSlice *next;
+
+    take_slices(shards);
     for (unsigned k = 0; k < shards->n; k++) {
         QueueShard *shard = shards->shards[k];
 
@@ -628,7 +666,7 @@ void redis_shards_stop(RedisShards *shards) {
     redis_members_stop(&shards->members);
     redis_relay_take_sent(&shards->relay);
     for (unsigned k = 0; k < shards->n; k++) {
-        redis_give_lease_back(&shards->shards[k]->redis);
+        redis_give_lease_back(&shards->shards[k]->redis, served_until(shards->shards[k]));
         if (shards->shards[k]->redis.writer.running)
             redis_writer_end(&shards->shards[k]->redis.writer, REDIS_CLOSE_MS);
     }

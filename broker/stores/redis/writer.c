@@ -367,7 +367,8 @@ static void give_back(RedisWriter *writer) {
         return;
     buffer_reset(&batch->parts[PART_PUSHES].changes);
     buffer_reset(&batch->parts[PART_RELEASES].changes);
-    change_put_end(&batch->parts[PART_RELEASES].changes, writer->reader.last_job);
+    change_put_end(&batch->parts[PART_RELEASES].changes, writer->reader.last_job,
+                   writer->reader.served_ms);
     write_batch(writer, batch);
 }
 

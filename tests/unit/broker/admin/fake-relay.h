@@ -8,6 +8,7 @@
 
 #include "broker/admin/binds.h"
 #include "broker/admin/remote-binds.h"
+#include "broker/admin/retained.h"
 #include "broker/queues/inbox-entry.h"
 #include "broker/topics/topics.h"
 #include "unit/broker/queues/shard-store.h"
@@ -17,6 +18,8 @@ enum { SENT_MAX = 8 };
 typedef struct FakeEntry {
     unsigned shard;
     void *sending;
+    bool is_value;
+    char topic[64]; /* of a value */
     size_t len;
     uint8_t data[6000];
 } FakeEntry;
@@ -28,6 +31,7 @@ static uint64_t dirty;              /* the shards that were announced since the 
 static int admitted[N_SHARDS];      /* the answer of admit() */
 static FakeEntry entries[SENT_MAX]; /* the entries that were sent */
 static size_t n_entries;
+static uint64_t looks; /* the number of the last look */
 
 static inline uint64_t fake_announce(TopicRelay *of, unsigned shard) {
     (void)of;
@@ -46,12 +50,31 @@ static inline int fake_send(TopicRelay *of, unsigned shard, Span entry, void *se
     (void)of;
     CU_ASSERT_FATAL(n_entries <= SENT_MAX && entry.len <= sizeof(to->data));
     *to = (FakeEntry){.shard = shard, .sending = sending, .len = entry.len};
-    memcpy(to->data, entry.data, entry.len);
+    if (entry.len > 0)
+        memcpy(to->data, entry.data, entry.len);
     return 0;
 }
 
-static const RelayOps relay_ops = {
-    .announce = fake_announce, .admit = fake_admit, .send = fake_send};
+static inline int fake_retain(TopicRelay *of, unsigned shard, const RelayValue *value,
+                              void *sending) {
+    FakeEntry *to = &entries[n_entries];
+
+    fake_send(of, shard, value->value, sending);
+    to->is_value = true;
+    copy_span(to->topic, sizeof(to->topic), value->topic);
+    return 0;
+}
+
+static inline uint64_t fake_look(TopicRelay *of) {
+    (void)of;
+    return ++looks;
+}
+
+static const RelayOps relay_ops = {.announce = fake_announce,
+                                   .admit = fake_admit,
+                                   .send = fake_send,
+                                   .retain = fake_retain,
+                                   .look = fake_look};
 
 /* Shard 0 is here, the others are away. */
 static inline void begin(void) {
@@ -60,14 +83,17 @@ static inline void begin(void) {
     CU_ASSERT_EQUAL_FATAL(topics_new(&broker.topics, &broker), 0);
     CU_ASSERT_EQUAL_FATAL(binds_new(&broker.binds, &broker), 0);
     relay = (TopicRelay){.ops = &relay_ops};
-    announced = dirty = n_entries = 0;
+    announced = dirty = n_entries = looks = 0;
     memset(admitted, 0, sizeof(admitted));
+    CU_ASSERT_EQUAL_FATAL(retained_new(&broker.retained, &broker), 0);
     binds_set_relay(broker.binds, &relay);
+    retained_set_relay(broker.retained, &relay);
     adopt(0);
     s = fake_connect(&broker, 's');
 }
 
 static inline void end(void) {
+    broker.retained = retained_free(broker.retained);
     broker.binds = binds_free(broker.binds);
     broker.topics = topics_free(broker.topics);
     teardown();

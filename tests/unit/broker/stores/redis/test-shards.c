@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
 #include "support/redis.h"
@@ -266,6 +267,41 @@ static void a_broker_that_leaves_gives_all_leases_back(void) {
     CU_ASSERT_STRING_EQUAL(ask("HLEN ferry:{@}:members"), ":0");
 }
 
+static uint64_t served_ms[SHARDS];
+
+static void on_here(unsigned shard, uint64_t ms, void *ctx) {
+    (void)ctx;
+    served_ms[shard] = ms;
+}
+
+static void begin_to_note_served(void) {
+    begin();
+    memset(served_ms, 0xFF, sizeof(served_ms));
+    redis_shards_relay(shards)->values.on_here = on_here;
+    until_here(SHARDS);
+}
+
+/* The clocks of Redis and of the broker are compared through a busy machine. */
+static void the_next_broker_knows_until_when_a_shard_was_served(void) {
+    enum { SLACK_MS = 5000 };
+    uint64_t from_ms, to_ms;
+
+    n_places++;
+    begin_to_note_served();
+    for (unsigned k = 0; k < SHARDS; k++)
+        CU_ASSERT_EQUAL(served_ms[k], 0);
+    from_ms = clock_ms();
+    redis_shards_leave(shards);
+    for (int i = 0; i < TURNS && redis_shards_n_left(shards) > 0; i++)
+        turn();
+    to_ms = clock_ms();
+    end();
+    begin_to_note_served();
+    for (unsigned k = 0; k < SHARDS; k++)
+        CU_ASSERT(served_ms[k] + SLACK_MS >= from_ms && served_ms[k] <= to_ms + SLACK_MS);
+    end();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(jobs_are_restored_in_pieces_beside_the_turns),
@@ -275,6 +311,7 @@ int main(void) {
         TEST(a_shard_whose_data_is_gone_is_not_made_anew),
         TEST(a_new_member_gets_its_share_and_a_lost_one_leaves_it),
         TEST(a_broker_that_leaves_gives_all_leases_back),
+        TEST(the_next_broker_knows_until_when_a_shard_was_served),
         TESTS_END,
     };
     int status;
