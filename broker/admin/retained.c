@@ -138,15 +138,26 @@ static void hold(Retained *retained, Session *session, const Message *message) {
     DL_APPEND(retained->held, held);
 }
 
-/* The broker's own topics have no retained values. */
-void retained_subscribe(Retained *retained, Session *session, const Message *message) {
+/* The broker's own topics have no retained values. A topic that this broker does not know may get
+ * its first value by the next look: the value then follows as a message. */
+static bool must_wait(const Retained *retained, const Message *message) {
     Span name = message->name;
 
-    if (!retained->relay || message->id == 0 || !pattern_is_valid(name.data, name.len) ||
+    if (message->id == 0 || !pattern_is_valid(name.data, name.len) ||
         name_is_reserved(name.data, name.len))
+        return false;
+    return pattern_is_wild(name.data, name.len) || topic_find(retained->broker->topics, name);
+}
+
+void retained_subscribe(Retained *retained, Session *session, const Message *message) {
+    if (!retained->relay) {
         topics_subscribe(retained->broker->topics, session, message);
-    else
+    } else if (must_wait(retained, message)) {
         hold(retained, session, message);
+    } else {
+        subscribe(retained, session, message);
+        retained->relay->ops->look(retained->relay);
+    }
 }
 
 void retained_unsubscribe(Retained *retained, Session *session, const Message *message) {

@@ -184,6 +184,7 @@ static void a_subscriber_waits_for_a_look(void) {
 
     begin();
     a = connect_as('a');
+    store_value(0, topic_in(0), "old", true, 0);
     subscribe(a, 1, topic_in(0));
     expect_nothing(a);
     store_value(0, topic_in(0), "x", true, broker.now_ms);
@@ -201,6 +202,24 @@ static void a_subscriber_waits_for_a_look(void) {
     subscribe(a, 4, topic_in(0));
     end_session(a);
     end_look();
+    end();
+}
+
+static void a_subscriber_of_an_unknown_topic_does_not_wait(void) {
+    Session *a;
+
+    begin();
+    a = connect_as('a');
+    subscribe(a, 1, topic_in(0));
+    expect_ok(a, 1);
+    CU_ASSERT_EQUAL(looks, 1);
+    store_value(0, topic_in(0), "x", true, broker.now_ms);
+    expect_message(a, topic_in(0), "x");
+    publish_flagged(0, topic_in(1), "known", 0);
+    subscribe(a, 2, topic_in(1));
+    expect_nothing(a);
+    end_look();
+    expect_ok(a, 2);
     end();
 }
 
@@ -331,6 +350,7 @@ int main(void) {
         TEST(the_answer_waits_for_queues_and_the_value),
         TEST(a_question_is_answered_once),
         TEST(a_subscriber_waits_for_a_look),
+        TEST(a_subscriber_of_an_unknown_topic_does_not_wait),
         TEST(a_value_comes_from_the_broker_that_has_its_shard),
         TEST(a_subscriber_gets_values_of_a_shard_that_comes_later),
         TEST(a_value_on_the_way_reaches_a_new_subscriber),
