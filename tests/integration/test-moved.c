@@ -945,6 +945,39 @@ static void a_handler_pushes_to_a_queue_at_another_broker(void) {
     tear_down(client);
 }
 
+static int called_in_handler;
+
+static int call_in_handler(ferry_request *request, void *ctx) {
+    ferry_client *client = ferry_request_client(request);
+
+    (void)ctx;
+    called_in_handler = ferry_callf(client, "ferry.Broker.pause", NULL, NULL, "s", "mail");
+    if (called_in_handler == 0)
+        called_in_handler =
+            ferry_call_async(client, "ferry.Broker.pause", ferry_str(""), replied, NULL, NULL);
+    return ferry_request_return(request, ferry_str(""));
+}
+
+static void a_call_in_a_handler_follows_its_queue(void) {
+    ferry_client *client = set_up("012", NULL);
+
+    owner = 2;
+    called_in_handler = 1;
+    n_replies = 0;
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(client, "shop.Cart.add", NULL, call_in_handler, NULL, NULL, NULL), 0);
+    say_to_worker(1, (Message){.op = OP_CALL,
+                               .id = 5,
+                               .name = span_text("shop.Cart"),
+                               .call = {.method = span_text("add"), .timeout_ms = PATIENCE_MS},
+                               .body = span_text("")});
+    await(client, 1, OP_OK, 1);
+    CU_ASSERT_EQUAL(called_in_handler, 0);
+    run_until(client, &n_replies, 1);
+    CU_ASSERT_EQUAL(n_at(2, OP_CALL), 2);
+    tear_down(client);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_push_goes_to_the_broker_that_has_its_queue),
@@ -972,6 +1005,7 @@ int main(void) {
         TEST(a_job_on_its_way_outlives_a_lost_broker),
         TEST(a_worker_of_one_broker_is_refused_and_tries_again),
         TEST(a_handler_pushes_to_a_queue_at_another_broker),
+        TEST(a_call_in_a_handler_follows_its_queue),
         TESTS_END,
     };
 

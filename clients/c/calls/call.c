@@ -169,7 +169,25 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
     return 0;
 }
 
-int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) {
+/* A call of ferry.Broker through the handle of a request is its leader's, as pushes are: the leader
+ * sees where queues are. *spec gets the deadline of the handle. */
+static ferry_client *choose_handle(ferry_client *client, CallSpec *spec) {
+    Core *leader = client->core->leader;
+    uint64_t now_ms = clock_ms();
+    uint32_t timeout_ms;
+
+    if (!leader || !client->request || client->cancelled || client->instance.len > 0 ||
+        spec->flags & CALL_ONEWAY || !span_is(spec->service, "ferry.Broker"))
+        return client;
+    timeout_ms = client_timeout(client, spec->timeout_ms, now_ms);
+    if (timeout_ms == 0)
+        return client; /* it fails */
+    if (spec->until_ms == 0 || spec->until_ms > now_ms + timeout_ms)
+        spec->until_ms = now_ms + timeout_ms;
+    return &leader->main;
+}
+
+static int start_at(ferry_client *client, const CallSpec *spec, ferry_error *reterr) {
     Core *core = client->core;
     PendingCall *call = slabs_alloc(&core->slabs, sizeof(*call));
     int r;
@@ -192,9 +210,17 @@ int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) 
     return r;
 }
 
-int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferry_error *reterr) {
-    Core *core = client->core;
+int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) {
+    CallSpec chosen = *spec;
+
+    client = choose_handle(client, &chosen);
+    return start_at(client, &chosen, reterr);
+}
+
+int call_run(ferry_client *caller, const CallSpec *spec, ferry_reply **ret, ferry_error *reterr) {
     CallSpec blocking = *spec;
+    ferry_client *client = choose_handle(caller, &blocking);
+    Core *core = client->core;
     Outcome result = {.error = FERRY_ERROR_INIT};
     PendingCall call = {.await = {.fn = on_answer}, .result = &result};
     uint64_t give_up_ms = clock_ms() + client_timeout(client, spec->timeout_ms, clock_ms());
