@@ -217,6 +217,18 @@ static int restore(BrokerProgram *program, ferry_error *reterr) {
     return r;
 }
 
+/* Redis may not answer now: a signal ends the wait. */
+static int join_cluster(BrokerProgram *program, ferry_error *reterr) {
+    uint64_t told_ms = 0;
+
+    while (!own_stores_join(&program->stores)) {
+        tell_restoring(&told_ms);
+        if (on_signals(program) || program->broker.draining)
+            return error_set_code(reterr, -ECANCELED, "ended before the cluster was known");
+    }
+    return 0;
+}
+
 /* Opens the stores and restores their contents. Signals and stores both wake the loop. */
 static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     const OwnStores *stores = &program->stores;
@@ -621,6 +633,8 @@ static int start(BrokerProgram *program, ferry_error *reterr) {
     program->needs_keys = listening.is_open && !program->options->insecure;
     if (r == 0)
         r = own_stores_start(&program->stores, &program->broker, listening.advertised, reterr);
+    if (r == 0)
+        r = join_cluster(program, reterr);
     return r == 0 ? listen_web(&endpoints, listening.url, reterr) : r;
 }
 

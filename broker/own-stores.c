@@ -55,6 +55,10 @@ int own_stores_start(OwnStores *stores, const Broker *broker, const char *url,
     return stores->shards ? redis_shards_start(stores->shards, broker->id, url, reterr) : 0;
 }
 
+bool own_stores_join(OwnStores *stores) {
+    return !stores->shards || redis_shards_join(stores->shards);
+}
+
 void own_stores_turn(OwnStores *stores) {
     stores->are_busy = stores->shards && redis_shards_turn(stores->shards);
 }
@@ -96,6 +100,11 @@ int own_stores_start(OwnStores *stores, const Broker *broker, const char *url,
                      ferry_error *reterr) {
     (void)stores, (void)broker, (void)url, (void)reterr;
     return 0;
+}
+
+bool own_stores_join(OwnStores *stores) {
+    (void)stores;
+    return true;
 }
 
 void own_stores_turn(OwnStores *stores) {

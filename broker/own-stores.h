@@ -28,6 +28,9 @@ void own_stores_free(OwnStores *stores);
 int own_stores_check(OwnStores *stores, ferry_error *reterr);
 /* The broker listens, at this URL for others, so it may become a member of a cluster. */
 int own_stores_start(OwnStores *stores, const Broker *broker, const char *url, ferry_error *reterr);
+/* After the start: waits a moment for the state of the cluster. True: the broker knows it, and may
+ * take messages; otherwise call the function again. */
+bool own_stores_join(OwnStores *stores);
 /* Looks at the shards: call it after the waker was called, and soon again while they are busy. */
 void own_stores_turn(OwnStores *stores);
 /* Gives all shards up. */

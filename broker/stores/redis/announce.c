@@ -196,9 +196,10 @@ static bool read_slice(RedisAnnounce *announce, RedisLink *link) {
     return announce->read_up_to > before;
 }
 
-void redis_announce_read(RedisAnnounce *announce, RedisLink *link, uint64_t last) {
+bool redis_announce_read(RedisAnnounce *announce, RedisLink *link, uint64_t last) {
     if (last < announce->read_up_to) /* Redis has lost announcements: read all that it has */
         announce->read_up_to = 0;
     while (announce->read_up_to < last && read_slice(announce, link))
         continue;
+    return announce->read_up_to >= last;
 }

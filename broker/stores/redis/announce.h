@@ -63,5 +63,6 @@ ShardBinds *redis_announce_take(RedisAnnounce *announce, uint64_t *ret_up_to);
 
 /* Writes the binds that were handed over. */
 void redis_announce_write(RedisAnnounce *announce, RedisLink *link);
-/* Reads the new announcements. last: the number of the last announcement in Redis. */
-void redis_announce_read(RedisAnnounce *announce, RedisLink *link, uint64_t last);
+/* Reads the new announcements. last: the number of the last announcement in Redis. True: all of
+ * them were read. */
+bool redis_announce_read(RedisAnnounce *announce, RedisLink *link, uint64_t last);

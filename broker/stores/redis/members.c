@@ -19,7 +19,7 @@
 enum {
     CALL_MS = 1000,
     FIRST_OTHER = 5, /* the index in the reply of the first other member: of its id */
-    FIRST_MS = 3000, /* the longest wait for the first answer */
+    WAIT_MS = 100,   /* for an answer */
 };
 
 int redis_members_open(RedisMembers *members, RedisStoreOptions *options, ferry_error *reterr) {
@@ -266,8 +266,8 @@ static void *run(void *ctx) {
         goes_on = wait_for_turn(members, &own, &is_leaving);
         redis_announce_write(&members->announce, &members->link);
         call_member(members, &own, is_leaving ? 0 : members->lease_ms, &news);
-        if (news.is_valid)
-            redis_announce_read(&members->announce, &members->link, news.binds);
+        news.has_binds =
+            news.is_valid && redis_announce_read(&members->announce, &members->link, news.binds);
         put_news(members, &news);
     }
     return NULL;
@@ -316,7 +316,7 @@ void redis_members_call(RedisMembers *members) {
 }
 
 void redis_members_wait(RedisMembers *members) {
-    uint64_t until_ms = clock_ms() + FIRST_MS;
+    uint64_t until_ms = clock_ms() + WAIT_MS;
 
     pthread_mutex_lock(&members->lock);
     while (!members->has_news && cond_wait_until(&members->answered, &members->lock, until_ms))

@@ -23,6 +23,7 @@ typedef struct MembersNews {
     uint64_t announced; /* the number (see relay.h) of the last announcement of this broker that is
                            in Redis */
     uint64_t announced_number;  /* the number of this announcement in Redis */
+    bool has_binds;             /* the announcements up to `binds` were read */
     bool is_valid;              /* false: `why` says why the entries cannot be read */
     bool is_wrong;              /* another attempt would fail, too */
     char why[STORE_REASON_MAX]; /* NUL-terminated */
@@ -68,7 +69,7 @@ void redis_members_tell(RedisMembers *members, const ShardMember *own, uint32_t 
 void redis_members_call(RedisMembers *members);
 /* True: *ret is the latest answer. */
 bool redis_members_take(RedisMembers *members, MembersNews *ret);
-/* Waits for the first answer, for some seconds at most. */
+/* Waits a moment for an answer. */
 void redis_members_wait(RedisMembers *members);
 /* Removes the entry, for at most a second, and ends the thread. */
 void redis_members_stop(RedisMembers *members);

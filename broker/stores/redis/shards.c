@@ -57,6 +57,7 @@ struct RedisShards {
     uint64_t
         told_ms; /* when the log last had the reason why there are no valid news; 0: there are */
     bool is_leaving;
+    bool knows_binds;  /* of the cluster, from before this broker has started */
     bool has_restored; /* in this turn */
     bool is_busy;      /* a shard needs another turn soon */
     unsigned n;
@@ -473,6 +474,7 @@ static void take_news(RedisShards *shards) {
         log_info("the brokers of the cluster are known again: key=%s", shards->members.link.key);
     shards->told_ms = 0;
     shards->news = news;
+    shards->knows_binds |= news.has_binds;
     redis_relay_take_news(&shards->relay, &news);
     if (!shards->is_leaving)
         follow_plan(shards);
@@ -637,10 +639,15 @@ int redis_shards_start(RedisShards *shards, const uint8_t *broker, const char *u
     shards->relay.waker = shards->waker;
     log_info("this broker shares the queues in Redis: key=%s shards=%u id=%s url=%s",
              shards->members.link.key, shards->n, shards->members.id, url);
-    /* The broker must know the binds of the cluster before it takes messages. */
+    return 0;
+}
+
+bool redis_shards_join(RedisShards *shards) {
     redis_members_wait(&shards->members);
     redis_shards_turn(shards);
-    return 0;
+    /* The answer of this turn may have come after its look at the announcements. */
+    redis_relay_take_binds(&shards->relay);
+    return shards->knows_binds;
 }
 
 void redis_shards_leave(RedisShards *shards) {

@@ -36,6 +36,10 @@ int redis_shards_check(RedisShards *shards, ferry_error *reterr);
 int redis_shards_start(RedisShards *shards, const uint8_t *broker, const char *url,
                        ferry_error *reterr);
 
+/* After the start: waits a moment for the binds of the cluster, which the broker must know before
+ * it takes messages. True: it knows them; otherwise call the function again. */
+bool redis_shards_join(RedisShards *shards);
+
 /* Takes over what the threads have done, and restores the next piece of a shard: after each call of
  * the waker, and again in some milliseconds while it returns true. */
 bool redis_shards_turn(RedisShards *shards);

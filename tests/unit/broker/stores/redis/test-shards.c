@@ -44,7 +44,7 @@ static const char *ask(const char *format) {
 
 /* ---- lives of a broker ---- */
 
-static void begin(void) {
+static void begin_alone(void) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     char url[200];
     int r;
@@ -59,7 +59,24 @@ static void begin(void) {
     while ((r = redis_shards_check(shards, &error)) == STORE_HAS_MORE)
         continue;
     CU_ASSERT_EQUAL_FATAL(r, 0);
-    CU_ASSERT_EQUAL_FATAL(redis_shards_start(shards, broker.id, "tcp://a:5877", &error), 0);
+}
+
+static void start(void) {
+    CU_ASSERT_EQUAL_FATAL(redis_shards_start(shards, broker.id, "tcp://a:5877", NULL), 0);
+}
+
+static void join(void) {
+    int i = 0;
+
+    while (!redis_shards_join(shards) && i < TURNS)
+        i++;
+    CU_ASSERT(i < TURNS);
+}
+
+static void begin(void) {
+    begin_alone();
+    start();
+    join();
 }
 
 static void end(void) {
@@ -255,6 +272,21 @@ static void a_new_member_gets_its_share_and_a_lost_one_leaves_it(void) {
     expect_two_jobs();
 }
 
+/* It would not know the binds of the other brokers. */
+static void a_broker_does_not_join_while_redis_is_silent(void) {
+    enum { LOOKS = 35 };
+
+    begin_alone();
+    redis_freeze(&server);
+    start();
+    for (int i = 0; i < LOOKS; i++)
+        CU_ASSERT_FALSE(redis_shards_join(shards));
+    redis_unfreeze(&server);
+    join();
+    until_here(SHARDS);
+    end();
+}
+
 static void a_broker_that_leaves_gives_all_leases_back(void) {
     begin_with_two_jobs();
     redis_shards_leave(shards);
@@ -310,6 +342,7 @@ int main(void) {
         TEST(a_shard_whose_lease_may_be_over_leaves),
         TEST(a_shard_whose_data_is_gone_is_not_made_anew),
         TEST(a_new_member_gets_its_share_and_a_lost_one_leaves_it),
+        TEST(a_broker_does_not_join_while_redis_is_silent),
         TEST(a_broker_that_leaves_gives_all_leases_back),
         TEST(the_next_broker_knows_until_when_a_shard_was_served),
         TESTS_END,
