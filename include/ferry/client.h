@@ -359,6 +359,21 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx);
  */
 int ferry_fd(ferry_client *client);
 
+enum { FERRY_BROKER_ID = 16 }; /* bytes */
+
+/**
+ * Writes the id of the broker that the client has a session with: FERRY_BROKER_ID random bytes that
+ * the broker makes when it starts. So two URLs with the same id lead to one broker.
+ *
+ * Threads: the client's.
+ *
+ * @return 0, or
+ *   -ENOTCONN   there is no session now;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork().
+ */
+int ferry_broker_id(ferry_client *client, uint8_t ret_id[FERRY_BROKER_ID]);
+
 /**
  * Runs one bounded turn: receives, runs callbacks, sends. It never waits.
  *

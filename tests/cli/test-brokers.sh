@@ -54,6 +54,10 @@ expect 0 four '' ferry work mail --drain
 # Two URLs of one broker
 start serve two.Urls.say --exec cat --url "ipc://$work/c,tcp://127.0.0.1:$(port)" 2>"$work/notes"
 until_true grep -q 'left out: .*it is the same broker as' "$work/notes"
+two="ipc://$work/c,tcp://127.0.0.1:$(port)"
+expect 0 '*' '' ferry push mail five --url "$two"
+equal "mail ipc://$work/c" "$(ferry queue list --json --url "$two" | jq -r '.[] | "\(.name) \(.broker)"')" 'one broker, once'
+equal 1 "$(ferry stats --json --url "$two" | jq length)" 'the counters of one broker, once'
 expect 2 '' 'without a port' ferry ping --url tcp+srv://localhost:1
 expect 2 '' 'it stands alone' ferry ping --url "tcp+srv://localhost,$a"
 done_testing

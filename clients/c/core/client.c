@@ -5,6 +5,7 @@
 #include "clients/c/core/client.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -438,4 +439,14 @@ ferry_client *ferry_close(ferry_client *client) {
     if (core->turns == 0 && core->waits == 0)
         shut(core);
     return NULL;
+}
+
+int ferry_broker_id(ferry_client *client, uint8_t ret_id[FERRY_BROKER_ID]) {
+    int r = client_check(client, NULL);
+
+    if (r == 0 && !client->core->is_up)
+        r = -ENOTCONN;
+    if (r == 0)
+        memcpy(ret_id, client->core->broker, FERRY_BROKER_ID);
+    return r;
 }

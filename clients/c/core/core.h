@@ -246,6 +246,7 @@ struct Core {
     uint64_t *next_id;
     uint64_t own_next_id;
     uint64_t session;                  /* number of the session; 0: before the first */
+    uint8_t broker[WIRE_TOKEN];        /* the id of its broker */
     uint64_t left_session, left_below; /* see core_is_left() */
     uint64_t down_since_ms;
     IdMap awaits; /* by id */

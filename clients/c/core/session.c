@@ -8,6 +8,7 @@
 #include "clients/c/core/session.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/c/core/loop.h"
 #include "clients/c/core/route.h"
@@ -311,6 +312,7 @@ static void on_up(const Message *welcome, void *ctx) {
 
     core->is_up = true;
     core->session++;
+    memcpy(core->broker, welcome->welcome.broker.data, WIRE_TOKEN);
     /* Do this also while the client is being closed: ferry_close() waits for unsent messages. */
     for (size_t i = 0; i < core->n_parts; i++)
         if (core->parts[i]->up)

@@ -122,6 +122,19 @@ static void add_result(json_t *all, json_t *result, const char *url) {
     }
 }
 
+/* True: an address before this one has led to the same broker. */
+static bool is_twin(const struct CliBrokers *brokers, unsigned i) {
+    uint8_t id[FERRY_BROKER_ID], other[FERRY_BROKER_ID];
+
+    if (ferry_broker_id(brokers->each[i].client, id) < 0)
+        return false;
+    for (unsigned j = 0; j < i; j++)
+        if (brokers->each[j].client && ferry_broker_id(brokers->each[j].client, other) == 0 &&
+            memcmp(id, other, sizeof(id)) == 0)
+            return true;
+    return false;
+}
+
 /* Asks one broker of several. Returns an exit status. */
 static int ask_at(Cli *cli, struct CliBrokers *brokers, unsigned i, bool quiet, json_t *all,
                   const char *method, const char *name) {
@@ -135,6 +148,8 @@ static int ask_at(Cli *cli, struct CliBrokers *brokers, unsigned i, bool quiet, 
             cli_note(cli, "left out: %s", *one->problem ? one->problem : url);
         return EXIT_CONNECT;
     }
+    if (is_twin(brokers, i))
+        return EXIT_OK;
     status = ask_one(cli, one->client, true, &result, method, name);
     if (status == EXIT_OK)
         add_result(all, result, url);
