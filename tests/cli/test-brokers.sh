@@ -59,5 +59,5 @@ expect 0 '*' '' ferry push mail five --url "$two"
 equal "mail ipc://$work/c" "$(ferry queue list --json --url "$two" | jq -r '.[] | "\(.name) \(.broker)"')" 'one broker, once'
 equal 1 "$(ferry stats --json --url "$two" | jq length)" 'the counters of one broker, once'
 expect 2 '' 'without a port' ferry ping --url tcp+srv://localhost:1
-expect 2 '' 'it stands alone' ferry ping --url "tcp+srv://localhost,$a"
+expect 2 '' 'a URL has no other broker beside it' ferry ping --url "tcp+srv://localhost,$a"
 done_testing
