@@ -59,7 +59,6 @@ struct Hub {
     Origin *origins; /* uthash: the addresses of the other ends of connections */
     Origin *idle;    /* utlist: the origins without connections, the longest idle first */
     unsigned n_idle;
-    bool pauses_accepting; /* true while the process has no free descriptor */
     ReadBuffer buffer;
     Budget no_budget; /* for a hub whose options have no budget: it has no limits */
     Peer *paused;     /* utlist: peers that the hub does not read from, the longest waiting first */

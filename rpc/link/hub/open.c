@@ -141,7 +141,6 @@ static void watch_listeners(Hub *hub, uint32_t events) {
 
         epoll_ctl(hub->epoll_fd, EPOLL_CTL_MOD, hub->listeners[i].fd, &event);
     }
-    hub->pauses_accepting = events == 0;
 }
 
 static void on_accept_again(Timer *timer, void *ctx) {
@@ -172,18 +171,19 @@ static void accept_one(Hub *hub, int fd, const SocketAddress *address) {
 }
 
 void hub_accept(Hub *hub, Listener *listener) {
-    for (int i = 0; i < ACCEPTS_PER_TURN && !hub->pauses_accepting; i++) {
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         SocketAddress address = {0};
         socklen_t len = sizeof(address);
         int fd = accept4(listener->fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-                pause_accepting(hub);
-            if (errno == EAGAIN || errno == EWOULDBLOCK)
-                return;
-            continue;
+        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+            pause_accepting(hub);
+            return;
         }
+        if (fd < 0)
+            continue;
         socket_unmap(&address);
         accept_one(hub, fd, &address);
     }
