@@ -22,7 +22,6 @@ typedef struct Engine {
     Transport base;
     Connection connection;
     uint64_t connect_ends_ms;
-    uint64_t read_ms; /* the last time that bytes arrived */
     int epoll_fd;
     bool has_bytes;    /* some of the received bytes are not handled yet */
     bool watches_room; /* epoll reports room in the socket */
@@ -115,16 +114,13 @@ static int send_frames(Transport *base, Outbox *outbox) {
 /* ---- in ---- */
 
 /* 1: bytes arrived. 0: no bytes. A negative errno: the connection has ended. */
-static int read_bytes(Engine *engine, uint64_t now_ms) {
+static int read_bytes(Engine *engine) {
     int r;
 
     if (engine->base.is_dry)
         return 0;
-    r = connection_read(&engine->connection, now_ms);
+    r = connection_read(&engine->connection, clock_ms());
     engine->has_bytes |= r > 0;
-    /* now_ms is old if the turn is long. */
-    if (r > 0)
-        engine->read_ms = clock_ms();
     engine->base.is_dry = r >= 0 && engine->connection.is_drained;
     return r;
 }
@@ -169,7 +165,7 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
         switch (event) {
         case ZMTP_EVENT_MESSAGE:
             ret_batch->block = ferry_keep(connection->block);
-            ret_batch->received_ms = engine->read_ms;
+            ret_batch->received_ms = connection->alive_ms;
             return 1;
         case ZMTP_EVENT_READY:
             connection->trusted = true;
@@ -183,7 +179,7 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
             return -ENOMEM;
         case ZMTP_EVENT_MORE:
             engine->has_bytes = false;
-            r = read_bytes(engine, now_ms);
+            r = read_bytes(engine);
             if (r < 0)
                 return r;
             if (r == 0)
