@@ -139,12 +139,11 @@ static bool is_refused(const Link *link, unsigned at) {
 
 /* Notes that this broker has refused the client. True: all of them have. */
 static bool is_refused_by_all(Link *link) {
+    uint32_t all = (UINT32_C(1) << link->brokers->n) - 1;
+
     if (link->at < link->brokers->n)
         link->refused |= UINT32_C(1) << link->at;
-    for (unsigned i = 0; i < link->brokers->n; i++)
-        if (!is_refused(link, i))
-            return false;
-    return true;
+    return (link->refused & all) == all;
 }
 
 void link_choose_next(Link *link, bool was_up) {
