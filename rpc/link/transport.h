@@ -29,7 +29,6 @@ typedef struct TransportKind {
      * transport's descriptors until the transport is closed. */
     int (*open)(Transport **ret, const char *endpoint, const CurveKeys *keys, int epoll_fd);
     void (*close)(Transport *transport, bool in_order); /* in order: sent bytes still arrive */
-    bool (*is_open)(Transport *transport); /* the connection is established and accepts batches */
     /* 1: a batch. 0: no batch now. A negative errno: the connection has ended, after its last
      * batch. -ECONNREFUSED: no program listens at the endpoint. -EPROTO: the other end does not
      * speak ZMTP. -EACCES: the keys of the two ends do not match. */
@@ -39,7 +38,6 @@ typedef struct TransportKind {
     int (*send)(Transport *transport, Outbox *outbox);
     /* True: receive() has work that the descriptors do not report. */
     bool (*has_input)(Transport *transport);
-    uint64_t (*next_ms)(const Transport *transport); /* the latest time for the next receive() */
 } TransportKind;
 
 struct Transport {
@@ -47,6 +45,8 @@ struct Transport {
     Inbox *inbox;           /* large bodies may be read straight into it; NULL: no inbox */
     const char *problem;    /* why the connection ended; NULL: the errno is the whole reason */
     size_t unsent;          /* bytes taken out of the outbox that are not sent yet */
+    uint64_t next_ms;       /* the latest time for the next receive() */
+    bool is_open;           /* the connection is established and accepts batches */
     /* Results of the last read and write. The link resets them before it tries again. */
     bool is_dry;  /* the socket has no input */
     bool is_full; /* the socket has no room for output */

@@ -39,7 +39,7 @@ static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *k
         return -ENOMEM;
     engine->base.is_full = true; /* until the socket is connected */
     engine->watches_room = true;
-    engine->connect_ends_ms = now_ms + CONNECT_MS;
+    engine->connect_ends_ms = engine->base.next_ms = now_ms + CONNECT_MS;
     engine->epoll_fd = epoll_fd;
     r = socket_connect(endpoint, &fd);
     event.data.fd = fd;
@@ -77,10 +77,6 @@ static void close_engine(Transport *base, bool in_order) {
         shut_in_order(engine->connection.fd);
     connection_close(&engine->connection);
     free(engine);
-}
-
-static bool is_open(Transport *base) {
-    return ((Engine *)base)->connection.zmtp.stage == ZMTP_OPEN;
 }
 
 /* ---- out ---- */
@@ -132,7 +128,7 @@ static bool is_connecting(const Engine *engine) {
 
 /* Ends a turn without further input: sends the engine's own output and checks the deadlines. */
 static int rest(Engine *engine, uint64_t now_ms) {
-    if (is_open(&engine->base) && !connection_look(&engine->connection, now_ms)) {
+    if (engine->base.is_open && !connection_look(&engine->connection, now_ms)) {
         engine->base.problem = "the broker was silent for too long";
         return -ETIMEDOUT;
     }
@@ -141,6 +137,9 @@ static int rest(Engine *engine, uint64_t now_ms) {
         send_frames(&engine->base, NULL);
     if (is_connecting(engine) && now_ms >= engine->connect_ends_ms)
         return -ETIMEDOUT;
+    engine->base.next_ms = is_connecting(engine)  ? engine->connect_ends_ms
+                           : engine->base.is_open ? connection_next_look(&engine->connection)
+                                                  : UINT64_MAX;
     return 0;
 }
 
@@ -168,7 +167,7 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
             ret_batch->received_ms = connection->alive_ms;
             return 1;
         case ZMTP_EVENT_READY:
-            connection->trusted = true;
+            base->is_open = connection->trusted = true;
             heart_start(&connection->heart);
             break;
         case ZMTP_EVENT_FAILED:
@@ -199,23 +198,12 @@ static bool has_input(Transport *base) {
     return ((Engine *)base)->has_bytes;
 }
 
-static uint64_t next_ms(const Transport *base) {
-    const Engine *engine = (const Engine *)base;
-
-    if (is_connecting(engine))
-        return engine->connect_ends_ms;
-    return engine->connection.zmtp.stage == ZMTP_OPEN ? connection_next_look(&engine->connection)
-                                                      : UINT64_MAX;
-}
-
 const TransportKind transport_engine = {
     .start = heartbeat_ref,
     .stop = heartbeat_unref,
     .open = open_engine,
     .close = close_engine,
-    .is_open = is_open,
     .receive = receive,
     .send = send_frames,
     .has_input = has_input,
-    .next_ms = next_ms,
 };

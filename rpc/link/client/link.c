@@ -306,7 +306,7 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
     }
     link->found_nothing = false;
     n += link_receive(link, max_messages, now_ms);
-    if (link->transport && !link->hello_sent && link->kind->is_open(link->transport))
+    if (link->transport && !link->hello_sent && link->transport->is_open)
         send_hello(link);
     if ((link->transport || link->waits_for_list) && link->state == LINK_CONNECTING)
         link_check_attempt(link, now_ms);
@@ -330,7 +330,7 @@ bool link_has_input(const Link *link) {
 
 static uint64_t next_ms_of(const Link *link) {
     bool waits = link->waits_for_address || link->waits_for_list;
-    uint64_t next_ms = link->transport ? link->kind->next_ms(link->transport) : UINT64_MAX;
+    uint64_t next_ms = link->transport ? link->transport->next_ms : UINT64_MAX;
 
     if (link->state == LINK_CLOSED)
         return UINT64_MAX;

@@ -33,7 +33,7 @@ typedef struct ZmqTransport {
     void *context, *socket, *monitor;
     int epoll_fd;
     Chunk *refused; /* a chunk that a full pipe refused: it is sent first */
-    bool was_open, has_received;
+    bool has_received;
     int ended; /* a negative errno after the monitor has reported the end */
     const CurveKeys *keys;
     uint64_t monitor_read_ms;
@@ -151,6 +151,7 @@ static int open_transport(Transport **ret, const char *endpoint, const CurveKeys
 
     if (!transport)
         return -ENOMEM;
+    transport->base.next_ms = UINT64_MAX;
     transport->epoll_fd = epoll_fd;
     transport->keys = keys;
     transport->context = context_ref();
@@ -161,14 +162,6 @@ static int open_transport(Transport **ret, const char *endpoint, const CurveKeys
     }
     *ret = &transport->base;
     return 0;
-}
-
-/* With ZMQ_IMMEDIATE, the socket is writable only after the connection is established. */
-static bool is_open(Transport *base) {
-    ZmqTransport *transport = (ZmqTransport *)base;
-
-    transport->was_open |= (socket_events(transport->socket) & ZMQ_POLLOUT) != 0;
-    return transport->was_open;
 }
 
 /* ---- in ---- */
@@ -236,6 +229,9 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
     zmq_msg_t frame;
     int r;
 
+    /* With ZMQ_IMMEDIATE, the socket is writable only after the connection is established. */
+    if (!base->is_open)
+        base->is_open = (socket_events(transport->socket) & ZMQ_POLLOUT) != 0;
     zmq_msg_init(&frame);
     while (zmq_msg_recv(&frame, transport->socket, ZMQ_DONTWAIT) < 0) {
         if (transport->ended)
@@ -326,7 +322,7 @@ static int send_batches(Transport *base, Outbox *outbox) {
 /* ZMQ_FD is edge-triggered. */
 static bool has_input(Transport *base) {
     ZmqTransport *transport = (ZmqTransport *)base;
-    bool waits_for_room = !transport->was_open || transport->refused;
+    bool waits_for_room = !base->is_open || transport->refused;
     unsigned wanted = waits_for_room ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
 
     if (socket_events(transport->socket) & wanted)
@@ -335,19 +331,12 @@ static bool has_input(Transport *base) {
     return (socket_events(transport->monitor) & ZMQ_POLLIN) != 0;
 }
 
-static uint64_t next_ms(const Transport *base) {
-    (void)base;
-    return UINT64_MAX;
-}
-
 const TransportKind transport_zmq = {
     .start = start,
     .stop = context_unref,
     .open = open_transport,
     .close = close_transport,
-    .is_open = is_open,
     .receive = receive,
     .send = send_batches,
     .has_input = has_input,
-    .next_ms = next_ms,
 };
