@@ -21,7 +21,6 @@ enum {
 typedef struct Engine {
     Transport base;
     Connection connection;
-    uint64_t connect_ends_ms;
     int epoll_fd;
     bool has_bytes;    /* some of the received bytes are not handled yet */
     bool watches_room; /* epoll reports room in the socket */
@@ -39,7 +38,7 @@ static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *k
         return -ENOMEM;
     engine->base.is_full = true; /* until the socket is connected */
     engine->watches_room = true;
-    engine->connect_ends_ms = engine->base.next_ms = now_ms + CONNECT_MS;
+    engine->base.next_ms = now_ms + CONNECT_MS;
     engine->epoll_fd = epoll_fd;
     r = socket_connect(endpoint, &fd);
     event.data.fd = fd;
@@ -121,11 +120,6 @@ static int read_bytes(Engine *engine) {
     return r;
 }
 
-/* True: nothing has been sent yet, not even the greeting. */
-static bool is_connecting(const Engine *engine) {
-    return engine->connection.zmtp.stage == ZMTP_GREETING && engine->connection.written == 0;
-}
-
 /* Ends a turn without further input: sends the engine's own output and checks the deadlines. */
 static int rest(Engine *engine, uint64_t now_ms) {
     if (engine->base.is_open && !connection_look(&engine->connection, now_ms)) {
@@ -135,11 +129,10 @@ static int rest(Engine *engine, uint64_t now_ms) {
     connection_trim(&engine->connection);
     if (engine->base.unsent > 0 || zmtp_has_output(&engine->connection.zmtp))
         send_frames(&engine->base, NULL);
-    if (is_connecting(engine) && now_ms >= engine->connect_ends_ms)
-        return -ETIMEDOUT;
-    engine->base.next_ms = is_connecting(engine)  ? engine->connect_ends_ms
-                           : engine->base.is_open ? connection_next_look(&engine->connection)
-                                                  : UINT64_MAX;
+    if (engine->connection.zmtp.stage == ZMTP_GREETING && engine->connection.written == 0)
+        return now_ms < engine->base.next_ms ? 0 : -ETIMEDOUT; /* it is not connected yet */
+    engine->base.next_ms =
+        engine->base.is_open ? connection_next_look(&engine->connection) : UINT64_MAX;
     return 0;
 }
 
