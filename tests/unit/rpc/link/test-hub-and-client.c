@@ -134,6 +134,41 @@ static void an_attempt_lasts_longer_if_the_program_was_away(void) {
     end();
 }
 
+/* While the queue of a listener is full, the kernel answers no further connection. */
+static void an_address_without_an_answer_is_given_up_after_three_seconds(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    int fds[4], listener;
+    socklen_t len = sizeof(address);
+    char endpoint[64];
+
+    if (*transport) /* libzmq has its own clock */
+        return;
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CU_ASSERT_EQUAL_FATAL(bind(listener, (void *)&address, sizeof(address)), 0);
+    CU_ASSERT_EQUAL_FATAL(listen(listener, 0), 0);
+    getsockname(listener, (void *)&address, &len);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        connect(fds[i], (void *)&address, sizeof(address));
+    }
+    snprintf(endpoint, sizeof(endpoint), "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    fake_clock_stop();
+    connect_client(endpoint);
+    mini_turns(NULL, &client, 2);
+    fake_clock_move(2999);
+    mini_turns(NULL, &client, 2);
+    CU_ASSERT_PTR_NULL(link_problem(client.link));
+    fake_clock_move(1);
+    CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, link_problem(client.link) != NULL));
+    CU_ASSERT_PTR_NOT_NULL(strstr(link_problem(client.link)->message, "no broker answers"));
+    fake_clock_run();
+    mini_client_close(&client);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    close(listener);
+}
+
 static void pauses_grow_if_the_broker_ends_each_session(void) {
     begin(TCP);
     CU_ASSERT_TRUE(MINI_UNTIL(
@@ -453,6 +488,7 @@ int main(int argc, char **argv) {
         TEST(a_forked_child_keeps_no_connection_watched),
         TEST(a_link_reconnects_to_a_new_broker),
         TEST(an_attempt_lasts_longer_if_the_program_was_away),
+        TEST(an_address_without_an_answer_is_given_up_after_three_seconds),
         TEST(pauses_grow_if_the_broker_ends_each_session),
         TEST(a_peer_that_is_gone_stays_until_its_session_has_ended),
         TEST(large_bodies_go_both_ways),
