@@ -308,6 +308,25 @@ static inline const char *queue_in(unsigned k, unsigned n) {
     }
 }
 
+/* A broker that has shard 0; shard 1 is at tcp://b, and shard 2 is nowhere. */
+static inline Session *set_up(void) {
+    empty_shards();
+    begin_broker();
+    adopt(0);
+    set_owner(1, "tcp://b:5877");
+    return fake_connect(&broker, 's');
+}
+
+/* All that clients made the broker hold is gone. */
+static inline void tear_down(void) {
+    while (broker.sessions)
+        end_session(broker.sessions);
+    wait_ms(QUEUE_IDLE_MS + 1);
+    for (unsigned k = 0; k < N_SHARDS; k++)
+        CU_ASSERT_EQUAL(shards[k].store.n_open, shards[k].n_changes);
+    teardown();
+}
+
 /* ---- messages to workers and pushers ---- */
 
 /* ferry.Moved to id; url NULL: without the owner. */

@@ -7,7 +7,7 @@
 static const char *from, *to; /* queues in shard 0 and in shard 1 */
 
 /* A broker that has shard 0 with a job, which the worker has; shard 1 is at tcp://b. */
-static Session *set_up(uint64_t *ret_job) {
+static Session *begin_with_job(uint64_t *ret_job) {
     Session *s;
 
     empty_shards();
@@ -24,15 +24,6 @@ static Session *set_up(uint64_t *ret_job) {
     expect_ok(s, 2);
     *ret_job = expect_job(s, 2, "x", 1);
     return s;
-}
-
-static void tear_down(void) {
-    while (broker.sessions)
-        end_session(broker.sessions);
-    wait_ms(QUEUE_IDLE_MS + 1);
-    for (unsigned k = 0; k < N_SHARDS; k++)
-        CU_ASSERT_EQUAL(shards[k].store.n_open, shards[k].n_changes);
-    teardown();
 }
 
 /* Another broker that has these shards, and a worker with the job of shard 0, redelivered. */
@@ -71,7 +62,7 @@ static void push_result(Session *s, uint64_t id, uint64_t job) {
 
 static void a_worker_keeps_a_job_that_it_cannot_forward(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     forward_kept(s, 3, job, 1, to, "y");
     expect_kept(s, 3, "tcp://b:5877");
@@ -94,7 +85,7 @@ static void a_worker_keeps_a_job_that_it_cannot_forward(void) {
 
 static void a_kept_job_ends_with_its_session_and_its_time_limit(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     configure(from, "time_limit", "1s");
     forward_kept(s, 3, job, 1, to, "y");
@@ -118,7 +109,7 @@ static void a_kept_job_ends_with_its_session_and_its_time_limit(void) {
 
 static void a_forward_without_an_id_is_not_kept(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     forward_kept(s, 0, job, 1, to, "y");
     CU_ASSERT_EQUAL(count_of(from, "delayed"), 1);
@@ -127,7 +118,7 @@ static void a_forward_without_an_id_is_not_kept(void) {
 
 static void a_forward_that_is_kept_goes_to_a_queue_here_at_once(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     adopt(1);
     forward_kept(s, 3, job, 1, to, "y");
@@ -142,7 +133,7 @@ static void a_forward_that_is_kept_goes_to_a_queue_here_at_once(void) {
 
 static void the_result_of_a_job_is_stored_once(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     s = begin_again(false, true);
     push_result(s, 3, job);
@@ -169,7 +160,7 @@ static void the_result_of_a_job_is_stored_once(void) {
 static void results_of_two_users_are_different(void) {
     User first = {.refs = 1, .name = "a"}, second = {.refs = 1, .name = "b"};
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     s = begin_again(false, true);
     s->user = &first;
@@ -188,7 +179,7 @@ static void results_of_two_users_are_different(void) {
 
 static void a_wrong_name_of_a_result_is_refused(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     push(s, 3, from, "y", "from", "a..b", "job", job, NULL);
     expect_error(s, 3, "ferry.InvalidArgument");
@@ -201,7 +192,7 @@ static void a_wrong_name_of_a_result_is_refused(void) {
 
 static void no_client_takes_the_name_of_results(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     forwards_name(NULL, span_text(from), s->client->id);
     push(s, 3, from, "y", NULL);
@@ -215,7 +206,7 @@ static void no_client_takes_the_name_of_results(void) {
 /* The first worker pushed the result, and was killed before it settled the job. */
 static void a_result_that_was_pushed_is_not_stored_by_a_forward(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     forward_kept(s, 3, job, 1, to, "y");
     expect_kept(s, 3, "tcp://b:5877");
@@ -237,7 +228,7 @@ static void a_result_that_was_pushed_is_not_stored_by_a_forward(void) {
 /* The broker stored the new job, and was killed before it removed the old one. */
 static void a_result_that_a_broker_forwarded_is_not_stored_by_a_push(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     adopt(1);
     forward_kept(s, 3, job, 1, to, "y");
@@ -253,7 +244,7 @@ static void a_result_that_a_broker_forwarded_is_not_stored_by_a_push(void) {
 /* The shard of the old job leaves while the new one is being stored. */
 static void a_forward_is_known_although_its_job_has_left(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     adopt(1);
     forward_kept(s, 3, job, 1, to, "y");
@@ -272,7 +263,7 @@ static void a_forward_is_known_although_its_job_has_left(void) {
 
 static void a_forward_waits_for_the_push_of_its_result(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     adopt(1);
     push_result(s, 3, job);
@@ -294,7 +285,7 @@ static void a_forward_waits_for_the_push_of_its_result(void) {
 
 static void results_are_remembered_for_an_hour(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     s = begin_again(false, true);
     push_result(s, 3, job);
@@ -314,7 +305,7 @@ static void results_are_remembered_for_an_hour(void) {
 
 static void results_have_no_memory_while_the_broker_has_none(void) {
     uint64_t job;
-    Session *s = set_up(&job);
+    Session *s = begin_with_job(&job);
 
     s = begin_again(false, true);
     broker.budget.max = 1;
