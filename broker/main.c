@@ -400,7 +400,7 @@ static void begin_drain(BrokerProgram *program) {
 static bool is_drained(const BrokerProgram *program) {
     const Broker *broker = &program->broker;
 
-    return (rooms_n_unfinished(broker) == 0 && broker->n_to_leave == 0 &&
+    return (rooms_n_unfinished(broker) == 0 && broker->sessions.n_to_leave == 0 &&
             own_stores_have_left(&program->stores)) ||
            broker->now_ms >= program->drain_ends_ms;
 }
@@ -457,13 +457,13 @@ static void turn(BrokerProgram *program) {
     tick(broker);
     ends_us = broker->now_us + TURN_US;
     dispatch_deferred(broker);
-    while (bytes < TURN_BYTES && broker->work < TURN_WORK) {
+    while (bytes < TURN_BYTES && broker->turn.work < TURN_WORK) {
         dry = !hub_receive(broker->hub, &peer, &data, &len);
         if (dry)
             break;
         bytes += len + peer->in.landed;
         dispatch_batch(broker, peer, data, len);
-        if (broker->ending)
+        if (broker->sessions.ending)
             sessions_turn_end(broker);
         /* Read the clock once for 16 batches: a turn may have a thousand tiny batches. */
         if (++n % 16 == 0 && clock_us() > ends_us)
@@ -540,7 +540,7 @@ static void say_goodbye(Broker *broker) {
 
     if (n > 0)
         log_warning("jobs of queues in memory are lost when the broker stops: jobs=%zu", n);
-    for (session = broker->sessions; session; session = session->next)
+    for (session = broker->sessions.first; session; session = session->next)
         session_end(session, "draining");
     sessions_turn_end(broker);
     while (hub_n_peers(broker->hub) > 0 && clock_ms() < until) {

@@ -31,7 +31,7 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
     } told[] = {
         {"uptime_ms", ask->broker->now_ms - ask->broker->started_ms},
         {"epoch", ask->broker->epoch},
-        {"sessions", ask->broker->n_sessions},
+        {"sessions", ask->broker->sessions.n},
         {"connections", hub_n_connections(ask->broker->hub)},
         {"calls_open", services_n_calls(ask->broker->services)},
         {"stored_bytes", broker_stored(ask->broker)},
@@ -253,7 +253,7 @@ static int run(const Ask *ask, const Message *message, size_t i, Buffer *to, fer
     if (r == 0)
         r = is_elsewhere(ask, i, args) ? ANSWERED_LATER : methods[i].run(ask, args, to, reterr);
     ferry_free(args);
-    ask->broker->work += (unsigned)(to->len / 32);
+    ask->broker->turn.work += (unsigned)(to->len / 32);
     if (r == 0 && to->failed)
         r = -ENOMEM;
     return r;
@@ -293,7 +293,7 @@ bool admin_is_costly(const Broker *broker, const Message *message) {
     /* The result may have up to 4 MiB of jobs. */
     if (span_is(message->call.method, "peek"))
         return true;
-    return broker->n_sessions + queues_count(broker->queues) + topics_count(broker->topics) +
+    return broker->sessions.n + queues_count(broker->queues) + topics_count(broker->topics) +
                services_count(broker->services) + admin_caches(broker)->n >
            MANY;
 }

@@ -67,12 +67,12 @@ static int compare_shards(const void *a, const void *b) {
 static void find_queues(Binds *binds, Span topic) {
     binds->mark++;
     remote_binds_begin(binds->remote);
-    binds->broker->work +=
+    binds->broker->turn.work +=
         (unsigned)topic_tree_match(&binds->tree, topic.data, topic.len, collect, binds);
     if (remote_binds_count(binds->remote) > 0)
-        binds->broker->work +=
+        binds->broker->turn.work +=
             (unsigned)remote_binds_match(binds->remote, topic, collect_far, binds);
-    binds->broker->work += (unsigned)(binds->n_found + binds->n_far);
+    binds->broker->turn.work += (unsigned)(binds->n_found + binds->n_far);
     if (binds->n_far > 1)
         qsort(binds->far, binds->n_far, sizeof(*binds->far), compare_shards);
 }

@@ -209,11 +209,11 @@ static bool on_value(unsigned shard, Span topic, Span value, bool is_new, uint64
 
 /* Lets SUBSCRIBEs go on, as many as the turn can take. */
 static void go_on(Retained *retained) {
-    unsigned until = retained->broker->work + TURN_WORK;
+    unsigned until = retained->broker->turn.work + TURN_WORK;
 
     while (retained->held && retained->held->look <= retained->looked &&
-           (int)(until - retained->broker->work) > 0) {
-        retained->broker->work++;
+           (int)(until - retained->broker->turn.work) > 0) {
+        retained->broker->turn.work++;
         let_go(retained, retained->held);
     }
 }

@@ -14,11 +14,11 @@
 #include "rpc/wire/name.h"
 
 static size_t count_sessions(const Broker *broker) {
-    return broker->n_sessions;
+    return broker->sessions.n;
 }
 
 static void *first_session(const Broker *broker) {
-    return broker->sessions;
+    return broker->sessions.first;
 }
 
 static void *next_session(const void *element) {
@@ -78,7 +78,7 @@ int method_kick(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
     Session *session;
 
     write_nil(to);
-    DL_FOREACH(ask->broker->sessions, session) {
+    DL_FOREACH(ask->broker->sessions.first, session) {
         if ((int64_t)session->number != args->session || session->ending)
             continue;
         if (!may_all && session->user != ask->session->user)
@@ -139,11 +139,11 @@ int method_check(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
 /* ---- users ---- */
 
 static size_t count_users(const Broker *broker) {
-    return broker->n_quotas;
+    return broker->quotas.n;
 }
 
 static void *first_user(const Broker *broker) {
-    return broker->quota_names;
+    return broker->quotas.by_name;
 }
 
 static void *next_user(const void *element) {

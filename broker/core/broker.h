@@ -50,6 +50,32 @@ typedef struct Stats {
         redelivered, dead, faults, turns;
 } Stats;
 
+/* The work of this turn: see loop/deferred.h. */
+typedef struct TurnWork {
+    unsigned work;     /* units of work that are done */
+    bool takes_costly; /* costly messages may be handled now */
+} TurnWork;
+
+typedef struct SessionList {
+    Session *first; /* utlist */
+    uint32_t n, last_number;
+    uint32_t n_to_leave; /* sessions that were sent LEAVE and have not answered it */
+    Session *ending;     /* a list by next_ending */
+} SessionList;
+
+typedef struct ClientTable {
+    Client *by_id; /* uthash */
+    Client *lost;  /* utlist: clients without a session, the one that was lost first at the front */
+    uint32_t n_lost;
+} ClientTable;
+
+/* The quotas of users: see sessions/quota.h. */
+typedef struct QuotaTable {
+    struct Quota *by_name; /* uthash by the user's name */
+    struct Quota **all;    /* index: number - 1 */
+    uint32_t n;
+} QuotaTable;
+
 struct Broker {
     Hub *hub;
     Limits limits;
@@ -64,30 +90,21 @@ struct Broker {
      * of all earlier brokers. It is the epoch, counted from 2026 on. */
     uint64_t first_id;
     uint64_t started_ms;
-    Session *sessions; /* utlist */
-    uint32_t n_sessions, last_session_number;
-    Session *ending;   /* a list by next_ending */
-    unsigned work;     /* units of work done in this turn: see loop/deferred.h */
-    bool takes_costly; /* costly messages may be handled now: see loop/deferred.h */
-    Client *clients;   /* uthash by id */
-    Client *lost;      /* utlist: clients without a session, the one that was lost first at the
-                        * front */
-    uint32_t n_lost;
+    TurnWork turn;
+    SessionList sessions;
+    ClientTable clients;
+    QuotaTable quotas;
     Budget budget; /* counts all memory that peers make the broker hold */
     Stats stats;
     PeerLog peer_log;
     CurveKeys keys; /* keys of tcp:// endpoints; the program owns the pairs. Without pairs the
                        broker has no keys */
-    struct Quota *quota_names; /* sessions/: uthash by the user's name */
-    struct Quota **quotas;     /* index: number - 1 */
-    uint32_t n_quotas;
     Rights *rights; /* NULL: the broker has no users, and every peer may do everything */
     /* Reads the configuration again, as a whole or not at all; NULL: the program has set no
      * function. */
     int (*reload)(Broker *broker, ferry_error *reterr);
-    uint32_t n_to_leave; /* sessions that were sent LEAVE and have not answered it */
-    bool draining;       /* the broker takes no new work, and stops when all work is done */
-    Room *rooms;         /* utlist: all rooms, in the order of opening */
+    bool draining; /* the broker takes no new work, and stops when all work is done */
+    Room *rooms;   /* utlist: all rooms, in the order of opening */
     Deferred *deferred;
     struct Services *services;
     struct Topics *topics;

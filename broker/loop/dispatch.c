@@ -145,7 +145,7 @@ static bool dispatch(Session *session, const Message *message, const void *block
     /* An OK needs no right: skip the look-up in the table, because half of all messages are OKs. */
     if (session->user && message->op != OP_OK && !access_check(session, message))
         return true;
-    may_wait = may_wait && !broker->takes_costly;
+    may_wait = may_wait && !broker->turn.takes_costly;
     switch (message->op) {
     case OP_CALL:
         if (name_is_reserved(message->name.data, message->name.len)) {
@@ -300,7 +300,7 @@ static bool handle(Session *session, Reader *reader, bool of_control) {
             session->n_in--;
             return false;
         }
-        if (++session->broker->work >= TURN_WORK && !of_control)
+        if (++session->broker->turn.work >= TURN_WORK && !of_control)
             return reader_left(reader) == 0;
     }
     return true;
@@ -353,7 +353,7 @@ void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len)
 /* ---- deferred batches ---- */
 
 static void handle_deferred(Session *session) {
-    while (session->deferred && session->broker->work < TURN_WORK) {
+    while (session->deferred && session->broker->turn.work < TURN_WORK) {
         Reader reader = deferred_reader(session);
         bool done = handle(session, &reader, false);
 
@@ -373,13 +373,14 @@ void dispatch_deferred(Broker *broker) {
     bool was_last = false;
     Session *session;
 
-    broker->work = 0;
-    broker->takes_costly = true;
-    while (!was_last && broker->work < TURN_WORK && (session = deferred_turn(broker->deferred))) {
+    broker->turn.work = 0;
+    broker->turn.takes_costly = true;
+    while (!was_last && broker->turn.work < TURN_WORK &&
+           (session = deferred_turn(broker->deferred))) {
         was_last = session == last;
         handle_deferred(session);
         sessions_turn_end(broker);
     }
-    broker->takes_costly = false;
-    broker->work = 0;
+    broker->turn.takes_costly = false;
+    broker->turn.work = 0;
 }

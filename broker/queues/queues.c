@@ -140,7 +140,7 @@ Queues *queues_free(Queues *queues) {
 
     if (!queues)
         return NULL;
-    for (Session *session = queues->broker->sessions; session; session = session->next)
+    for (Session *session = queues->broker->sessions.first; session; session = session->next)
         queues_session_gone(queues, session);
     stores_close(queues);
     while (queues->in_flight) {
@@ -152,7 +152,7 @@ Queues *queues_free(Queues *queues) {
         free_jobs(&in_flight->lost);
         in_flight_free(in_flight);
     }
-    for (Client *client = queues->broker->clients; client; client = client->hh.next)
+    for (Client *client = queues->broker->clients.by_id; client; client = client->hh.next)
         client->dedup_window = dedup_window_free(client->dedup_window);
     sweeps_free(queues);
     shards_free(queues);

@@ -136,7 +136,7 @@ int queues_restore(Queues *queues, ferry_error *reterr) {
 bool queues_knows_push(const Queues *queues, const uint8_t *id_of_client, uint64_t id) {
     const Client *client;
 
-    HASH_FIND(hh, queues->broker->clients, id_of_client, WIRE_TOKEN, client);
+    HASH_FIND(hh, queues->broker->clients.by_id, id_of_client, WIRE_TOKEN, client);
     if (client && client->dedup_window && dedup_window_has(client->dedup_window, id))
         return true;
     return restored_pushes_have(queues, id_of_client, id);

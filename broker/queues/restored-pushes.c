@@ -141,7 +141,7 @@ int queues_restore_push(Queues *queues, const uint8_t *client, uint64_t id) {
     RestoredPushes *restored;
     Client *known;
 
-    HASH_FIND(hh, queues->broker->clients, client, WIRE_TOKEN, known);
+    HASH_FIND(hh, queues->broker->clients.by_id, client, WIRE_TOKEN, known);
     if (known && !forwards_have_name(client))
         return add_to_client(queues, known, id);
     restored = restored_get(queues, client);

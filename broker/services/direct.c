@@ -413,6 +413,6 @@ void services_watch(Services *services, Session *session, const Message *message
         }
     }
     /* The caller gets its servers before OK. A unit of a turn's work is ten of a review's. */
-    services->broker->work += review(watcher, service_find(services, message->name)) / 10;
+    services->broker->turn.work += review(watcher, service_find(services, message->name)) / 10;
     session_ok(session, LANE_CALLS, message->id, 0);
 }

@@ -118,7 +118,7 @@ Call *call_to_give_way(const Call *call) {
     if (n >= service->n_waiting / n_wait_queues)
         return NULL;
     /* A search through ten thousand wait queues is more work than a call. */
-    service->services->broker->work += service->n_wait_queues / 4;
+    service->services->broker->turn.work += service->n_wait_queues / 4;
     DL_FOREACH(service->wait_queues, wait_queue) {
         if (!longest || wait_queue->n > longest->n)
             longest = wait_queue;

@@ -24,9 +24,9 @@ static void client_found(Broker *broker, Client *client) {
     timer_disarm(&broker->timers, &client->forget);
     if (!client->lost_prev)
         return;
-    DL_DELETE2(broker->lost, client, lost_prev, lost_next);
+    DL_DELETE2(broker->clients.lost, client, lost_prev, lost_next);
     client->lost_prev = NULL;
-    broker->n_lost--;
+    broker->clients.n_lost--;
 }
 
 enum { CLIENT_MEMORY = sizeof(Client) + 64 }; /* a client and its entry in the table of clients */
@@ -40,7 +40,7 @@ static void client_free(Broker *broker, Client *client) {
     broker->budget.bytes[BUDGET_CONNECTIONS] -= CLIENT_MEMORY;
     rooms_client_gone(broker, client);
     client_found(broker, client);
-    HASH_DEL(broker->clients, client);
+    HASH_DEL(broker->clients.by_id, client);
     user_unref(client->user);
     free(client);
 }
@@ -54,9 +54,9 @@ static void on_forget(Timer *timer, void *ctx) {
 static void client_lost(Broker *broker, Client *client) {
     timer_arm(&broker->timers, &client->forget, broker->now_ms + broker->limits.client_memory_ms,
               on_forget);
-    DL_APPEND2(broker->lost, client, lost_prev, lost_next);
-    if (++broker->n_lost > CLIENTS_LOST_MAX)
-        client_free(broker, broker->lost);
+    DL_APPEND2(broker->clients.lost, client, lost_prev, lost_next);
+    if (++broker->clients.n_lost > CLIENTS_LOST_MAX)
+        client_free(broker, broker->clients.lost);
 }
 
 void session_free(Session *session) {
@@ -112,18 +112,18 @@ static void session_leave(Session *session) {
     session->client = NULL;
     session->decisions = decisions_free(session->decisions);
     walks_pass(broker->walks, session, session->next);
-    DL_DELETE(broker->sessions, session);
-    broker->n_sessions--;
+    DL_DELETE(broker->sessions.first, session);
+    broker->sessions.n--;
     broker->budget.bytes[BUDGET_CONNECTIONS] -= session->memory;
     if (!session->has_calls)
         session_free(session);
 }
 
 void sessions_turn_end(Broker *broker) {
-    while (broker->ending) {
-        Session *session = broker->ending;
+    while (broker->sessions.ending) {
+        Session *session = broker->sessions.ending;
 
-        broker->ending = session->next_ending;
+        broker->sessions.ending = session->next_ending;
         session_leave(session);
     }
 }
@@ -147,11 +147,11 @@ void sessions_free(Broker *broker) {
     Session *session, *next;
     Client *client, *next_client;
 
-    broker->ending = NULL;
-    DL_FOREACH_SAFE(broker->sessions, session, next) {
+    broker->sessions.ending = NULL;
+    DL_FOREACH_SAFE(broker->sessions.first, session, next) {
         session_leave(session);
     }
-    HASH_ITER(hh, broker->clients, client, next_client) {
+    HASH_ITER(hh, broker->clients.by_id, client, next_client) {
         client_free(broker, client);
     }
 }
@@ -174,7 +174,7 @@ static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *cli
         peer_refuse(broker, peer, "ferry.PermissionDenied", text);
         return true;
     }
-    HASH_FIND_STR(broker->quota_names, user->name, quota);
+    HASH_FIND_STR(broker->quotas.by_name, user->name, quota);
     if (user->limits.connections > 0 && quota && quota->n_sessions >= user->limits.connections &&
         !(client && client->session)) {
         snprintf(text, sizeof(text), "the user '%s' already has %u connections (max_connections)",
@@ -191,14 +191,14 @@ static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *cli
 static Client *client_of(Broker *broker, Span id) {
     Client *client;
 
-    HASH_FIND(hh, broker->clients, id.data, WIRE_TOKEN, client);
+    HASH_FIND(hh, broker->clients.by_id, id.data, WIRE_TOKEN, client);
     if (client)
         return client;
     client = calloc(1, sizeof(*client));
     if (!client)
         return NULL;
     memcpy(client->id, id.data, WIRE_TOKEN);
-    HASH_ADD(hh, broker->clients, id, WIRE_TOKEN, client);
+    HASH_ADD(hh, broker->clients.by_id, id, WIRE_TOKEN, client);
     if (!hash_added(client)) {
         free(client);
         return NULL;
@@ -211,7 +211,7 @@ int client_of_origin(Session *session, Span id, Client **ret) {
     Broker *broker = session->broker;
     Client *client;
 
-    HASH_FIND(hh, broker->clients, id.data, WIRE_TOKEN, client);
+    HASH_FIND(hh, broker->clients.by_id, id.data, WIRE_TOKEN, client);
     if (client && session->user && client->user &&
         strcmp(client->user->name, session->user->name) != 0)
         return -EACCES;
@@ -320,7 +320,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     }
     if (!check_hello(broker, peer, message))
         return;
-    HASH_FIND(hh, broker->clients, message->hello.client.data, WIRE_TOKEN, client);
+    HASH_FIND(hh, broker->clients.by_id, message->hello.client.data, WIRE_TOKEN, client);
     if (user && client && !client->session && client->user &&
         !rights_user(broker->rights, client->user->name)) {
         /* The user of this client is gone, so no session can resume it. */
@@ -361,7 +361,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     }
     user_unref(client->user);
     client->user = user_ref(user);
-    session->number = ++broker->last_session_number;
+    session->number = ++broker->sessions.last_number;
     session->since_ms = broker->now_ms;
     client->session = session;
     peer->session = session;
@@ -370,8 +370,8 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     session->has_group = message->hello.group.len > 0;
     if (session->has_group)
         memcpy(session->group, message->hello.group.data, WIRE_TOKEN);
-    DL_APPEND(broker->sessions, session);
-    broker->n_sessions++;
+    DL_APPEND(broker->sessions.first, session);
+    broker->sessions.n++;
     session->memory = session_memory(user);
     broker->budget.bytes[BUDGET_CONNECTIONS] += session->memory;
     rooms_session_begun(broker, session, message, &held);
@@ -383,15 +383,15 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
 
 void sessions_drain(Broker *broker) {
     broker->draining = true;
-    for (Session *session = broker->sessions; session; session = session->next)
+    for (Session *session = broker->sessions.first; session; session = session->next)
         if (session->has_group && !session->ending &&
             peer_put(session->peer, LANE_CALLS, &(Message){.op = OP_LEAVE}, NULL) == 0) {
             session->is_to_leave = true;
-            broker->n_to_leave++;
+            broker->sessions.n_to_leave++;
         }
 }
 
 void session_left(Session *session) {
-    session->broker->n_to_leave -= session->is_to_leave;
+    session->broker->sessions.n_to_leave -= session->is_to_leave;
     session->is_to_leave = false;
 }

@@ -6,7 +6,8 @@
 #include "broker/sessions/session.h"
 
 /* The broker takes no new work from now on. Clients of several brokers are told, so that they go to
- * another broker. The broker reads what they have sent before it stops: broker->n_to_leave. */
+ * another broker. The broker reads what they have sent before it stops:
+ * broker->sessions.n_to_leave. */
 void sessions_drain(Broker *broker);
 /* The client sends nothing new in this session. */
 void session_left(Session *session);

@@ -15,37 +15,37 @@ enum { SECOND_US = 1000 * 1000 };
 static Quota *quota_of(Broker *broker, const User *user) {
     Quota *quota, **more;
 
-    HASH_FIND_STR(broker->quota_names, user->name, quota);
+    HASH_FIND_STR(broker->quotas.by_name, user->name, quota);
     if (quota)
         return quota;
-    more = realloc(broker->quotas, (broker->n_quotas + 1) * sizeof(Quota *));
+    more = realloc(broker->quotas.all, (broker->quotas.n + 1) * sizeof(Quota *));
     if (!more)
         return NULL;
-    broker->quotas = more;
+    broker->quotas.all = more;
     quota = calloc(1, sizeof(*quota));
     if (!quota)
         return NULL;
     strcpy(quota->name, user->name);
     quota->log.user = quota->name;
-    HASH_ADD_STR(broker->quota_names, name, quota);
+    HASH_ADD_STR(broker->quotas.by_name, name, quota);
     if (!hash_added(quota)) {
         free(quota);
         return NULL;
     }
-    broker->quotas[broker->n_quotas] = quota;
-    quota->number = ++broker->n_quotas;
+    broker->quotas.all[broker->quotas.n] = quota;
+    quota->number = ++broker->quotas.n;
     return quota;
 }
 
 void quotas_free(Broker *broker) {
-    HASH_CLEAR(hh, broker->quota_names);
-    for (uint32_t i = 0; i < broker->n_quotas; i++) {
-        timer_disarm(&broker->timers, &broker->quotas[i]->log.tell);
-        free(broker->quotas[i]);
+    HASH_CLEAR(hh, broker->quotas.by_name);
+    for (uint32_t i = 0; i < broker->quotas.n; i++) {
+        timer_disarm(&broker->timers, &broker->quotas.all[i]->log.tell);
+        free(broker->quotas.all[i]);
     }
-    free(broker->quotas);
-    broker->quotas = NULL;
-    broker->n_quotas = 0;
+    free(broker->quotas.all);
+    broker->quotas.all = NULL;
+    broker->quotas.n = 0;
 }
 
 int session_set_user(Session *session, User *user) {
@@ -152,10 +152,10 @@ bool quota_check(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes) 
 
 void quota_charge_job(Broker *broker, uint32_t number, uint64_t bytes) {
     if (number > 0)
-        broker->quotas[number - 1]->job_bytes += bytes;
+        broker->quotas.all[number - 1]->job_bytes += bytes;
 }
 
 void quota_refund_job(Broker *broker, uint32_t number, uint64_t bytes) {
     if (number > 0)
-        broker->quotas[number - 1]->job_bytes -= bytes;
+        broker->quotas.all[number - 1]->job_bytes -= bytes;
 }

@@ -27,7 +27,7 @@ typedef struct QuotaCounts {
 
 typedef struct Quota {
     char name[USER_NAME_MAX + 1];
-    uint32_t number;   /* its place in broker->quotas, from 1 */
+    uint32_t number;   /* its place in broker->quotas.all, from 1 */
     Session *sessions; /* utlist */
     uint32_t n_sessions;
     uint64_t job_bytes;  /* bytes of the jobs that the user has pushed */

@@ -188,6 +188,6 @@ void session_end(Session *session, const char *text) {
         session->end_reason = text;
     else if (!session->end_reason)
         session->end_reason = session->said_bye ? "bye" : "lost";
-    session->next_ending = session->broker->ending;
-    session->broker->ending = session;
+    session->next_ending = session->broker->sessions.ending;
+    session->broker->sessions.ending = session;
 }

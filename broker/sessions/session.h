@@ -29,7 +29,7 @@ struct Client {
     uint32_t n_starry;             /* number of subscriptions to patterns with many stars: see
                                     * topics/subscribe.c */
     Timer forget;                  /* client_memory_ms after its session was lost */
-    Client *lost_prev, *lost_next; /* in broker->lost; NULL: it has a session */
+    Client *lost_prev, *lost_next; /* in broker->clients.lost; NULL: it has a session */
     UT_hash_handle hh;
 };
 
@@ -42,8 +42,8 @@ struct Session {
     Decisions *decisions; /* the decisions about the rights of the user so far */
     struct Quota *quota;  /* the user's quota; NULL: the broker has no users */
     Session *quota_prev, *quota_next;
-    Session *prev, *next; /* in broker->sessions */
-    Session *next_ending; /* in broker->ending; later in services->ends */
+    Session *prev, *next; /* in broker->sessions.first */
+    Session *next_ending; /* in broker->sessions.ending; later in services->ends */
     bool ending;          /* the session ends with this turn: it gets and sends no more messages */
     bool said_bye;        /* the client leaves in order */
     const char *end_reason; /* for the event of its end; a static text */

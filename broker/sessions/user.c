@@ -82,7 +82,7 @@ void sessions_set_rights(Broker *broker, Rights *rights) {
     Session *session;
 
     broker->rights = rights;
-    DL_FOREACH(broker->sessions, session) {
+    DL_FOREACH(broker->sessions.first, session) {
         User *now = NULL;
         bool has_user = session_user_of(broker, session->peer, &now) == 0;
 

@@ -257,7 +257,7 @@ void backlog_add_stored(Subscription *subscription, SharedMessage *shared) {
 void backlog_add_initial(Subscription *subscription, SharedMessage *shared) {
     Waiting waiting = {shared, ++subscription->seq, 0};
 
-    subscription->topics->broker->work++;
+    subscription->topics->broker->turn.work++;
     if (subscription->backlog.n == 0 && session_has_room(subscription->session)) {
         subscription->missed = 0;
         send_waiting(subscription, &waiting);

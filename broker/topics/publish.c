@@ -49,7 +49,7 @@ static inline void send_one(Publication *publication, Subscription *subscription
 static void deliver_to(Publication *publication, Pattern *pattern) {
     Group *group;
 
-    publication->topics->broker->work += pattern->members.n + HASH_COUNT(pattern->groups);
+    publication->topics->broker->turn.work += pattern->members.n + HASH_COUNT(pattern->groups);
     for (uint32_t i = 0; i < pattern->members.n; i++)
         send_one(publication, pattern->members.at[i]);
     for (group = pattern->groups; group; group = group->hh.next)

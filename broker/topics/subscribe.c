@@ -300,7 +300,7 @@ static bool may_walk(const Session *session) {
 static void pay_for_walk(Session *session, size_t n) {
     uint64_t now_us = session->broker->now_ms * 1000;
 
-    session->broker->work += (unsigned)n;
+    session->broker->turn.work += (unsigned)n;
     if (session->walked_us < now_us)
         session->walked_us = now_us;
     session->walked_us += n * WALK_US_PER_1000 / 1000;

@@ -130,7 +130,7 @@ int topic_match(Topics *topics, Topic *topic) {
     topics->n_scratch = 0;
     topics->match_failed = false;
     topics->matching_own = topic->of_broker;
-    topics->broker->work +=
+    topics->broker->turn.work +=
         (unsigned)topic_tree_match(&topics->tree, topic->name, topic->len, collect, topics);
     if (topics->match_failed)
         return -ENOMEM;

@@ -18,7 +18,7 @@ static void give(Topics *topics, Topic *topic, SharedMessage *value, uint64_t si
     for (uint32_t i = 0; i < n; i++) {
         const Members *members = &patterns[i]->members;
 
-        topics->broker->work += members->n_attached;
+        topics->broker->turn.work += members->n_attached;
         for (uint32_t k = 0; k < members->n_attached; k++)
             if (members->at[k]->at_ms >= since_ms)
                 backlog_add_stored(members->at[k], value);

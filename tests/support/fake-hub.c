@@ -184,7 +184,7 @@ void fake_receive(Broker *broker, Peer *peer, const void *data, size_t len) {
     if (peer->closing)
         return;
     dispatch_batch(broker, peer, data, len);
-    if (broker->ending)
+    if (broker->sessions.ending)
         sessions_turn_end(broker);
     peer_handled(peer);
     turn_end(broker);

@@ -69,9 +69,9 @@ void fake_broker_init(Broker *broker) {
 void fake_broker_deinit(Broker *broker) {
     Client *client, *next;
 
-    while (broker->sessions)
-        fake_disconnect(broker->sessions);
-    HASH_ITER(hh, broker->clients, client, next)
+    while (broker->sessions.first)
+        fake_disconnect(broker->sessions.first);
+    HASH_ITER(hh, broker->clients.by_id, client, next)
     fake_forget(broker, client);
 }
 
@@ -80,11 +80,11 @@ static Client *client_of(Broker *broker, uint8_t byte) {
     Client *client;
 
     memset(id, byte, sizeof(id));
-    HASH_FIND(hh, broker->clients, id, sizeof(id), client);
+    HASH_FIND(hh, broker->clients.by_id, id, sizeof(id), client);
     if (!client) {
         client = must_calloc(sizeof(*client));
         memcpy(client->id, id, sizeof(id));
-        HASH_ADD(hh, broker->clients, id, sizeof(id), client);
+        HASH_ADD(hh, broker->clients.by_id, id, sizeof(id), client);
     }
     return client;
 }
@@ -107,11 +107,11 @@ Session *fake_connect(Broker *broker, uint8_t byte) {
     session->peer->account.budget = &broker->budget;
     session->client = client_of(broker, byte);
     session->client->session = session;
-    session->number = ++broker->last_session_number;
+    session->number = ++broker->sessions.last_number;
     session->since_ms = broker->now_ms;
     snprintf(session->name, sizeof(session->name), "fake %c", byte);
-    DL_APPEND(broker->sessions, session);
-    broker->n_sessions++;
+    DL_APPEND(broker->sessions.first, session);
+    broker->sessions.n++;
     return session;
 }
 
@@ -122,8 +122,8 @@ void fake_disconnect(Session *session) {
     free(fake_of(session)->taken);
     if (session->client->session == session)
         session->client->session = NULL;
-    DL_DELETE(broker->sessions, session);
-    broker->n_sessions--;
+    DL_DELETE(broker->sessions.first, session);
+    broker->sessions.n--;
     id_map_deinit(&session->calls);
     id_map_deinit(&session->requests);
     id_map_deinit(&session->pulls);
@@ -133,7 +133,7 @@ void fake_disconnect(Session *session) {
 }
 
 void fake_forget(Broker *broker, Client *client) {
-    HASH_DEL(broker->clients, client);
+    HASH_DEL(broker->clients.by_id, client);
     free(client);
 }
 

@@ -202,7 +202,7 @@ static void each_method_needs_its_right(void) {
                  is_hidden ? "" : "the user 'u' has no right to ", row->denial + is_hidden);
         CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), expected);
         CU_ASSERT_FALSE(broker.draining);
-        CU_ASSERT_EQUAL(broker.n_sessions, 2);
+        CU_ASSERT_EQUAL(broker.sessions.n, 2);
         end();
     }
 }
@@ -417,13 +417,13 @@ static void a_user_may_end_its_own_sessions(void) {
     m = call("kick", "3");
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_OK);
-    CU_ASSERT_EQUAL(broker.n_sessions, 2);
+    CU_ASSERT_EQUAL(broker.sessions.n, 2);
     end();
     begin("manage >");
     m = call("kick", "1");
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_OK);
-    CU_ASSERT_EQUAL(broker.n_sessions, 1);
+    CU_ASSERT_EQUAL(broker.sessions.n, 1);
     end();
 }
 

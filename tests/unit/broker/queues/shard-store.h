@@ -319,8 +319,8 @@ static inline Session *set_up(void) {
 
 /* All that clients made the broker hold is gone. */
 static inline void tear_down(void) {
-    while (broker.sessions)
-        end_session(broker.sessions);
+    while (broker.sessions.first)
+        end_session(broker.sessions.first);
     wait_ms(QUEUE_IDLE_MS + 1);
     for (unsigned k = 0; k < N_SHARDS; k++)
         CU_ASSERT_EQUAL(shards[k].store.n_open, shards[k].n_changes);

@@ -315,8 +315,8 @@ static void all_leave(void) {
         CU_ASSERT_EQUAL(shards[k].store.n_open, 0);
     }
     CU_ASSERT_PTR_NULL(queues->pages);
-    while (broker.sessions)
-        end_session(broker.sessions);
+    while (broker.sessions.first)
+        end_session(broker.sessions.first);
     wait_ms(QUEUE_IDLE_MS + 1);
     CU_ASSERT_EQUAL(queues_count(queues), 0);
     teardown();

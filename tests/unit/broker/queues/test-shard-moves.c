@@ -212,7 +212,7 @@ static void quarantine(const char *queue) {
 static void forget_worker(void) {
     Client *client, *next;
 
-    HASH_ITER(hh, broker.clients, client, next) {
+    HASH_ITER(hh, broker.clients.by_id, client, next) {
         if (client->session)
             continue;
         rooms_client_gone(&broker, client);
@@ -300,8 +300,8 @@ static void a_broker_ends_while_jobs_leave(void) {
     let_go(0, true);
     rooms_turn_end(&broker);
     CU_ASSERT_PTR_NOT_NULL(queues->leaving);
-    while (broker.sessions)
-        end_session(broker.sessions);
+    while (broker.sessions.first)
+        end_session(broker.sessions.first);
     teardown();
 }
 

@@ -101,9 +101,9 @@ static void a_user_has_one_quota_after_memory_was_short(void) {
 
         OOM_STOP;
         CU_ASSERT_EQUAL(r, oom_happened() ? -ENOMEM : 0);
-        CU_ASSERT_EQUAL(broker.n_quotas, HASH_COUNT(broker.quota_names));
+        CU_ASSERT_EQUAL(broker.quotas.n, HASH_COUNT(broker.quotas.by_name));
     }
-    CU_ASSERT_EQUAL(broker.n_quotas, 1);
+    CU_ASSERT_EQUAL(broker.quotas.n, 1);
     end();
 }
 
@@ -147,7 +147,7 @@ static void jobs_are_counted_until_they_are_gone(void) {
     CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
     CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_ERROR);
     CU_ASSERT_EQUAL(say(other, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
-    CU_ASSERT(broker.quotas[number - 1]->job_bytes >= 2000);
+    CU_ASSERT(broker.quotas.all[number - 1]->job_bytes >= 2000);
     /* The jobs stay after their session has ended, and still count. */
     fake_peer_gone(&broker, peer);
     peer = connect_as(GREEDY, 'b');
@@ -160,7 +160,7 @@ static void jobs_are_counted_until_they_are_gone(void) {
             fake_say(&broker, other,
                      &(Message){.op = OP_ACK,
                                 .settle = {.job = job->job.job, .attempt = job->job.attempt}});
-    CU_ASSERT_EQUAL(broker.quotas[number - 1]->job_bytes, 0);
+    CU_ASSERT_EQUAL(broker.quotas.all[number - 1]->job_bytes, 0);
     CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
     end();
 }
@@ -304,17 +304,17 @@ static void an_origin_is_remembered_like_a_lost_client(void) {
 
     begin(NULL, NULL);
     peer = connect_as(MODEST, 'm');
-    n_clients = HASH_COUNT(broker.clients);
+    n_clients = HASH_COUNT(broker.clients.by_id);
     push_for(peer, 7, 'o');
     fake_wait(&broker, broker.limits.client_memory_ms - 1);
     push_for(peer, 8, 'o');
     fake_wait(&broker, broker.limits.client_memory_ms - 1);
-    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), n_clients + 1);
-    CU_ASSERT_EQUAL(broker.n_lost, 1);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients.by_id), n_clients + 1);
+    CU_ASSERT_EQUAL(broker.clients.n_lost, 1);
     fake_wait(&broker, 2);
-    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), n_clients);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients.by_id), n_clients);
     push_for(peer, 9, 'm'); /* the session's own client */
-    CU_ASSERT_EQUAL(broker.n_lost, 0);
+    CU_ASSERT_EQUAL(broker.clients.n_lost, 0);
     end();
 }
 
@@ -326,7 +326,7 @@ static void a_stranger_cannot_make_the_broker_remember_any_number_of_origins(voi
     peer = connect_as(MODEST, 'm');
     broker.budget.max = budget_used(&broker.budget);
     CU_ASSERT_STRING_EQUAL(push_for(peer, ++id, 'o'), "ferry.Full");
-    CU_ASSERT_EQUAL(broker.n_lost, 0);
+    CU_ASSERT_EQUAL(broker.clients.n_lost, 0);
     end();
 }
 

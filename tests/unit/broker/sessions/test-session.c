@@ -142,7 +142,7 @@ static void a_peer_that_does_not_begin_with_hello_is_cut(void) {
     peer = fake_peer_new(&broker);
     fake_receive(&broker, peer, "\xf7\x01", 2);
     expect_fault(peer, "ferry.Protocol");
-    CU_ASSERT_EQUAL(broker.n_sessions, 0);
+    CU_ASSERT_EQUAL(broker.sessions.n, 0);
     CU_ASSERT_EQUAL(broker.stats.faults, 3);
     fake_hub_deinit(&broker);
 }
@@ -353,7 +353,7 @@ static void a_client_that_comes_back_replaces_its_old_session(void) {
     CU_ASSERT_TRUE(old->closing);
     CU_ASSERT_PTR_NULL(old->session);
     CU_ASSERT_PTR_NOT_NULL(fresh->session);
-    CU_ASSERT_EQUAL(broker.n_sessions, 1);
+    CU_ASSERT_EQUAL(broker.sessions.n, 1);
     fake_hub_deinit(&broker);
 }
 
@@ -367,12 +367,12 @@ static void a_lost_client_is_remembered_for_a_time(void) {
         fake_say(&broker, peer, &hello);
         CU_ASSERT_EQUAL(fake_next(peer)->op, OP_WELCOME);
         fake_peer_gone(&broker, peer);
-        CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 1);
+        CU_ASSERT_EQUAL(HASH_COUNT(broker.clients.by_id), 1);
         if (round == 1)
             fake_wait(&broker, broker.limits.client_memory_ms + 1);
     }
     fake_wait(&broker, broker.limits.client_memory_ms + 1);
-    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 0);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients.by_id), 0);
     fake_hub_deinit(&broker);
 }
 
@@ -392,16 +392,16 @@ static void the_client_that_was_lost_first_is_forgotten_first(void) {
         fake_say(&broker, peer, &hello);
         fake_peer_gone(&broker, peer);
     }
-    CU_ASSERT_EQUAL(broker.n_lost, CLIENTS_LOST_MAX);
-    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), CLIENTS_LOST_MAX);
+    CU_ASSERT_EQUAL(broker.clients.n_lost, CLIENTS_LOST_MAX);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients.by_id), CLIENTS_LOST_MAX);
     for (uint32_t i = 9; i <= 10; i++) {
         memcpy(id, &i, sizeof(i));
-        HASH_FIND(hh, broker.clients, id, WIRE_TOKEN, client);
+        HASH_FIND(hh, broker.clients.by_id, id, WIRE_TOKEN, client);
         CU_ASSERT_EQUAL(client != NULL, i == 10);
     }
     fake_wait(&broker, broker.limits.client_memory_ms + 1);
-    CU_ASSERT_EQUAL(broker.n_lost, 0);
-    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 0);
+    CU_ASSERT_EQUAL(broker.clients.n_lost, 0);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients.by_id), 0);
     fake_hub_deinit(&broker);
 }
 
@@ -411,8 +411,8 @@ static void a_client_that_says_bye_is_forgotten_at_once(void) {
     begin();
     peer = fake_peer_connected(&broker, 'a');
     fake_say(&broker, peer, &(Message){.op = OP_BYE});
-    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 0);
-    CU_ASSERT_EQUAL(broker.n_sessions, 0);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients.by_id), 0);
+    CU_ASSERT_EQUAL(broker.sessions.n, 0);
     CU_ASSERT_TRUE(peer->closing);
     fake_hub_deinit(&broker);
 }

@@ -40,9 +40,9 @@ static inline void lose(TopicFixture *f, Session *session) {
 static inline void fixture_deinit(TopicFixture *f) {
     Client *client;
 
-    while (f->broker.sessions)
-        lose(f, f->broker.sessions);
-    for (client = f->broker.clients; client; client = client->hh.next)
+    while (f->broker.sessions.first)
+        lose(f, f->broker.sessions.first);
+    for (client = f->broker.clients.by_id; client; client = client->hh.next)
         topics_client_gone(f->topics, client);
     f->topics = topics_free(f->topics);
     /* All counted bytes have been given back. */
