@@ -12,6 +12,8 @@
 
 #include "base/log.h"
 #include "broker/admin/binds-private.h"
+#include "broker/queues/changes-private.h"
+#include "broker/queues/shards-private.h"
 #include "rpc/wire/name.h"
 
 static const char fact_prefix[] = "bind ";

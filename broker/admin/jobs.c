@@ -3,6 +3,7 @@
 /* ferry.Broker's methods for one job. See admin-private.h. */
 
 #include "broker/admin/admin-private.h"
+#include "broker/queues/shards-private.h"
 #include "broker/sessions/user.h"
 #include "ferry-broker.h"
 

@@ -10,6 +10,9 @@
 
 #include "broker/admin/admin-private.h"
 #include "broker/admin/binds.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
+#include "broker/queues/shards-private.h"
 #include "broker/sessions/user.h"
 #include "ferry-broker.h"
 #include "rpc/wire/name.h"

@@ -9,6 +9,7 @@
 
 #include "broker/admin/binds.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "broker/topics/tree.h"
 #include "rpc/wire/name.h"
 #include "rpc/wire/writer.h"

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "broker/queues/inbox-entry.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 

@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #include "broker/admin/binds-private.h"
+#include "broker/queues/shards-private.h"
 #include "broker/schedules/schedules.h"
 
 /* A command that waits until all brokers of the cluster know the announcement. */

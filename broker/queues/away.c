@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "rpc/wire/name.h"
 
 /* NULL: the name is not that of a queue, or there are no shards. */

@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <utlist.h>
 
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
 
 enum {

@@ -8,6 +8,9 @@
 
 #include "base/log.h"
 #include "broker/events/events.h"
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
 
 enum {

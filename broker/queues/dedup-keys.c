@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "base/container.h"
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
 
 Key *key_find(Queue *queue, Span key) {

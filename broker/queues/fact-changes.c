@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <utlist.h>
 
+#include "broker/queues/changes-private.h"
+#include "broker/queues/facts-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 /* A change that the store has not finished. */
 typedef struct FactChange {

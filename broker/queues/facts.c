@@ -5,7 +5,9 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "broker/queues/facts-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 static_assert(offsetof(Fact, data) == offsetof(Fact, shard) + 1, "uthash has one range as the key");
 

@@ -9,7 +9,9 @@
 
 #include "base/block.h"
 #include "broker/core/peer-log.h"
+#include "broker/queues/changes-private.h"
 #include "broker/queues/inbox-entry.h"
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
 #include "rpc/wire/name.h"
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "broker/core/peer-log.h"
+#include "broker/queues/changes-private.h"
 #include "broker/queues/inbox-entry.h"
 #include "broker/queues/queues-private.h"
 

@@ -8,6 +8,7 @@
 
 #include <utlist.h>
 
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
 
 enum { PAGE_JOBS = 32, CLASSES = 64 };

@@ -5,7 +5,9 @@
 #include <assert.h>
 #include <utlist.h>
 
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "broker/sessions/quota.h"
 
 static_assert(offsetof(Job, stored) == 0, "a StoredJob is a Job");

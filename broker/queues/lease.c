@@ -5,6 +5,8 @@
 
 #include <utlist.h>
 
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
 
 /* ---- the slots of a pull ---- */

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
 
 /* Keeps a job that cannot be read in its queue, and delivers other jobs before it. The next start

@@ -5,7 +5,12 @@
 #include <utlist.h>
 
 #include "base/container.h"
+#include "broker/queues/changes-private.h"
+#include "broker/queues/facts-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 static void on_grace(Timer *timer, void *ctx);
 

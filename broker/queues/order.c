@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <utlist.h>
 
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
 
 enum { PLACE_LOOKS = 256 };

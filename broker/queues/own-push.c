@@ -3,7 +3,10 @@
 
 #include <utlist.h>
 
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 /* A push that the store has not finished. */
 typedef struct OwnPush {

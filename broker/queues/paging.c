@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <utlist.h>
 
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
 
 enum {

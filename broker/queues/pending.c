@@ -8,7 +8,12 @@
 #include <assert.h>
 #include <utlist.h>
 
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/restored-private.h"
+#include "broker/queues/shards-private.h"
 
 typedef enum ChangeKind {
     CHANGE_PUSH,

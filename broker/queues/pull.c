@@ -6,7 +6,10 @@
 #include <utlist.h>
 
 #include "base/container.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 enum { QUARANTINE_LOOKS = 16 }; /* pulls that are searched for one without jobs in flight */
 

@@ -6,7 +6,11 @@
 
 #include "base/clock.h"
 #include "broker/events/events.h"
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/restored-private.h"
+#include "broker/queues/shards-private.h"
 #include "broker/sessions/hello.h"
 #include "broker/sessions/quota.h"
 #include "rpc/wire/name.h"

@@ -5,7 +5,13 @@
 
 #include "base/container.h"
 #include "broker/core/rooms.h"
+#include "broker/queues/changes-private.h"
+#include "broker/queues/facts-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/restored-private.h"
+#include "broker/queues/shards-private.h"
 
 void queues_run_timers(Queues *queues) {
     timers_run_some(&queues->timers, queues->broker->now_ms, QUEUE_SLICE, NULL);

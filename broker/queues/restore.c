@@ -7,7 +7,12 @@
 #include <utlist.h>
 
 #include "base/log.h"
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/restored-private.h"
+#include "broker/queues/shards-private.h"
 
 int queues_add_store(Queues *queues, Store *store) {
     if (queues->n_stores == QUEUE_STORES_MAX || store->shard > STORE_SHARDS_MAX)

@@ -10,6 +10,8 @@
 
 #include "base/container.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/restored-private.h"
+#include "broker/queues/shards-private.h"
 
 enum {
     FORWARD_MEMORY_MS = 3600000, /* an attempt of a job that is redelivered may take this long */

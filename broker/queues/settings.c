@@ -8,6 +8,7 @@
 #include "base/setting.h"
 #include "base/text.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "rpc/wire/name.h"
 
 /* Kinds of settings that are not numbers; SettingKind has the others. */

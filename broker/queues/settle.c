@@ -2,7 +2,11 @@
 /* ACK, RETRY, REJECT, RELEASE, EXTEND and FORWARD: a worker settles a job, or keeps it for a longer
  * time. See queues-private.h. */
 
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 

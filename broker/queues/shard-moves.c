@@ -6,7 +6,12 @@
 #include <errno.h>
 #include <utlist.h>
 
+#include "broker/queues/changes-private.h"
+#include "broker/queues/facts-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 static StoreShard *shard_with(Queues *queues, const Store *store) {
     return &queues->shards[store->shard - 1];

@@ -3,6 +3,7 @@
 /* The shard of a queue, and of a job by its number. See queues-private.h. */
 
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 enum {
     /* The number of a job modulo JOB_CLASSES is the shard's number + 1, or NO_SHARD. So the numbers

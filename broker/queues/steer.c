@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
 
 /* Finds a job that can be changed: a job that is being stored is not confirmed yet, and a job that

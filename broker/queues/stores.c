@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "broker/events/events.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 int queues_open_stores(Queues *queues, Waker *waker, ferry_error *reterr) {
     int r = 0;

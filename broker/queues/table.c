@@ -10,6 +10,7 @@
 
 #include "base/container.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/restored-private.h"
 #include "rpc/wire/name.h"
 
 void problem_set(Problem *problem, const char *type, const char *format, ...) {

@@ -2,6 +2,9 @@
 /* The timers of jobs: delays, times to live, time limits. See queues-private.h. */
 
 #include "base/container.h"
+#include "broker/queues/changes-private.h"
+#include "broker/queues/jobs-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
 
 static void expire(Job *job) {

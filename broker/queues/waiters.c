@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "broker/queues/changes-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 void store_problem(const Store *store, int result, Problem *ret) {
     const char *reason = store && *store->degraded ? store->degraded : NULL;

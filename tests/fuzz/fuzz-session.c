@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "support/fake-hub.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

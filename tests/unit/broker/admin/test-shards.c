@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "broker/admin/admin-private.h"
 #include "broker/admin/binds.h"
+#include "broker/queues/shards-private.h"
 #include "support/fake-hub.h"
 #include "support/suite.h"
 

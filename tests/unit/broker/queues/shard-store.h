@@ -7,6 +7,7 @@
  * test says that it has ended.
  */
 
+#include "broker/queues/shards-private.h"
 #include "broker/stores/store.h"
 #include "unit/broker/queues/verbs.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/queues/pulls-private.h"
 #include "unit/broker/queues/verbs.h"
 
 static void a_job_goes_from_pusher_to_worker(void) {

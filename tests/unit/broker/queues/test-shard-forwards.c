@@ -2,6 +2,7 @@
 /* Jobs are forwarded from one shard to another, whose broker is the same one or another. Each
  * result is stored once, whichever way it goes. */
 
+#include "broker/queues/restored-private.h"
 #include "unit/broker/queues/shard-store.h"
 
 static const char *from, *to; /* queues in shard 0 and in shard 1 */

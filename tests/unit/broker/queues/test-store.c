@@ -2,6 +2,7 @@
 /* Queues on a store that finishes changes later, in any order, or fails, as a store on a disk can.
  */
 
+#include "broker/queues/restored-private.h"
 #include "unit/broker/queues/slow-store.h"
 
 static void a_push_is_confirmed_and_delivered_when_it_is_stored(void) {

@@ -3,6 +3,7 @@
 
 /* Tests for each store that outlives the broker: jobs survive a crash and a restart. */
 
+#include "broker/queues/restored-private.h"
 #include "unit/broker/stores/store-life.h"
 
 static Message again(uint64_t id) {

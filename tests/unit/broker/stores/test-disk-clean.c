@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Old segments of the journal are emptied and removed: their valid records move. */
 
+#include "broker/queues/restored-private.h"
 #include "unit/broker/stores/disk-life.h"
 
 #include "broker/stores/compact.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The segments of the store in Redis: jobs of one call share a value, and end one by one. */
 
+#include "broker/queues/restored-private.h"
 #include "support/oom.h"
 #include "unit/broker/stores/redis-life.h"
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "support/redis.h"
 #include "unit/broker/queues/verbs.h"
 
