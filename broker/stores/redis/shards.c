@@ -18,12 +18,12 @@
 #include "broker/stores/redis/redis-relay.h"
 
 enum {
-    PIECE = 512,       /* jobs, or other values, that one turn restores */
-    MOVING_MS = 200,   /* time between two looks at the members while shards move */
-    RESTING_MS = 2000, /* otherwise the time is a fifth of the lease, and at most this */
-    WAIT_MS = 100,     /* time between two attempts at the start */
-    TELL_MS = 30000,   /* time between two lines of the log about waiting */
-    AGAIN_MS = 10000,  /* pause before a shard that could not be read is tried again */
+    PIECE = 512,      /* jobs, or other values, that one turn restores */
+    MOVING_MS = 200,  /* time between two looks at the members while shards move */
+    RESTING_MS = 500, /* otherwise the time is a fifth of the lease, and at most this */
+    WAIT_MS = 100,    /* time between two attempts at the start */
+    TELL_MS = 30000,  /* time between two lines of the log about waiting */
+    AGAIN_MS = 10000, /* pause before a shard that could not be read is tried again */
 };
 
 typedef enum ShardState {
