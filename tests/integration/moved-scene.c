@@ -14,6 +14,7 @@ int n_seen;
 void (*answer)(int at, int fd, const Message *message);
 int owner;
 int n_unknown;
+bool is_mute;
 
 void copy_text(char *to, size_t size, Span text) {
     snprintf(to, size, "%.*s", (int)text.len, text.data ? (const char *)text.data : "");
@@ -76,7 +77,7 @@ static void script(ScriptedBroker *broker, int fd, const Message *message) {
         (answer ? answer : by_owner)(at, fd, message);
     else if (message->op == OP_PULL && !message->pull.wait && owner != at)
         by_owner(at, fd, message);
-    else if (message->id && op_asks(message->op))
+    else if (message->id && op_asks(message->op) && !(is_mute && message->op == OP_ACK))
         scripted_ok(fd, message->id);
 }
 

@@ -32,6 +32,7 @@ extern int n_seen;
 extern void (*answer)(int at, int fd, const Message *message);
 extern int owner;     /* the broker that has all queues; UNKNOWN */
 extern int n_unknown; /* answers of known_after_some() */
+extern bool is_mute;  /* ACK has no answer */
 
 /* OK of the owner, or ferry.Moved. */
 void by_owner(int at, int fd, const Message *message);

@@ -307,6 +307,43 @@ static void on_event(int event, const ferry_error *error, void *ctx) {
     n_refused++;
 }
 
+static ferry_job *kept_of[N];
+static int n_kept;
+
+static int keep_all(ferry_job *job, void *ctx) {
+    (void)ctx;
+    kept_of[n_kept++] = ferry_job_defer(job);
+    return 0;
+}
+
+/* A push that no broker takes, and a settlement at each broker that has no answer: the client waits
+ * for all of them at once, and each gets its outcome. */
+static void a_client_of_many_brokers_waits_for_all_of_them_together(void) {
+    ferry_client *client = set_up("012", NULL);
+    int pushes[2] = {0}, results[2] = {0};
+
+    owner = UNKNOWN;
+    is_mute = true;
+    n_kept = 0;
+    CU_ASSERT_EQUAL(ferry_work(client, "mail", NULL, keep_all, NULL, NULL, NULL), 0);
+    for (int i = 0; i < N; i++)
+        say_to_worker(i, (Message){.op = OP_JOB,
+                                   .job = {.pull = last_at(i, OP_PULL).id,
+                                           .job = JOB + (uint64_t)i * 64,
+                                           .attempt = 1},
+                                   .body = span_text("work")});
+    run_until(client, &n_kept, N);
+    CU_ASSERT_EQUAL(push_async(client, "mail", 1, pushes), 0);
+    for (int i = 0; i < N; i++) {
+        CU_ASSERT_EQUAL(ferry_job_confirm(kept_of[i], done, results), 0);
+        CU_ASSERT_EQUAL(ferry_job_ack(kept_of[i]), 0);
+    }
+    tear_down(client);
+    CU_ASSERT_EQUAL(pushes[1], 1);
+    CU_ASSERT_EQUAL(results[1], N);
+    is_mute = false;
+}
+
 static void a_worker_of_one_broker_is_refused_and_tries_again(void) {
     ferry_client *client = set_up("1", &(ferry_options){.on_event = on_event});
     ferry_error error = FERRY_ERROR_INIT;
@@ -415,6 +452,7 @@ int main(void) {
         TEST(a_job_that_another_worker_has_got_is_lost),
         TEST(a_client_closes_while_its_job_is_on_its_way),
         TEST(a_job_on_its_way_outlives_a_lost_broker),
+        TEST(a_client_of_many_brokers_waits_for_all_of_them_together),
         TEST(a_worker_of_one_broker_is_refused_and_tries_again),
         TEST(a_handler_pushes_to_a_queue_at_another_broker),
         TEST(a_call_in_a_handler_follows_its_queue),

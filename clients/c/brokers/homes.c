@@ -478,7 +478,7 @@ static bool may_go_on(const Core *leader) {
 }
 
 void homes_close(Core *leader) {
-    uint64_t until_ms = clock_ms() + CLOSE_WAIT_MS, now_ms;
+    uint64_t until_ms = leader->close_by_ms, now_ms;
     static const bool never;
     Push *next;
 

@@ -370,7 +370,7 @@ static bool has_left(const Core *core) {
 /* Waits up to CLOSE_WAIT_MS until the broker has every message that the library accepted for it. */
 static void await_leaving(Core *core) {
     static const bool never;
-    uint64_t until_ms = clock_ms() + CLOSE_WAIT_MS, now_ms;
+    uint64_t until_ms = core->close_by_ms, now_ms;
 
     if (core->is_up)
         link_flush(core->link);
@@ -385,6 +385,9 @@ static void await_leaving(Core *core) {
 /* Ends the connection. Called once, when no callback runs. */
 static void shut(Core *core) {
     core_ref(core);
+    /* A leader and its members wait together. */
+    core->close_by_ms = core->leader && core->leader->close_by_ms > 0 ? core->leader->close_by_ms
+                                                                      : clock_ms() + CLOSE_WAIT_MS;
     for (ferry_client *handle = &core->main; handle; handle = handle->next)
         cancel(handle);
     for (size_t i = 0; i < core->n_parts; i++)

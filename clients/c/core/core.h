@@ -249,7 +249,8 @@ struct Core {
     uint8_t broker[WIRE_TOKEN];        /* the id of its broker */
     uint64_t left_session, left_below; /* see core_is_left() */
     uint64_t down_since_ms;
-    IdMap awaits; /* by id */
+    uint64_t close_by_ms; /* of a closed client: it waits for the broker until then; else 0 */
+    IdMap awaits;         /* by id */
     DeferredMessages deferred;
     RecordList unsent; /* answers and settlements that could not be sent yet */
     Flow *full_flows;  /* streams, of calls and requests, that wait for room in the outbox */
