@@ -260,6 +260,31 @@ static void a_result_waits_until_some_broker_has_the_queue(void) {
     tear_down();
 }
 
+static void the_next_result_is_pushed_at_once(void) {
+    set_up(2);
+    deliver(JOB);
+    await_outcome("confirmed");
+    CU_ASSERT_EQUAL(n_at(UNKNOWN, OP_FORWARD), 1);
+    n_done = 0;
+    deliver(JOB + 64);
+    await_outcome("confirmed");
+    CU_ASSERT_EQUAL(n_at(UNKNOWN, OP_FORWARD), 1);
+    CU_ASSERT_EQUAL(n_at(2, OP_PUSH), 2);
+    CU_ASSERT_EQUAL(n_at(1, OP_ACK), 2);
+    CU_ASSERT_EQUAL(last_at(1, OP_ACK).job, JOB + 64);
+    /* The queue has come to the broker of the worker. */
+    set_owner(1);
+    n_done = 0;
+    deliver(JOB + 128);
+    await_outcome("confirmed");
+    CU_ASSERT_EQUAL(n_at(1, OP_PUSH), 1);
+    n_done = 0;
+    deliver(JOB + 192);
+    await_outcome("confirmed");
+    CU_ASSERT_EQUAL(n_at(UNKNOWN, OP_FORWARD), 2);
+    tear_down();
+}
+
 static void a_result_that_is_refused_is_tried_again(void) {
     set_up(2);
     push_error = "ferry.Full";
@@ -402,6 +427,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_result_is_pushed_to_the_broker_that_has_the_queue),
         TEST(a_result_waits_until_some_broker_has_the_queue),
+        TEST(the_next_result_is_pushed_at_once),
         TEST(a_result_that_is_refused_is_tried_again),
         TEST(a_forward_with_another_answer_has_ended),
         TEST(a_job_whose_own_queue_moves_is_forwarded),

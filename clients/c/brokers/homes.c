@@ -293,6 +293,14 @@ int home_add(Core *leader, Push *push) {
     return 0;
 }
 
+bool home_is_known_elsewhere(const Core *leader, Span queue, const uint8_t broker[WIRE_TOKEN]) {
+    Home *home = NULL;
+
+    if (homes_are_known(leader))
+        HASH_FIND(hh, leader->brokers->homes->table, queue.data, queue.len, home);
+    return home && home->has_owner && memcmp(home->owner, broker, WIRE_TOKEN) != 0;
+}
+
 bool home_is_elsewhere(const Push *push) {
     return push->is_held || push->await.route;
 }

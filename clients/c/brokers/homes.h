@@ -25,6 +25,9 @@ static inline bool homes_are_known(const Core *leader) {
 /* Sends a new push of the log, or has it wait behind older ones. 0, -ENOMEM. */
 int home_add(Core *leader, Push *push);
 
+/* True: the leader has learned that the queue is at another broker than this one. */
+bool home_is_known_elsewhere(const Core *leader, Span queue, const uint8_t broker[WIRE_TOKEN]);
+
 /* True: the push does not need the leader's own connection. */
 bool home_is_elsewhere(const Push *push);
 

@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "base/buffer.h"
+#include "clients/c/brokers/homes.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
 #include "clients/c/queues/moved-jobs.h"
@@ -39,6 +40,7 @@ static void leave(ForwardedJob *forward) {
     await_take(core, &forward->await);
     DL_DELETE(core->jobs->forwards, forward);
     core->jobs->n_unsent_forwards -= forward->is_unsent;
+    core->jobs->n_pushed_forwards -= forward->is_pushed;
     core->jobs->forward_bytes -= size_of(forward);
     core->jobs->n_forwards--;
     core->leader->n_carried--;
@@ -151,8 +153,10 @@ static void follow(ForwardedJob *forward) {
 
     await_take(forward->core, &forward->await);
     r = push_result(forward);
-    if (r == 0)
+    if (r == 0) {
+        forward->core->jobs->n_pushed_forwards++;
         return;
+    }
     forward->is_pushed = false;
     error_set_code(&error, r, r == -EAGAIN ? "too many pushes are not confirmed yet" : NULL);
     retry(forward, &error);
@@ -210,6 +214,17 @@ bool forward_follows(const Delivery *job, const Message *message) {
            core->jobs->forward_bytes + message->body.len <= FORWARDS_BYTES_MAX;
 }
 
+/* The other queue is known to be at another broker, so the answer to FORWARD is known, too. No
+ * earlier forward waits for its answer: results of one queue keep their order. */
+static bool can_push_at_once(const ForwardedJob *forward) {
+    const Core *core = forward->core;
+    Message message;
+
+    record_read(forward->record, &message);
+    return core->jobs->n_forwards == core->jobs->n_pushed_forwards + 1 &&
+           home_is_known_elsewhere(core->leader, message.name, core->broker);
+}
+
 int forward_start(Delivery *job, const Message *message, const void *block) {
     ForwardedJob *forward = calloc(1, sizeof(*forward));
     Core *core = job->core;
@@ -235,6 +250,10 @@ int forward_start(Delivery *job, const Message *message, const void *block) {
     core->jobs->n_forwards++;
     core->jobs->forward_bytes += size_of(forward);
     core->leader->n_carried++;
+    if (can_push_at_once(forward)) {
+        follow(forward); /* may end the forward */
+        return 0;
+    }
     forward->is_unsent = core->jobs->n_unsent_forwards > 0 || send(forward) < 0;
     core->jobs->n_unsent_forwards += forward->is_unsent;
     core_sent(core); /* last: it may find that the session is lost, and end the forward */

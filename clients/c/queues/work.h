@@ -12,7 +12,7 @@ struct JobsPart {
     Settlement *settlements; /* wait for their confirmation */
     Settlement *ended_settlements, *last_ended_settlement; /* their callbacks are due */
     ForwardedJob *forwards;                                /* see forward.h */
-    unsigned n_forwards, n_unsent_forwards;
+    unsigned n_forwards, n_unsent_forwards, n_pushed_forwards;
     size_t forward_bytes;
     MovedJob *moved;              /* of a leader: see moved-jobs.h */
     struct SentSettlements *sent; /* of a member: the last ones; NULL: it has sent none */
