@@ -174,17 +174,23 @@ static void await_outcome(const char *expected) {
     CU_ASSERT_STRING_EQUAL(outcome, expected);
 }
 
-/* Delivers a job at broker 1. */
-static void deliver(uint64_t job) {
+/* Says a message to the worker at broker 1; a JOB gets the id of its PULL. */
+static void say(Message message) {
     scripted_lock();
-    for (int i = 0; i < SCRIPTED_SESSIONS; i++)
-        if (brokers[1].sessions[i].is_up && brokers[1].sessions[i].notes[0])
-            raw_say(brokers[1].sessions[i].fd,
-                    &(Message){
-                        .op = OP_JOB,
-                        .job = {.pull = brokers[1].sessions[i].notes[0], .job = job, .attempt = 3},
-                        .body = span_text("work")});
+    for (int i = 0; i < SCRIPTED_SESSIONS; i++) {
+        const ScriptedSession *session = &brokers[1].sessions[i];
+
+        if (!session->is_up || !session->notes[0])
+            continue;
+        if (message.op == OP_JOB)
+            message.job.pull = session->notes[0];
+        raw_say(session->fd, &message);
+    }
     scripted_unlock();
+}
+
+static void deliver(uint64_t job) {
+    say((Message){.op = OP_JOB, .job = {.job = job, .attempt = 3}, .body = span_text("work")});
 }
 
 /* A worker of the queue "first", which broker 1 has. */
@@ -414,6 +420,8 @@ static void forwards_without_an_answer_have_a_limit_of_bytes(void) {
     for (int i = 0; i < JOBS; i++) {
         deliver(JOB + (uint64_t)i * 64);
         await(1, OP_FORWARD, i + 1);
+        if (i == JOBS / 2) /* together they have more bytes than a sender may use at once */
+            say((Message){.op = OP_CREDIT, .credit.bytes = INT32_MAX});
     }
     for (int i = 0; i < n_seen; i++)
         n_kept += seen[i].op == OP_FORWARD && seen[i].keep == 1;
