@@ -53,8 +53,8 @@ void moved_job_sent(Core *member, const Message *settlement) {
     sent = &member->jobs->sent->each[member->jobs->sent->next++ % SETTLEMENTS_KEPT];
     record_free(sent->record);
     *sent = (struct SentSettlement){settlement->settle.job, settlement->settle.attempt, NULL};
-    if (settlement->op != OP_ACK)
-        sent->record = record_new(settlement, NULL);
+    if (settlement->op != OP_ACK && !(sent->record = record_new(settlement, NULL)))
+        *sent = (struct SentSettlement){0}; /* the job is released */
 }
 
 /* NULL: out of memory. */
