@@ -97,8 +97,7 @@ static void on_value(const ferry_message *message, void *ctx) {
     subscriber->last_of[topic] = message->body.len > 0 ? atoi(text) : NONE;
 }
 
-static void subscribe(const Scene *scene, Subscriber *subscriber) {
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+static void open_subscriber(const Scene *scene, Subscriber *subscriber) {
     char url[3 * sizeof(scene->brokers[0].url)];
 
     memset(subscriber, 0, sizeof(*subscriber));
@@ -107,8 +106,16 @@ static void subscribe(const Scene *scene, Subscriber *subscriber) {
     snprintf(url, sizeof(url), "%s,%s,%s", scene->brokers[0].url, scene->brokers[1].url,
              scene->brokers[2].url);
     subscriber->client = open_with(url, NULL);
+}
+
+static void subscribe_to(Subscriber *subscriber, const char *pattern) {
     CU_ASSERT_EQUAL_FATAL(
-        ferry_subscribe(subscriber->client, "v.>", NULL, on_value, subscriber, NULL, &error), 0);
+        ferry_subscribe(subscriber->client, pattern, NULL, on_value, subscriber, NULL, NULL), 0);
+}
+
+static void subscribe(const Scene *scene, Subscriber *subscriber) {
+    open_subscriber(scene, subscriber);
+    subscribe_to(subscriber, "v.>");
 }
 
 /* All clients of the scene, and this subscriber. */
@@ -172,6 +179,26 @@ static void a_new_subscriber_gets_the_newest_value_of_each_topic_once(void) {
 
 static void so_it_is_with_a_redis_cluster(void) {
     the_newest_value_counts(SERVERS_MAX);
+}
+
+/* Each subscription begins when the first value of its topic was confirmed. */
+static void the_first_value_of_a_topic_reaches_a_subscriber(void) {
+    Subscriber subscriber;
+    Scene scene = {0};
+    char topic[16];
+
+    start(&scene, 1, "10s");
+    open_subscriber(&scene, &subscriber);
+    for (int i = 0; i < TOPICS; i++) {
+        retain(&scene, (unsigned)i % BROKERS, i, 7);
+        until_answered(&scene);
+        turn_for_ms(&scene, &subscriber, (uint64_t)i % 3 * LOOK_MS);
+        snprintf(topic, sizeof(topic), "v.%d", i);
+        subscribe_to(&subscriber, topic);
+    }
+    expect_once(&scene, &subscriber, 0, 7);
+    ferry_close(subscriber.client);
+    scene_end(&scene);
 }
 
 static void a_subscriber_gets_each_message_once(void) {
@@ -305,6 +332,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_new_subscriber_gets_the_newest_value_of_each_topic_once),
         TEST(so_it_is_with_a_redis_cluster),
+        TEST(the_first_value_of_a_topic_reaches_a_subscriber),
         TEST(a_subscriber_gets_each_message_once),
         TEST(values_of_a_killed_broker_come_from_another_one),
         TEST(values_outlive_all_brokers),

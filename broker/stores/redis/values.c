@@ -10,11 +10,14 @@
 #include "broker/stores/redis/reader.h"
 #include "broker/stores/redis/script.h"
 
+/* The last change of a shard that has had no change yet. */
+enum { NO_CHANGE = 1 };
+
 static uint64_t number_of(const Reply *reply) {
     Span text = reply_span(reply);
     char digits[24];
 
-    snprintf(digits, sizeof(digits), "%.*s", text.data ? (int)text.len : 0,
+    snprintf(digits, sizeof(digits), "%.*s", (int)text.len,
              text.data ? (const char *)text.data : "");
     return strtoull(digits, NULL, 10);
 }
@@ -96,13 +99,16 @@ static bool look(RedisMail *mail, bool *ret_is_away) {
     redis_run(mail->link.redis, commands, mail->n, clock_ns() + MAIL_ATTEMPT_MS * UINT64_C(1000000),
               why);
     for (unsigned k = 0; k < mail->n; k++) {
-        uint64_t place = place_of(mail, &mail->shards[k]);
+        uint64_t place = place_of(mail, &mail->shards[k]), last;
 
         if (commands[k].status < 0) {
             *ret_is_away = true;
             continue;
         }
-        if (number_of(commands[k].reply) != place)
+        last = number_of(commands[k].reply);
+        if (last == 0 && place <= NO_CHANGE)
+            mail->shards[k].change = NO_CHANGE; /* the first value will be a new one */
+        else if (last != place)
             is_whole &= read_some(mail, k, place);
         mail->shards[k].looked_ms = clock_ms();
         reply_free(commands[k].reply);

@@ -271,8 +271,11 @@ static void the_last_value_of_a_topic_is_read(void) {
 
     begin();
     seen = look();
-    CU_ASSERT_EQUAL(seen.n_slices, 0);
+    CU_ASSERT_EQUAL(seen.n, 0);
     keep("a", "1");
+    seen = look();
+    CU_ASSERT_EQUAL(seen.n_all, 0);
+    CU_ASSERT_EQUAL(seen.n_new, 1);
     keep("b", "1");
     keep("a", "2");
     keep("c", "1");
