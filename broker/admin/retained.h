@@ -7,8 +7,9 @@
  * be read when a broker is lost.
  *
  * Subscribers are at every broker. A new one gets the values of a shard from the broker that has
- * the shard. SUBSCRIBE waits until this broker has read the values that are stored by then. A value
- * that another broker stores later, or whose shard is at no broker, follows as a message.
+ * the shard. SUBSCRIBE to a pattern with wildcards, or to a topic that the broker knows, waits
+ * until the broker has read the values that are stored by then. A value that it reads later, or
+ * whose shard is at no broker, follows as a message.
  */
 
 #include "broker/queues/queues.h"
