@@ -77,9 +77,6 @@ int admin_list_answer(const Ask *ask, const ListKind *kind, Buffer *to, ferry_er
 int admin_no_room(int r, const char *queue, ferry_error *reterr);
 /* True: the queue is at another broker. The session has got the error. */
 bool admin_is_away(const Ask *ask, Span queue);
-/* Checks that jobs can move to this queue from another one, which is here. 0; ANSWERED_LATER: no
- * broker has it now, and the session has got the error; or reterr says why not. */
-int admin_check_target(const Ask *ask, const char *queue, ferry_error *reterr);
 /* Checks that the session may do this to a job or a schedule of the queue. 0; -EACCES; -ENOENT: the
  * session does not see the queue, so the answer must not tell the contents of the queue. The log
  * has a line in both cases. */

@@ -201,7 +201,7 @@ static size_t send_some(Binds *binds, Fanout *fan_out, const RemoteFound *far, s
                                                  span_of(entry.data, entry.len), sending)
                        : -EBUSY;
     if (r < 0)
-        queues_fan_out_sent(sending, r, NULL);
+        queues_sent(binds->broker->queues, sending, r);
     return some;
 }
 
@@ -234,7 +234,7 @@ static void send_value(const Binds *binds, Fanout *fan_out, const Message *messa
     int r = sending ? retained_send(binds->broker->retained, message, sending) : 0;
 
     if (r < 0)
-        queues_fan_out_sent(sending, r, NULL);
+        queues_sent(binds->broker->queues, sending, r);
 }
 
 /* ---- PUBLISH ---- */

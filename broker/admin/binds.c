@@ -319,15 +319,22 @@ static void on_full(Queue *queue, void *ctx) {
                   on_full_timer);
 }
 
+static void on_sent(void *sending, int result, void *ctx) {
+    const Binds *binds = ctx;
+
+    queues_sent(binds->broker->queues, sending, result);
+}
+
 void binds_set_relay(Binds *binds, TopicRelay *relay) {
     binds->relay = relay;
+    binds->broker->queues->relay = relay;
     binds->broker->queues->on_bound_full = on_full;
     binds->broker->queues->bound_full_ctx = binds;
     relay->user = (RelayUser){.ctx = binds,
                               .write_binds = write_binds,
                               .on_binds = on_binds,
                               .on_known = on_known,
-                              .on_sent = queues_fan_out_sent};
+                              .on_sent = on_sent};
     schedule_names_watch(binds);
 }
 

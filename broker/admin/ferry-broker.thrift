@@ -406,7 +406,8 @@ service Broker {
   void cancel(1: i64 job)
   /** Makes a waiting job the next one that its queue delivers, even if it is delayed. */
   void run_now(1: i64 job)
-  /** Moves a job to another queue. If a worker has it, the worker is told. Returns the new number of the job. */
+  /** Moves a job to another queue. If a worker has it, the worker is told. Returns the new number of the job; 0:
+   * the queue is at another broker, which chooses the number when it takes the job. */
   i64 move_job(1: i64 job, 2: string to)
   /** The broker takes no new work, finishes its open work, and stops. */
   void drain()

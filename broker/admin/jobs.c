@@ -76,10 +76,10 @@ int method_move_job(const Ask *ask, const void *p, Buffer *to, ferry_error *rete
         return r;
     if (!session_may(ask->session, ACTION_MANAGE, span_text(args->to)))
         return session_denied(ask->session, "manage", span_text(args->to), reterr);
-    r = admin_check_target(ask, args->to, reterr);
-    if (r != 0)
-        return r;
-    return admin_no_room(queues_move_job(ask->broker->queues, (uint64_t)args->job,
-                                         span_text(args->to), ask->session, ask->id),
-                         args->to, reterr);
+    r = queues_move_job(ask->broker->queues, (uint64_t)args->job, span_text(args->to), ask->session,
+                        ask->id);
+    if (r == -EBUSY)
+        return error_set(reterr, "ferry.Overloaded",
+                         "the store cannot take jobs for other brokers now: try again later");
+    return admin_no_room(r, args->to, reterr);
 }

@@ -398,9 +398,6 @@ int method_move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
         return r;
     if (!session_may(ask->session, ACTION_MANAGE, span_text(args->to)))
         return session_denied(ask->session, "manage", span_text(args->to), reterr);
-    r = admin_check_target(ask, args->to, reterr);
-    if (r != 0)
-        return r;
     r = queues_move(ask->broker->queues, span_text(args->from), span_text(args->to),
                     (uint64_t)args->limit, ask->session, ask->id, &n);
     write_uint(to, n);
@@ -450,19 +447,6 @@ bool admin_is_away(const Ask *ask, Span queue) {
     problem_set_moved(&problem, queue, store);
     problem_answer(ask->session, ask->id, &problem);
     return true;
-}
-
-int admin_check_target(const Ask *ask, const char *queue, ferry_error *reterr) {
-    const Store *store = shard_away(ask->broker->queues, span_text(queue));
-
-    /* The client would look for a way from the one broker to the other and back, so this is not
-     * ferry.Moved. */
-    if (store && store->away && store->owner.is_known)
-        return error_set(reterr, "ferry.Unsupported",
-                         "the queue '%s' is at another broker: %s (jobs move only between queues "
-                         "of one broker)",
-                         shown(span_text(queue)), store->owner.url);
-    return admin_is_away(ask, span_text(queue)) ? ANSWERED_LATER : 0;
 }
 
 int admin_no_room(int r, const char *queue, ferry_error *reterr) {

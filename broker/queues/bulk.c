@@ -9,9 +9,13 @@
 #include "broker/queues/jobs-private.h"
 #include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
+#include "rpc/wire/name.h"
 
 enum {
-    SWEEPS_MAX = 16, /* sweeps under way at the same time */
+    SWEEPS_MAX = 16,     /* sweeps under way at the same time */
+    SWEEP_FAR_MAX = 256, /* jobs of a sweep on the way to another broker */
+    SWEEP_WAIT_MS = 20,  /* a sweep waits for other brokers: the time to the next attempt */
 };
 
 struct Sweep {
@@ -22,6 +26,11 @@ struct Sweep {
     uint64_t last_job; /* the newest job when the sweep began: later jobs stay */
     uint64_t n, left;
     bool no_room;
+    bool is_far;    /* the jobs move to the queue `far` at another broker */
+    bool waits;     /* is_far: no job can be sent now */
+    unsigned n_far; /* jobs on the way there */
+    size_t far_len;
+    char far[NAME_MAX_LEN];
 };
 
 /* The first job of the list, if it was there when the sweep began. Older jobs stand in front of
@@ -42,6 +51,43 @@ static Job *next_job(const Sweep *sweep) {
     return job ? job : first_before(sweep, queue->parked);
 }
 
+/* False: no further job can be sent in this turn, or at all (no_room). */
+static bool send_one(Sweep *sweep, Job *job) {
+    int r = sweep->n_far == SWEEP_FAR_MAX ? -EBUSY
+                                          : far_move_begin(job, span_of(sweep->far, sweep->far_len),
+                                                           sweep->session, 0, sweep);
+
+    sweep->waits = r == -EBUSY;
+    sweep->no_room = r < 0 && r != -EBUSY;
+    if (r < 0)
+        return false;
+    sweep->n_far++;
+    lease_end(job);
+    job_settle(job);
+    return true;
+}
+
+void sweep_far_ended(Sweep *sweep, int result) {
+    sweep->n_far--;
+    sweep->waits = false;
+    if (result == 0)
+        return;
+    sweep->n--;
+    sweep->no_room = true;
+}
+
+uint64_t sweeps_next_ms(const Queues *queues) {
+    const Sweep *sweep;
+    uint64_t next_ms = UINT64_MAX;
+
+    DL_FOREACH(queues->sweeps, sweep) {
+        if (!sweep->waits)
+            return 0;
+        next_ms = queues->broker->now_ms + SWEEP_WAIT_MS;
+    }
+    return next_ms;
+}
+
 static bool move_one(Sweep *sweep, Job *old) {
     Job *job = NULL;
     Problem problem;
@@ -55,29 +101,44 @@ static bool move_one(Sweep *sweep, Job *old) {
     return true;
 }
 
-/* Handles up to max jobs. True: the sweep is done. */
+static bool moves(const Sweep *sweep) {
+    return sweep->to || sweep->is_far;
+}
+
+/* Handles one job. False: the slice ends. */
+static bool handle(Sweep *sweep, Job *job) {
+    if (sweep->is_far)
+        return send_one(sweep, job);
+    if (sweep->to) {
+        sweep->no_room = !move_one(sweep, job);
+        return !sweep->no_room;
+    }
+    lease_end(job);
+    change_remove(job, NULL, 0);
+    return true;
+}
+
+/* Handles up to max jobs. True: all jobs are handled. */
 static bool go_on(Sweep *sweep, unsigned max) {
-    for (; sweep->left > 0 && max > 0; sweep->left--, max--) {
+    for (; sweep->left > 0 && max > 0 && !sweep->no_room; sweep->left--, max--) {
         Job *job = next_job(sweep);
 
-        if (!job)
-            return true;
-        if (sweep->to && job->unreadable)
-            return true;
-        if (sweep->to && job_is_paged_out(job)) {
+        if (!job || (moves(sweep) && job->unreadable)) {
+            sweep->left = 0;
+            break;
+        }
+        if (moves(sweep) && job_is_paged_out(job)) {
             paging_load_to_move(job);
             return false;
         }
-        if (!sweep->to) {
-            lease_end(job);
-            change_remove(job, NULL, 0);
-        } else if (!move_one(sweep, job)) {
-            sweep->no_room = true;
-            return true;
-        }
+        if (!handle(sweep, job))
+            break;
         sweep->n++;
     }
-    return sweep->left == 0;
+    if (sweep->left > 0 && !sweep->no_room)
+        return false;
+    sweep->waits = sweep->n_far > 0;
+    return sweep->n_far == 0;
 }
 
 static void answer(const Sweep *sweep) {
@@ -87,7 +148,8 @@ static void answer(const Sweep *sweep) {
         return;
     if (sweep->no_room && sweep->n == 0) {
         session_error(sweep->session, sweep->id, "ferry.Full",
-                      "no job was moved: the queue '%s' is full", sweep->to->name);
+                      "no job was moved: the queue '%s' is full",
+                      sweep->to ? sweep->to->name : shown(span_of(sweep->far, sweep->far_len)));
         return;
     }
     write_uint(&result, sweep->n);
@@ -106,6 +168,7 @@ static void unpin(Queue *queue) {
 }
 
 static void sweep_free(Queues *queues, Sweep *sweep) {
+    far_moves_forget_sweep(queues, sweep);
     DL_DELETE(queues->sweeps, sweep);
     queues->n_sweeps--;
     unpin(sweep->from);
@@ -113,24 +176,30 @@ static void sweep_free(Queues *queues, Sweep *sweep) {
     free(sweep);
 }
 
-static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session *session,
+/* far: the queue at another broker; otherwise empty. */
+static int begin(Queues *queues, Queue *from, Queue *to, Span far, uint64_t limit, Session *session,
                  uint64_t id, uint64_t *ret_n) {
     Sweep now = {.from = from, .to = to, .session = session, .id = id}, *later;
-    bool done, is_long;
+    bool done = false, is_long;
 
+    now.is_far = far.len > 0;
+    now.far_len = far.len;
+    if (now.is_far)
+        memcpy(now.far, far.data, far.len);
     now.last_job = queues->last_job;
     /* A job that the store fails to remove comes back and must not be counted again: count when the
      * sweep begins. */
     now.left = from->n_ready + from->n_delayed;
     if (limit > 0 && limit < now.left)
         now.left = limit;
-    is_long = now.left > QUEUE_SLICE || (to && from->n_paged_out > 0);
+    is_long = now.is_far || now.left > QUEUE_SLICE || (to && from->n_paged_out > 0);
     if (is_long && queues->n_sweeps == SWEEPS_MAX)
         return -EBUSY;
     later = is_long ? malloc(sizeof(*later)) : NULL;
     if (is_long && !later)
         return -ENOMEM;
-    done = go_on(&now, QUEUE_SLICE);
+    if (!now.is_far) /* jobs on their way need the record */
+        done = go_on(&now, QUEUE_SLICE);
     *ret_n = now.n;
     if (done || !later) {
         free(later);
@@ -148,7 +217,7 @@ static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session
 int queues_purge(Queues *queues, Span name, Session *session, uint64_t id, uint64_t *ret_n) {
     Queue *queue = queue_find(queues, name);
 
-    return queue ? begin(queues, queue, NULL, 0, session, id, ret_n) : -ENOENT;
+    return queue ? begin(queues, queue, NULL, (Span){NULL, 0}, 0, session, id, ret_n) : -ENOENT;
 }
 
 int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, Session *session,
@@ -159,10 +228,12 @@ int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, Se
 
     if (!from)
         return -ENOENT;
+    if (shard_away(queues, to_name))
+        return begin(queues, from, NULL, to_name, limit, session, id, ret_n);
     to = queue_get(queues, to_name, &problem);
     if (!to || to == from)
         return -EINVAL;
-    r = begin(queues, from, to, limit, session, id, ret_n);
+    r = begin(queues, from, to, (Span){NULL, 0}, limit, session, id, ret_n);
     queue_maybe_idle(to);
     return r;
 }

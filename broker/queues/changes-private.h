@@ -3,7 +3,15 @@
 
 /* Changes that stores make: a job enters, leaves or moves, and the answer follows. */
 
+#include "broker/queues/inbox-entry.h"
+#include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
+
+/* Waits until an entry is in the inbox of another broker. */
+typedef struct RelaySending RelaySending;
+struct RelaySending {
+    void (*fn)(Queues *queues, RelaySending *sending, int result); /* see on_sent() in relay.h */
+};
 
 /* Waits until the store has finished a change that is not the change of one job. */
 typedef struct Waiter Waiter;
@@ -47,6 +55,9 @@ void job_dead_letter(Job *job, Span reason, Session *session, uint64_t id);
 /* Copies a job for another queue: JOB_STORING, with a new id and no attempts. A copy that leaves a
  * dead-letter queue has no dead-letter headers. NULL: out of memory. */
 Job *job_remake(const Job *job, Queue *to, bool as_dead);
+/* The content and the parts that job_remake() gives to the new job, without its time to live. They
+ * point into the job and into queues->scratch. False: out of memory, or the job is paged out. */
+bool job_remake_content(const Job *job, bool as_dead, JobParts *parts, Message *content);
 
 /* ---- waiters.c ---- */
 
@@ -80,6 +91,12 @@ void change_cancel(Job *job, Session *session, uint64_t id);
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id);
 void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id);
 void change_move(Job *old, Job *job, Session *session, uint64_t id);
+/* Takes the job out of its queue, if the store agrees later. */
+void job_settle(Job *job);
+/* If a settled job was not removed, it is not lost: it is delivered again. */
+void job_back_to_front(Job *job);
+/* Removes a job that is stored elsewhere already. */
+void change_remove_moved(Job *job);
 /* Confirms a push: the number of the job, PUSH_STORED or another outcome, and the durability of the
  * queue (NULL: not known). */
 void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue);
@@ -99,6 +116,19 @@ void queues_store_done(uint64_t ticket, int result, void *ctx);
 
 void own_pushes_free(Queues *queues);
 
+/* ---- far-moves.c ---- */
+
+/* Sends the job to a queue whose shard is away. If this returns 0, the caller takes the job from
+ * its worker or its list and settles it, and the session gets the answer to id later. -EBUSY: the
+ * store has too much to send, or Redis does not answer; -ENOMEM, also if the job is paged out. */
+int far_move_begin(Job *job, Span to, Session *session, uint64_t id, Sweep *sweep);
+void far_moves_forget_sweep(Queues *queues, const Sweep *sweep);
+void far_moves_session_gone(Queues *queues, const Session *session);
+void far_moves_free(Queues *queues);
+/* Takes a job from the inbox of the shard; see queues_take_entry(). */
+int far_move_take(Queues *queues, Store *store, const InboxEntry *entry, void *of, Problem *why);
+void arrivals_free(Queues *queues);
+
 /* ---- fan-out.c ---- */
 
 size_t fan_out_bytes(const Message *message); /* of a job that it becomes, about */
@@ -115,3 +145,7 @@ void sweeps_go_on(Queues *queues);
 void sweeps_session_gone(Queues *queues, const Session *session);
 void sweeps_shard_left(Queues *queues, const Store *store);
 void sweeps_free(Queues *queues);
+/* A job of the sweep is in the inbox of another broker (0), or is back in its queue. */
+void sweep_far_ended(Sweep *sweep, int result);
+/* The time of the next slice; UINT64_MAX: no sweep is under way. */
+uint64_t sweeps_next_ms(const Queues *queues);

@@ -90,22 +90,20 @@ static void write_plain_headers(Buffer *to, Span headers) {
     copy_headers(headers, WIRE_HEADERS_MAX, WIRE_HEADERS_BYTES, to);
 }
 
-Job *job_remake(const Job *job, Queue *to, bool as_dead) {
-    Queues *queues = to->queues;
+bool job_remake_content(const Job *job, bool as_dead, JobParts *parts, Message *content) {
+    Queues *queues = queue_of(job)->queues;
     Buffer *scratch = &queues->scratch;
-    Message content;
-    JobParts parts = {.content = &content,
-                      .block = stored_job_content(&job->stored, &content),
-                      .order = stored_job_order(&job->stored),
-                      .priority = job->stored.priority,
-                      .ttl_ms = to->settings.ttl_ms};
-    Span headers = content.headers, rest = {NULL, 0};
-    Job *made;
+    Span headers, rest = {NULL, 0};
 
+    *parts = (JobParts){.content = content,
+                        .block = stored_job_content(&job->stored, content),
+                        .order = stored_job_order(&job->stored),
+                        .priority = job->stored.priority};
     if (job_is_paged_out(job))
-        return NULL;
-    if (content.passed.data) {
-        Reader reader = reader_of(content.passed.data, content.passed.len);
+        return false;
+    headers = content->headers;
+    if (content->passed.data) {
+        Reader reader = reader_of(content->passed.data, content->passed.len);
 
         headers = reader_nil(&reader) ? (Span){NULL, 0} : reader_value(&reader);
         rest = span_of(reader.at, reader_left(&reader));
@@ -119,11 +117,22 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead) {
         write_raw(scratch, headers);
     buffer_append(scratch, rest.data, rest.len);
     if (scratch->failed)
-        return NULL;
-    *(content.passed.data ? &content.passed : &content.headers) =
+        return false;
+    *(content->passed.data ? &content->passed : &content->headers) =
         span_of(scratch->data, scratch->len);
     if (!as_dead && job->stored.due_ms > queues->broker->now_ms)
-        parts.delay_ms = job->stored.due_ms - queues->broker->now_ms;
+        parts->delay_ms = job->stored.due_ms - queues->broker->now_ms;
+    return true;
+}
+
+Job *job_remake(const Job *job, Queue *to, bool as_dead) {
+    Message content;
+    JobParts parts;
+    Job *made;
+
+    if (!job_remake_content(job, as_dead, &parts, &content))
+        return NULL;
+    parts.ttl_ms = to->settings.ttl_ms;
     made = job_new(to, &parts);
     if (made) {
         job_set_pusher(made, job->pusher);

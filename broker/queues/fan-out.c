@@ -24,6 +24,7 @@ typedef struct Portion {
 
 /* Queues at other brokers: an entry for the inbox of their shard. Or the retained value. */
 typedef struct FarSending {
+    RelaySending sending; /* first: a RelaySending is a FarSending */
     Fanout *of;
     size_t n; /* queues */
 } FarSending;
@@ -222,8 +223,9 @@ static void on_stored(Queues *queues, Waiter *waiter, int result) {
     end(fan_out);
 }
 
+static const StoredPush by_nobody;
+
 static int append(const Fanout *fan_out, Store *store, uint64_t ticket, size_t first, size_t n) {
-    static const StoredPush by_nobody;
     StoredJob *jobs[STORE_SHARED_MAX];
 
     if (n == 1)
@@ -241,7 +243,7 @@ static int append_entry(const Fanout *fan_out, Store *store, uint64_t ticket, vo
     for (size_t i = 0; i < fan_out->n; i++)
         jobs[i] = &fan_out->jobs[i]->stored;
     store->has_changes = true;
-    return store->ops->append_entry(store, ticket, jobs, fan_out->n, entry);
+    return store->ops->append_entry(store, ticket, jobs, fan_out->n, &by_nobody, entry);
 }
 
 int fan_out_store_entry(Fanout *fan_out, Store *store, void *entry) {
@@ -313,18 +315,6 @@ void queues_fan_out_store(Fanout *fan_out) {
 
 /* ---- queues at other brokers ---- */
 
-void *queues_fan_out_send(Fanout *fan_out, size_t n) {
-    FarSending *sending = malloc(sizeof(*sending));
-
-    if (!sending) {
-        fan_out->result = -ENOMEM;
-        return NULL;
-    }
-    *sending = (FarSending){fan_out, n};
-    fan_out->n_left++;
-    return sending;
-}
-
 void queues_fan_out_missed(Queues *queues, bool is_value, int result) {
     queues->broker->stats.dropped++;
     peer_log(queues->broker, LOG_LEVEL_WARNING, "%s: reason='%s'",
@@ -333,21 +323,38 @@ void queues_fan_out_missed(Queues *queues, bool is_value, int result) {
              result == -EDQUOT ? "the inbox of their shard is full" : strerror(-result));
 }
 
-void queues_fan_out_sent(void *of, int result, void *ctx) {
-    FarSending *sending = of;
+static void on_sent(Queues *queues, RelaySending *of, int result) {
+    FarSending *sending = (FarSending *)of;
     Fanout *fan_out = sending->of;
 
-    (void)ctx;
     if (result == 0) {
         fan_out->n_stored += sending->n;
     } else {
         fan_out->result = result;
         fan_out->failed = NULL;
         if (!fan_out->id)
-            queues_fan_out_missed(fan_out->queues, sending->n == 0, result);
+            queues_fan_out_missed(queues, sending->n == 0, result);
     }
     free(sending);
     end(fan_out);
+}
+
+void *queues_fan_out_send(Fanout *fan_out, size_t n) {
+    FarSending *sending = malloc(sizeof(*sending));
+
+    if (!sending) {
+        fan_out->result = -ENOMEM;
+        return NULL;
+    }
+    *sending = (FarSending){{on_sent}, fan_out, n};
+    fan_out->n_left++;
+    return sending;
+}
+
+void queues_sent(Queues *queues, void *sending, int result) {
+    RelaySending *of = sending;
+
+    of->fn(queues, of, result);
 }
 
 void fan_outs_session_gone(Queues *queues, const Session *session) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A message that was published at another broker becomes jobs of queues in a shard. See store.h. */
+/* A message that was published at another broker becomes jobs of queues in a shard, and a job that
+ * moves from another broker comes here. See store.h. */
 
 #include <errno.h>
 
@@ -67,6 +68,16 @@ static void tell_missed(Queues *queues, const Store *store, const InboxEntry *en
     }
 }
 
+static int take_job(Queues *queues, Store *store, const InboxEntry *read, void *entry,
+                    char *problem, size_t size) {
+    Problem why;
+    int r = far_move_take(queues, store, read, entry, &why);
+
+    if (r < 0)
+        snprintf(problem, size, "%s", why.text);
+    return r;
+}
+
 int queues_take_entry(Queues *queues, Store *store, Span data, void *entry, char *problem,
                       size_t size) {
     Queue *found[INBOX_QUEUES_MAX];
@@ -76,6 +87,8 @@ int queues_take_entry(Queues *queues, Store *store, Span data, void *entry, char
     int r = inbox_entry_read(data, &read);
 
     snprintf(problem, size, "%s", r < 0 ? "the entry is not one of this version of ferry" : "");
+    if (r == 0 && read.is_job)
+        return take_job(queues, store, &read, entry, problem, size);
     if (r == 0)
         r = find_queues(queues, store, &read, found, &n, problem, size);
     if (r == 0)

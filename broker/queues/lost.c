@@ -161,6 +161,7 @@ void queues_session_gone(Queues *queues, Session *session) {
     sweeps_session_gone(queues, session);
     fact_changes_session_gone(queues, session);
     fan_outs_session_gone(queues, session);
+    far_moves_session_gone(queues, session);
     /* If the client has a newer session, its jobs may belong to that session already. */
     if (in_flight && in_flight->jobs && in_flight->jobs->session == session) {
         lose_all(in_flight);

@@ -146,8 +146,7 @@ static void finish_push(const Change *change, int result) {
     enter(change->job);
 }
 
-/* If the store could not remove a job, the job is not lost: it is delivered again. */
-static void back_to_front(Job *job) {
+void job_back_to_front(Job *job) {
     job_enter_front(job);
     queue_touch(queue_of(job));
 }
@@ -170,12 +169,10 @@ static void unforwarded(Job *job, const Queue *to) {
 static void finish_remove(const Change *change, int result) {
     answer(change, result);
     if (result < 0)
-        back_to_front(change->job);
+        job_back_to_front(change->job);
     else
         gone(change->job);
 }
-
-static void remove_moved(Job *job);
 
 /* Puts the new job in the place of the old one. */
 static void finish_replace(const Change *change, int result) {
@@ -191,7 +188,7 @@ static void finish_replace(const Change *change, int result) {
             job_enter_delayed(change->old,
                               from->queues->broker->now_ms + from->settings.retry_max_ms);
         } else if (change->kind == CHANGE_MOVE) {
-            back_to_front(change->old);
+            job_back_to_front(change->old);
         }
         return;
     }
@@ -206,7 +203,7 @@ static void finish_replace(const Change *change, int result) {
     if (!is_across(change->old, change->job))
         gone(change->old);
     else
-        remove_moved(change->old);
+        change_remove_moved(change->old);
     enter(change->job);
 }
 
@@ -373,9 +370,8 @@ static void submit(const Change *change, Key *key) {
     finish(change, r);
 }
 
-/* Takes the job out of its queue, if the store agrees. The next job with its ordering key does not
- * wait for the store. */
-static void settle(Job *job) {
+/* The next job with its ordering key does not wait for the store. */
+void job_settle(Job *job) {
     job->state = JOB_SETTLING;
     order_pass_on(job);
 }
@@ -387,20 +383,19 @@ void change_push(Job *job, Key *key, Session *session, const Pusher *pusher, uin
 }
 
 void change_remove(Job *job, Session *session, uint64_t id) {
-    settle(job);
+    job_settle(job);
     paging_out(job); /* the content is needed again only if the store fails to remove the job */
     submit(&(Change){.kind = CHANGE_REMOVE, .job = job, .session = session, .id = id}, NULL);
 }
 
-/* The job is stored elsewhere already. */
-static void remove_moved(Job *job) {
-    settle(job);
+void change_remove_moved(Job *job) {
+    job_settle(job);
     paging_out(job);
     submit(&(Change){.kind = CHANGE_REMOVE, .job = job, .ends_move = true}, NULL);
 }
 
 void change_cancel(Job *job, Session *session, uint64_t id) {
-    settle(job);
+    job_settle(job);
     paging_out(job);
     submit(&(Change){.kind = CHANGE_CANCEL, .job = job, .session = session, .id = id}, NULL);
 }
@@ -428,7 +423,7 @@ void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id)
     Change change = {.kind = CHANGE_FORWARD, .job = job, .old = old, .session = session, .id = id};
     int r;
 
-    settle(old);
+    job_settle(old);
     r = was_pushed_across(old, job) ? 1 : name_forward(&change);
     if (r > 0) {
         job_free(job);
@@ -443,7 +438,7 @@ void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id)
 }
 
 void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id) {
-    settle(old);
+    job_settle(old);
     submit(
         &(Change){
             .kind = CHANGE_DEAD_LETTER, .job = dead, .old = old, .session = session, .id = id},
@@ -451,7 +446,7 @@ void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id) {
 }
 
 void change_move(Job *old, Job *job, Session *session, uint64_t id) {
-    settle(old);
+    job_settle(old);
     submit(&(Change){.kind = CHANGE_MOVE, .job = job, .old = old, .session = session, .id = id},
            NULL);
 }

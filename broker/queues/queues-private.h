@@ -216,6 +216,9 @@ struct Queues {
     struct FactChange *fact_changes; /* utlist */
     struct OwnPush *own_pushes;      /* utlist: pushes that the store has not finished */
     Fanout *fan_outs;                /* utlist: messages whose publisher has no answer yet */
+    TopicRelay *relay;               /* NULL: no broker shares queues with this one */
+    struct FarMove *far_moves;       /* utlist: jobs that move to other brokers */
+    struct Arrival *arrivals;        /* utlist: jobs from other brokers that are being stored */
     RestoredPushes *restored_pushes; /* uthash by client */
     Timer restored_timer;            /* armed: restored_pushes are forgotten at this time */
     Sweep *sweeps;                   /* utlist */

@@ -59,7 +59,12 @@ static void on_turn_end(Room *room) {
 }
 
 static uint64_t on_next_ms(const Room *room) {
-    return self(room)->sweeps || self(room)->leaving ? 0 : timers_next(&self(room)->timers);
+    const Queues *queues = self(room);
+    uint64_t sweeps_ms = sweeps_next_ms(queues), timers_ms = timers_next(&queues->timers);
+
+    if (queues->leaving)
+        return 0;
+    return sweeps_ms < timers_ms ? sweeps_ms : timers_ms;
 }
 
 static size_t on_n_unfinished(const Room *room) {
@@ -164,6 +169,8 @@ Queues *queues_free(Queues *queues) {
     shards_free(queues);
     pendings_free(queues);
     own_pushes_free(queues);
+    far_moves_free(queues);
+    arrivals_free(queues);
     fan_outs_free(queues);
     fact_changes_free(queues);
     facts_free(queues);

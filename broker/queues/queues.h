@@ -91,10 +91,11 @@ int queues_move(Queues *queues, Span from, Span to, uint64_t limit, Session *ses
 Span queues_queue_of_job(Queues *queues, uint64_t job);
 /* Each changes one job: removes it, makes it the next job to be delivered, or moves it to another
  * queue under a new number. A worker that has the job gets LOST. QUEUES_LATER: the session gets the
- * answer to id (of a move: the new number). 0: done. -ENOENT: no job has this number; -EBUSY: a
- * worker has the job, or it waits to become a dead letter, or for another job with its ordering
- * key; -EINVAL: `to` is not a valid name, or the same queue; -ENOSPC: the queue `to` is full;
- * -EAGAIN: the body is being read from the disk; -ENOMEM. */
+ * answer to id (of a move: the new number, or 0 if the queue is at another broker). 0: done.
+ * -ENOENT: no job has this number; -EBUSY: a worker has the job, or it waits to become a dead
+ * letter, or for another job with its ordering key; -EINVAL: `to` is not a valid name, or the same
+ * queue; -ENOSPC: the queue `to` is full; -EAGAIN: the body is being read from the disk; -ENOMEM.
+ */
 int queues_cancel(Queues *queues, uint64_t job, Session *session, uint64_t id);
 int queues_run_now(Queues *queues, uint64_t job);
 int queues_move_job(Queues *queues, uint64_t job, Span to, Session *session, uint64_t id);
@@ -160,11 +161,11 @@ void queues_fan_out_store(Fanout *fan_out);
 void queues_fan_out_cancel(Fanout *fan_out);
 
 /* Before the fan-out is stored: n queues at another broker get the message, too; 0: it becomes the
- * retained value that brokers share. The answer waits for queues_fan_out_sent() with this pointer.
+ * retained value that brokers share. The answer waits for queues_sent() with this pointer.
  * NULL: out of memory, which becomes the answer. */
 void *queues_fan_out_send(Fanout *fan_out, size_t n);
-/* The end of it; see RelayUser in relay.h. */
-void queues_fan_out_sent(void *sending, int result, void *ctx);
+/* The end of a sending; see on_sent() in relay.h. */
+void queues_sent(Queues *queues, void *sending, int result);
 /* Counts and logs that a message without an id could not be sent. */
 void queues_fan_out_missed(Queues *queues, bool is_value, int result);
 

@@ -8,6 +8,7 @@
 #include "broker/queues/jobs-private.h"
 #include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 
 /* Finds a job that can be changed: a job that is being stored is not confirmed yet, and a job that
  * is being settled has ended. */
@@ -61,6 +62,22 @@ int queues_run_now(Queues *queues, uint64_t id) {
     return 0;
 }
 
+/* To a queue at another broker. */
+static int move_far(Job *job, Span to, Session *session, uint64_t answer) {
+    int r;
+
+    if (job_is_paged_out(job)) {
+        paging_load_to_move(job);
+        return -EAGAIN;
+    }
+    r = far_move_begin(job, to, session, answer, NULL);
+    if (r < 0)
+        return r;
+    take_away(job, LOST_MOVED);
+    job_settle(job);
+    return QUEUES_LATER;
+}
+
 int queues_move_job(Queues *queues, uint64_t id, Span to_name, Session *session, uint64_t answer) {
     Job *old = find(queues, id), *job;
     Problem problem;
@@ -68,6 +85,8 @@ int queues_move_job(Queues *queues, uint64_t id, Span to_name, Session *session,
 
     if (!old)
         return -ENOENT;
+    if (shard_away(queues, to_name))
+        return move_far(old, to_name, session, answer);
     to = queue_get(queues, to_name, &problem);
     if (!to || to == queue_of(old))
         return -EINVAL;

@@ -113,7 +113,7 @@ typedef struct StoreOps {
     /* Appends jobs (their number may be 0), and deletes an entry of the shard's inbox, in one step:
      * see queues_take_entry(). */
     int (*append_entry)(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n,
-                        void *entry);
+                        const StoredPush *by, void *entry);
     void (*flush)(Store *store);
 
     /* True: the content of this job may be dropped from memory, because load() can read it back.

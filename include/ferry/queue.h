@@ -222,8 +222,9 @@ int ferry_queue_cancel(ferry_client *client, uint64_t job, ferry_error *reterr);
 int ferry_queue_run_now(ferry_client *client, uint64_t job, ferry_error *reterr);
 
 /* Moves a job to another queue, with a new number. If a worker has the job, the worker is told.
- * ret_job may be NULL. -EINVAL: the name is invalid, or the job already is in that queue; -ENOBUFS:
- * the queue is full. */
+ * ret_job may be NULL. *ret_job is 0 if the queue is at another broker of a cluster with shards:
+ * that broker chooses the number when it takes the job, also if the queue is full. -EINVAL: the
+ * name is invalid, or the job already is in that queue; -ENOBUFS: the queue is full. */
 int ferry_queue_move_job(ferry_client *client, uint64_t job, const char *queue, uint64_t *ret_job,
                          ferry_error *reterr);
 

@@ -58,6 +58,22 @@ until_true of_topics
 ferry sub 'v.>' --count 3 --url "$both" | sort >"$work/values"
 equal "$(printf 'new %d\n' 1 2 3)" "$(cat "$work/values")" 'the newest values'
 
+# Jobs move to a queue at another broker
+queue_at() { ferry queue list --url "$both" --json | jq -r --arg b "ipc://$work/$1" 'map(select(.broker == $b))[0].name'; }
+from=$(queue_at a) to=$(queue_at b)
+ready() { ferry queue show "$1" --url "$both" --json | jq .ready; }
+has_ready() { [ "$(ready "$1")" = "$2" ]; }
+n=$(ready "$to")
+job=$(ferry push "$from" moved --url "$both")
+expect 0 '' "is on its way to '$to', which is at another broker" ferry job move "$job" "$to" --url "$both"
+until_true has_ready "$to" $((n + 1))
+expect 6 '' "there is no job $job" ferry job show "$job" --url "$both"
+ferry queue peek "$to" --url "$both" | grep -q moved || failed 'the body of a moved job'
+more=$(ready "$from")
+expect 0 "$more" 'moved' ferry queue move "$from" "$to" --url "$both"
+until_true has_ready "$to" $((n + 1 + more))
+equal 0 "$(ready "$from")" 'all jobs have moved'
+
 # Entries that no ferry has written are no members
 ask hset 'ferry:{shop}:members' nonsense text "$(printf %032d 1)" '99999999999999 tcp://x 4' \
     "$(printf %032d 2)" $'99999999999999 tcp://x\ny 0' >/dev/null

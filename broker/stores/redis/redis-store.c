@@ -262,7 +262,7 @@ static int add_records(RedisQueues *redis, StoredJob *const *jobs, size_t n) {
 
 /* All jobs are in one batch with the end of the entry. */
 static int redis_append_entry(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n,
-                              void *entry) {
+                              const StoredPush *by, void *entry) {
     RedisQueues *redis = redis_of(store);
     InboxItem *item = entry;
     WriterPart *part;
@@ -282,6 +282,8 @@ static int redis_append_entry(Store *store, uint64_t ticket, StoredJob *const *j
     if (r < 0)
         return r;
     change_put_taken(&part->changes, item->id, item->len);
+    if (by->client && !part->changes.failed)
+        put_push(redis->open, by);
     r = end_change(part, before, ticket);
     if (r < 0) {
         for (size_t i = 0; i < n; i++)

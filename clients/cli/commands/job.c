@@ -71,10 +71,14 @@ static int move(Run *run) {
         return status;
     if (run->cli->json)
         show_json(run->cli, number);
-    else
+    else if (json_integer_value(number) > 0)
         out_format(stdout, "%lld\n", (long long)json_integer_value(number));
-    cli_note(run->cli, "job %llu is in '%s' as job %lld", (unsigned long long)run->job, run->to,
-             (long long)json_integer_value(number));
+    if (json_integer_value(number) == 0)
+        cli_note(run->cli, "job %llu is on its way to '%s', which is at another broker",
+                 (unsigned long long)run->job, run->to);
+    else
+        cli_note(run->cli, "job %llu is in '%s' as job %lld", (unsigned long long)run->job, run->to,
+                 (long long)json_integer_value(number));
     return EXIT_OK;
 }
 

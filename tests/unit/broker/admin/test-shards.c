@@ -227,12 +227,6 @@ static void a_degraded_shard_is_named_with_its_queues(void) {
 
 /* ---- calls about queues and jobs of other brokers ---- */
 
-/* A client cannot follow the queue: the job is here, and the queue is not. */
-static void expect_move_refused(const Message *m) {
-    expect_error(m, "ferry.Unsupported");
-    CU_ASSERT_PTR_NOT_NULL(strstr(fake_error(m, "message"), "at another broker: tcp://b:5877"));
-}
-
 static void calls_about_a_queue_elsewhere_name_its_broker(void) {
     static const char *const methods[][2] = {
         {"queue", "Q"},
@@ -259,11 +253,6 @@ static void calls_about_a_queue_elsewhere_name_its_broker(void) {
                                         *at == 'Q' ? queue_in(k, 0) : (char[]){*at, '\0'});
             expect_moved(call(methods[i][0], arguments), k == 1 ? "tcp://b:5877" : "");
         }
-        snprintf(arguments, sizeof(arguments), "%s %s", queue_in(0, 0), queue_in(k, 0));
-        if (k == 1)
-            expect_move_refused(call("move", arguments));
-        else
-            expect_moved(call("move", arguments), "");
         expect_error(call("remove_schedule", "s"), "ferry.NotFound");
         CU_ASSERT_EQUAL(queues_count(queues), 1);
         end();
@@ -272,7 +261,6 @@ static void calls_about_a_queue_elsewhere_name_its_broker(void) {
 
 static void calls_about_a_job_elsewhere_name_its_broker(void) {
     static const char *const methods[] = {"job", "cancel", "run_now"};
-    char arguments[100];
 
     begin();
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
@@ -282,10 +270,6 @@ static void calls_about_a_job_elsewhere_name_its_broker(void) {
         expect_error(call(methods[i], "#127"), "ferry.NotFound"); /* in no shard */
     }
     expect_moved(call("move_job", "#66 x"), "tcp://b:5877");
-    push(queue_in(0, 0));
-    snprintf(arguments, sizeof(arguments), "#%llu %s", (unsigned long long)queues->last_job,
-             queue_in(1, 0));
-    expect_move_refused(call("move_job", arguments));
     end();
 }
 

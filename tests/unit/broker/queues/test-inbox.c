@@ -19,9 +19,10 @@ static struct {
 static char problem[600];
 
 static int append_entry(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n,
-                        void *entry) {
+                        const StoredPush *by, void *entry) {
     for (size_t i = 0; i < n; i++)
         CU_ASSERT_EQUAL(jobs[i]->id % 64, store->shard);
+    CU_ASSERT_PTR_NULL(by->client);
     change.ticket = ticket;
     change.n_jobs = n;
     change.entry = entry;
