@@ -136,6 +136,7 @@ size_t fan_out_bytes(const Message *message); /* of a job that it becomes, about
  * errno: nothing was stored. */
 int fan_out_store_entry(Fanout *fan_out, Store *store, void *entry);
 void fan_outs_session_gone(Queues *queues, const Session *session);
+size_t fan_outs_count(const Queues *queues);
 void fan_outs_free(Queues *queues);
 
 /* ---- bulk.c ---- */

@@ -366,6 +366,14 @@ void fan_outs_session_gone(Queues *queues, const Session *session) {
     }
 }
 
+size_t fan_outs_count(const Queues *queues) {
+    const Fanout *fan_out;
+    size_t n;
+
+    DL_COUNT(queues->fan_outs, fan_out, n);
+    return n;
+}
+
 static void forget_portions(Queues *queues) {
     size_t pos = 0;
     Waiter *waiter;

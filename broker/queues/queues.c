@@ -70,7 +70,8 @@ static uint64_t on_next_ms(const Room *room) {
 static size_t on_n_unfinished(const Room *room) {
     const Queues *queues = self(room);
 
-    return queues_n_in_flight(queues) + queues->n_sweeps + stores_n_open(queues);
+    return queues_n_in_flight(queues) + queues->n_sweeps + stores_n_open(queues) +
+           fan_outs_count(queues);
 }
 
 /* The client's dedup window moves on, and jobs that the client still has are in flight again. */

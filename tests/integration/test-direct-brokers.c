@@ -49,7 +49,7 @@ static void begin(unsigned n, const char *listen) {
     *all.url = '\0';
     for (unsigned i = 0; i < n; i++) {
         broker_spawn(&brokers[i]);
-        broker_list(&all, &brokers[i]);
+        broker_list(&all, brokers[i].url);
     }
     snprintf(endpoint, sizeof(endpoint), "%s", listen);
     runner_start(&server, &all, serve, NULL);

@@ -34,7 +34,7 @@ void broker_drain(TestBroker *broker); /* like SIGTERM, sent twice */
 void broker_terminate(TestBroker *broker);
 
 /* Adds a broker to the list in all->url. */
-void broker_list(TestBroker *all, const TestBroker *broker);
+void broker_list(TestBroker *all, const char *url);
 
 /* Returns a connected client of this broker. */
 ferry_client *connect_client(const TestBroker *broker);
