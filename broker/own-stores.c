@@ -50,9 +50,12 @@ int own_stores_check(OwnStores *stores, ferry_error *reterr) {
     return stores->shards ? redis_shards_check(stores->shards, reterr) : 0;
 }
 
-int own_stores_start(OwnStores *stores, const Broker *broker, const char *url,
-                     ferry_error *reterr) {
-    return stores->shards ? redis_shards_start(stores->shards, broker->id, url, reterr) : 0;
+int own_stores_start(OwnStores *stores, Broker *broker, const char *url, ferry_error *reterr) {
+    if (!stores->shards)
+        return 0;
+    if (!broker->cluster)
+        broker->cluster = redis_shards_id(stores->shards);
+    return redis_shards_start(stores->shards, broker->id, url, reterr);
 }
 
 bool own_stores_join(OwnStores *stores) {
@@ -96,8 +99,7 @@ int own_stores_check(OwnStores *stores, ferry_error *reterr) {
     return 0;
 }
 
-int own_stores_start(OwnStores *stores, const Broker *broker, const char *url,
-                     ferry_error *reterr) {
+int own_stores_start(OwnStores *stores, Broker *broker, const char *url, ferry_error *reterr) {
     (void)stores, (void)broker, (void)url, (void)reterr;
     return 0;
 }

@@ -26,8 +26,9 @@ void own_stores_free(OwnStores *stores);
 /* 0: there is no cluster in Redis, or the broker can use it. STORE_HAS_MORE: call it again. A
  * negative errno: the broker does not start. */
 int own_stores_check(OwnStores *stores, ferry_error *reterr);
-/* The broker listens, at this URL for others, so it may become a member of a cluster. */
-int own_stores_start(OwnStores *stores, const Broker *broker, const char *url, ferry_error *reterr);
+/* The broker listens, at this URL for others, so it may become a member of a cluster. Without a
+ * name of its cluster, it has the id of the data there as the name. */
+int own_stores_start(OwnStores *stores, Broker *broker, const char *url, ferry_error *reterr);
 /* After the start: waits a moment for the state of the cluster. True: the broker knows it, and may
  * take messages; otherwise call the function again. */
 bool own_stores_join(OwnStores *stores);

@@ -40,6 +40,9 @@ void problem_set_moved(Problem *problem, Span queue, const Store *store) {
     if (has_owner(store))
         problem_set(problem, "ferry.Moved", "the queue '%s' is at another broker: %s", shown(queue),
                     store->owner.url);
+    else if (*store->degraded)
+        problem_set(problem, "ferry.Moved", "no broker has the queue '%s': %s", shown(queue),
+                    store->degraded);
     else
         problem_set(problem, "ferry.Moved",
                     "the queue '%s' is moving from one broker to another: try again soon",

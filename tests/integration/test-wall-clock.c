@@ -25,7 +25,9 @@ enum {
     LATE_MS = 60000,
     EARLY_MS = 3,
     BETWEEN_MS = 400,
-    MINUTE_MS = 60000
+    MINUTE_MS = 60000,
+    SHARDS = 4,
+    QUEUES = 8,
 };
 
 static volatile int64_t *offset_s;
@@ -165,6 +167,120 @@ static void jobs_in_redis_follow_the_clock_of_redis(void) {
     unsetenv("LD_PRELOAD");
 }
 
+/* ---- shards in Redis ---- */
+
+static const char *queue_name(int i) {
+    static char name[16];
+
+    snprintf(name, sizeof(name), "q%d", i);
+    return name;
+}
+
+static void push_to_all(ferry_client *client, const char *body, const ferry_push_options *options) {
+    for (int i = 0; i < QUEUES; i++)
+        CU_ASSERT_EQUAL(ferry_push(client, queue_name(i), ferry_str(body), options, NULL), 0);
+}
+
+/* Waits until this broker has the leases of so many shards. */
+static void until_shards(const RedisServer *server, const Daemon *broker, unsigned wanted) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+    unsigned n = SHARDS + 1;
+
+    while (n != wanted && clock_ms() < until_ms) {
+        sleep_ms(20);
+        n = 0;
+        for (int k = 0; k < SHARDS; k++) {
+            char words[40];
+            const char *at;
+
+            snprintf(words, sizeof(words), "HGET ferry:{s.%d} holder", k);
+            at = strstr(redis_ask(server, words), "process ");
+            n += at && atoi(at + strlen("process ")) == broker->process.pid;
+        }
+    }
+    CU_ASSERT_EQUAL(n, wanted);
+}
+
+static void name_store(char config[200], const RedisServer *server) {
+    snprintf(config, 200, "[broker]\nstore = redis://127.0.0.1:%u?name=s&shards=%d&lease=1s\n",
+             server->port, SHARDS);
+}
+
+/* Two brokers whose clocks are ten minutes ahead of Redis, and behind it. */
+static void shards_follow_the_clock_of_redis(void) {
+    static const int64_t offsets_s[] = {10 * 60, -10 * 60};
+    RedisServer server;
+    Daemon brokers[2];
+    ferry_client *client;
+    char config[200], url[300];
+    int n = 0;
+
+    if (!getenv("FERRY_TEST_REDIS") || !redis_available())
+        return;
+    redis_start(&server, NULL);
+    name_store(config, &server);
+    for (int i = 0; i < 2; i++) {
+        daemon_start(&brokers[i], &(DaemonOptions){.tcp = true, .config = config});
+        daemon_kill(&brokers[i]);
+        take_their_clock(brokers[i].folder);
+        *offset_s = offsets_s[i];
+        daemon_restart(&brokers[i]);
+        unsetenv("LD_PRELOAD");
+    }
+    for (int i = 0; i < 2; i++)
+        until_shards(&server, &brokers[i], SHARDS / 2);
+    snprintf(url, sizeof(url), "%s,%s", brokers[0].url, brokers[1].url);
+    client = open_with(url, NULL);
+    push_to_all(client, "delayed", &(ferry_push_options){.delay_ms = 5 * MINUTE_MS});
+    push_to_all(client, "living", &(ferry_push_options){.ttl_ms = 5 * MINUTE_MS});
+    push_to_all(client, "later", &(ferry_push_options){.delay_ms = 100});
+    daemon_kill(&brokers[0]);
+    until_shards(&server, &brokers[1], SHARDS);
+    for (int i = 0; i < QUEUES; i++)
+        CU_ASSERT_EQUAL(ferry_work(client, queue_name(i), NULL, count_job, &n, NULL, NULL), 0);
+    CU_ASSERT_TRUE(turn_until(client, &n, 2 * QUEUES, PATIENCE_MS));
+    turn_for(client, 300);
+    CU_ASSERT_EQUAL(n, 2 * QUEUES);
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT(daemon_log_lines(&brokers[i], "the clock of Redis differs") >= 1);
+    ferry_close(client);
+    for (int i = 0; i < 2; i++)
+        daemon_end(&brokers[i]);
+    redis_stop(&server);
+}
+
+/* By this clock the leases, and the entry of the dead broker, end in ten minutes. */
+static void shards_of_a_dead_broker_move_after_the_clock_of_redis_was_set_back(void) {
+    RedisServer server;
+    Daemon brokers[2];
+    ferry_client *client;
+    char config[200];
+
+    if (!getenv("FERRY_TEST_REDIS") || !redis_available())
+        return;
+    redis_start(&server, NULL);
+    redis_kill(&server);
+    take_their_clock(server.folder);
+    redis_restart(&server);
+    unsetenv("LD_PRELOAD");
+    name_store(config, &server);
+    for (int i = 0; i < 2; i++)
+        daemon_start(&brokers[i], &(DaemonOptions){.tcp = true, .config = config});
+    for (int i = 0; i < 2; i++)
+        until_shards(&server, &brokers[i], SHARDS / 2);
+    daemon_kill(&brokers[0]);
+    *offset_s = -10 * 60;
+    until_shards(&server, &brokers[1], SHARDS);
+    client = open_with(brokers[1].url, NULL);
+    push_to_all(client, "x", NULL);
+    ferry_close(client);
+    for (int i = 0; i < 2; i++)
+        daemon_end(&brokers[i]);
+    redis_stop(&server);
+}
+
+/* ---- several brokers ---- */
+
 static int note_left(ferry_request *request, void *ctx) {
     *(uint32_t *)ctx = ferry_request_left_ms(request);
     return ferry_request_return(request, request->body);
@@ -228,6 +344,8 @@ int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(waits_do_not_depend_on_the_wall_clock),
         TEST(jobs_in_redis_follow_the_clock_of_redis),
+        TEST(shards_follow_the_clock_of_redis),
+        TEST(shards_of_a_dead_broker_move_after_the_clock_of_redis_was_set_back),
         TEST(brokers_whose_clocks_differ_serve_one_client),
         TESTS_END,
     };

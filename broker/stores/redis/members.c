@@ -20,6 +20,7 @@ enum {
     CALL_MS = 1000,
     FIRST_OTHER = 5, /* the index in the reply of the first other member: of its id */
     WAIT_MS = 100,   /* for an answer */
+    STILL_MS = 5000, /* brokers write their entries again in less time, whatever their lease is */
 };
 
 int redis_members_open(RedisMembers *members, RedisStoreOptions *options, ferry_error *reterr) {
@@ -83,7 +84,8 @@ static bool is_url(const char *text) {
     return len > 0 && len < STORE_URL_MAX;
 }
 
-/* "UNTIL URL bKNOWN SHARD…". Redis may hold anything. */
+/* "UNTIL URL bKNOWN SHARD…"; a later ferry may add words that begin with another letter. Redis may
+ * hold anything. */
 static bool take_entry(Span text, unsigned n_shards, ShardMember *ret) {
     char line[ENTRY_MAX + 24], *rest, *word;
     unsigned number = 0;
@@ -110,6 +112,8 @@ static bool take_entry(Span text, unsigned n_shards, ShardMember *ret) {
                 return false;
             continue;
         }
+        if (*word >= 'a' && *word <= 'z')
+            continue;
         if (text_parse_count(word + !is_restored, &k) < 0 || k >= n_shards)
             return false;
         ret->owned |= UINT64_C(1) << k;
@@ -120,7 +124,25 @@ static bool take_entry(Span text, unsigned n_shards, ShardMember *ret) {
 
 /* ---- calls ---- */
 
-static void take_others(const RedisMembers *members, const Reply *reply, MembersNews *news) {
+/* If the clock of Redis was set back, the end of an entry is far away. So a member is also gone
+ * when it has not written its entry for the time of a lease, by the clock of this process. */
+static bool is_alive(RedisMembers *members, const uint8_t *id, Span entry, MemberSeen *now) {
+    uint64_t still_ms = members->lease_ms > STILL_MS ? members->lease_ms : STILL_MS;
+
+    *now = (MemberSeen){.since_ms = clock_ms()};
+    memcpy(now->id, id, WIRE_TOKEN);
+    for (size_t i = 0; i < entry.len && entry.data[i] >= '0' && entry.data[i] <= '9'; i++)
+        now->until_ms = now->until_ms * 10 + (uint64_t)(entry.data[i] - '0');
+    for (size_t i = 0; i < members->n_seen; i++)
+        if (memcmp(members->seen[i].id, id, WIRE_TOKEN) == 0 &&
+            members->seen[i].until_ms == now->until_ms)
+            now->since_ms = members->seen[i].since_ms;
+    return clock_ms() <= now->since_ms + still_ms;
+}
+
+static void take_others(RedisMembers *members, const Reply *reply, MembersNews *news) {
+    MemberSeen seen[MEMBERS_MAX];
+    size_t n_seen = 0;
     char made[400];
     Span text = reply_word(reply, 3);
 
@@ -136,13 +158,17 @@ static void take_others(const RedisMembers *members, const Reply *reply, Members
             news->made |= UINT64_C(1) << k;
     }
     news->binds = reply_number(reply, FIRST_OTHER - 1);
-    for (size_t i = FIRST_OTHER; i + 1 < reply->n && news->n < MEMBERS_MAX - 1; i += 2) {
+    for (size_t i = FIRST_OTHER; i + 1 < reply->n && n_seen < MEMBERS_MAX - 1; i += 2) {
         ShardMember *other = &news->others[news->n];
+        Span entry = reply_word(reply, i + 1);
 
         *other = (ShardMember){0};
-        news->n += take_hex(reply_word(reply, i), other->id) &&
-                   take_entry(reply_word(reply, i + 1), members->n_shards, other);
+        if (take_hex(reply_word(reply, i), other->id) &&
+            take_entry(entry, members->n_shards, other))
+            news->n += is_alive(members, other->id, entry, &seen[n_seen++]);
     }
+    memcpy(members->seen, seen, n_seen * sizeof(*seen));
+    members->n_seen = n_seen;
 }
 
 /* The script has refused the broker. */

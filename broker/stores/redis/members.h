@@ -29,6 +29,12 @@ typedef struct MembersNews {
     char why[STORE_REASON_MAX]; /* NUL-terminated */
 } MembersNews;
 
+/* When the end of an entry was last another one, by the clock of this process. */
+typedef struct MemberSeen {
+    uint8_t id[WIRE_TOKEN];
+    uint64_t until_ms, since_ms;
+} MemberSeen;
+
 typedef struct RedisMembers {
     RedisLink link;
     Waker *waker;
@@ -38,6 +44,8 @@ typedef struct RedisMembers {
     bool id_is_known;           /* the URL or Redis has named it */
     LinkScript script;
     RedisAnnounce announce;
+    MemberSeen seen[MEMBERS_MAX]; /* entries of the last answer */
+    size_t n_seen;
     pthread_t thread;
     bool running;
 

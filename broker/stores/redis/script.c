@@ -102,7 +102,7 @@ const char script_write[] =
     "local at, part = KEYS[1], ARGV[2]\n"
     "local own = redis.call('HMGET', at, 'token', part)\n"
     "if not own[1] then return 'EMPTY' end\n"
-    "if own[1] ~= ARGV[1] then return 'LOST' end\n"
+    "if own[1] ~= ARGV[1] then return 'LOST ' .. own[1] end\n"
     "local number, last = tonumber(ARGV[3]), tonumber(own[2])\n"
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"

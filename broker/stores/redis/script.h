@@ -71,7 +71,7 @@ extern const char script_take[];
 extern const char script_member[];
 /* Applies changes. Arguments: token, part ("pushes" or "releases"), number of the call, lease in
  * ms, changes; number and records of a new segment, or "" and "". Replies with "OK now", or with
- * EMPTY, LOST, OLD: nothing was changed. */
+ * EMPTY, LOST token, OLD: nothing was changed. */
 extern const char script_write[];
 /* Reads the next segments, and prolongs the lease. Arguments: token, lease in ms, the number of
  * segments that were read before, bytes at most. Replies with EMPTY or LOST; or with five values

@@ -452,8 +452,18 @@ static void tell_mail(RedisShards *shards) {
     }
 }
 
+/* why: NULL: shards can come to this broker again. */
+static void tell_why_away(RedisShards *shards, const char *why) {
+    for (unsigned k = 0; k < shards->n; k++)
+        if (shards->shards[k]->state == SHARD_AWAY &&
+            !shards->shards[k]->redis.store.owner.is_known)
+            store_set_degraded(&shards->shards[k]->redis.store, why);
+}
+
 /* The news are not valid: the broker keeps its shards as long as their leases last. */
 static void tell_no_news(RedisShards *shards, const MembersNews *news) {
+    if (news->is_wrong)
+        tell_why_away(shards, news->why);
     if (shards->told_ms != 0 && clock_ms() < shards->told_ms + TELL_MS)
         return;
     shards->told_ms = clock_ms();
@@ -470,8 +480,10 @@ static void take_news(RedisShards *shards) {
         tell_no_news(shards, &news);
         return;
     }
-    if (shards->told_ms != 0)
+    if (shards->told_ms != 0) {
         log_info("the brokers of the cluster are known again: key=%s", shards->members.link.key);
+        tell_why_away(shards, NULL);
+    }
     shards->told_ms = 0;
     shards->news = news;
     shards->knows_binds |= news.has_binds;
@@ -600,6 +612,10 @@ int redis_shards_add(RedisShards *shards, struct Queues *queues) {
     if (r == 0)
         queues_set_default_store(queues, &shards->shards[0]->redis.store);
     return r;
+}
+
+const char *redis_shards_id(const RedisShards *shards) {
+    return shards->members.id;
 }
 
 TopicRelay *redis_shards_relay(RedisShards *shards) {

@@ -31,6 +31,9 @@ TopicRelay *redis_shards_relay(RedisShards *shards);
  * STORE_HAS_MORE: Redis does not answer, call it again; 0; or a negative errno, and *reterr. */
 int redis_shards_check(RedisShards *shards, ferry_error *reterr);
 
+/* The id of the data of the cluster, known after the check. Lent until the shards are freed. */
+const char *redis_shards_id(const RedisShards *shards);
+
 /* The broker listens: it becomes a member of the cluster, under its id (WIRE_TOKEN bytes) and at
  * this URL. 0, or a negative errno, and *reterr. */
 int redis_shards_start(RedisShards *shards, const uint8_t *broker, const char *url,

@@ -41,13 +41,24 @@ static bool has_ended(const RedisWriter *writer) {
     return writer->report.state >= WRITER_BROKEN;
 }
 
+/* Redis has another token. Tokens begin with a number that grows. */
+static const char *why_lost(const RedisWriter *writer, Span word) {
+    uint64_t found = 0;
+
+    for (size_t i = strlen("LOST "); i < word.len && word.data[i] != '-'; i++)
+        found = found * 10 + (uint64_t)(word.data[i] - '0');
+    return found < strtoull(writer->reader.token, NULL, 10)
+               ? "Redis has lost changes that it had confirmed, also the lease of this broker"
+               : "another broker has taken over the queues";
+}
+
 /* The script changed nothing, and will not. */
 static void refuse(RedisWriter *writer, Span word) {
     const char *advice = writer->is_strict ? "" : " (the broker must be started again)";
     char reason[STORE_REASON_MAX];
 
     if (span_begins(word, "LOST")) {
-        report(writer, WRITER_LOST, "another broker has taken over the queues");
+        report(writer, WRITER_LOST, why_lost(writer, word));
         return;
     }
     snprintf(reason, sizeof(reason),

@@ -3,6 +3,7 @@
 
 #include "clients/c/brokers/homes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -30,6 +31,7 @@ struct Home {
     Timer pause;
     uint8_t owner[WIRE_TOKEN]; /* the broker that has the queue, if it is known */
     bool has_owner;
+    char why[200]; /* the last answer, if no broker has the queue; empty: another answer */
     size_t len;
     char name[];
 };
@@ -305,6 +307,10 @@ bool home_is_elsewhere(const Push *push) {
     return push->is_held || push->await.route;
 }
 
+const char *home_why_held(const Push *push) {
+    return push->is_held && *push->home->why ? push->home->why : NULL;
+}
+
 /* The push was sent and not stored. It will be sent before all younger ones. */
 static void take_back(Home *home, Push *push) {
     Push *older = home->returned ? home->returned->held_prev : NULL;
@@ -358,8 +364,17 @@ static int make_homes(Core *leader) {
 
 /* ---- answers ---- */
 
+static void note_why(Home *home, const Message *message) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    if (!home->has_owner)
+        error_of_message(message, &error);
+    snprintf(home->why, sizeof(home->why), "%s", error.message ? error.message : "");
+    ferry_error_clear(&error);
+}
+
 /* True: the push stays in the log, to be sent again. */
-static bool has_moved(Core *leader, Push *push, const Moved *moved) {
+static bool has_moved(Core *leader, Push *push, const Message *message, const Moved *moved) {
     Route *way;
     Owner owner = brokers_find_owner(leader, moved->broker, moved->url, &way);
     Home *home;
@@ -371,6 +386,7 @@ static bool has_moved(Core *leader, Push *push, const Moved *moved) {
     home->has_owner = moved->broker.len > 0;
     if (home->has_owner)
         memcpy(home->owner, moved->broker.data, WIRE_TOKEN);
+    note_why(home, message);
     home->was_refused = true;
     take_back(home, push);
     go_on(home);
@@ -393,7 +409,7 @@ void home_answer(Core *leader, Await *await, const Message *message, const void 
 
     (void)block;
     if ((push_has_moved(leader, push, message, &moved) || is_refused_as_it_drains(push, message)) &&
-        has_moved(leader, push, &moved))
+        has_moved(leader, push, message, &moved))
         return;
     if (push->home && push->home->asked == push) {
         push->home->is_closed = false;
