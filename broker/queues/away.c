@@ -80,6 +80,11 @@ static void send_problem(Session *session, uint64_t id, const Problem *problem, 
         write_uint(&pairs, 1);
         n++;
     }
+    if (problem->is_unknown) {
+        write_text(&pairs, "unknown");
+        write_uint(&pairs, 1);
+        n++;
+    }
     session_error_with(session, id, problem->type, pairs.failed ? 0 : n,
                        span_of(pairs.data, pairs.failed ? 0 : pairs.len), "%s", problem->text);
 }

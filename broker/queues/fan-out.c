@@ -13,6 +13,7 @@
 #include "broker/queues/inbox-entry.h"
 #include "broker/queues/jobs-private.h"
 #include "broker/queues/queues-private.h"
+#include "broker/queues/shards-private.h"
 #include "rpc/wire/name.h"
 
 /* Jobs whose change in a store shares one ticket. */
@@ -181,12 +182,21 @@ int queues_fan_out_check(Queue *queue, const Message *message, char *problem, si
 
 /* ---- stored ---- */
 
+/* Some of the queues may have the message. */
+static void refuse(const Fanout *fan_out) {
+    Problem problem;
+
+    store_problem(fan_out->failed, fan_out->result, &problem);
+    problem.is_unknown |= fan_out->n_stored > 0;
+    problem_answer(fan_out->session, fan_out->id, &problem);
+}
+
 static void end(Fanout *fan_out) {
     if (--fan_out->n_left > 0)
         return;
     if (fan_out->session && fan_out->id) {
         if (fan_out->result < 0)
-            store_error(fan_out->session, fan_out->id, fan_out->failed, fan_out->result);
+            refuse(fan_out);
         else
             session_ok(fan_out->session, LANE_CALLS, fan_out->id, fan_out->n_stored);
     }

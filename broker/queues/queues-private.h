@@ -243,6 +243,7 @@ typedef struct Problem {
     const char *type;
     const Store *away; /* ferry.Moved: the shard of the queue; otherwise NULL */
     bool is_kept;      /* FORWARD: the job is still with its worker */
+    bool is_unknown;   /* the change may have been made, or a part of it was */
     char text[400];
 } Problem;
 

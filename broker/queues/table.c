@@ -18,7 +18,7 @@ void problem_set(Problem *problem, const char *type, const char *format, ...) {
 
     problem->type = type;
     problem->away = NULL;
-    problem->is_kept = false;
+    problem->is_kept = problem->is_unknown = false;
     va_start(args, format);
     vsnprintf(problem->text, sizeof(problem->text), format, args);
     va_end(args);

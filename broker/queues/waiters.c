@@ -39,6 +39,7 @@ void store_problem(const Store *store, int result, Problem *ret) {
         problem_set(ret, "ferry.Internal", "the store failed: %s", strerror(-result));
     if (result == -EREMCHG)
         ret->away = store;
+    ret->is_unknown = result == -EREMCHG;
 }
 
 void store_error(Session *session, uint64_t id, const Store *store, int result) {

@@ -86,10 +86,27 @@ static void defer_answer(Core *core, Await *await, const Message *message, const
 
 /* ---- dispatch ---- */
 
+/* The broker says so. */
+static bool is_outcome_unknown(Span error) {
+    uint32_t left;
+    Reader pairs = pairs_of(error, &left);
+    Span key;
+
+    while (pairs_next(&pairs, &left, &key)) {
+        Span value = reader_value(&pairs);
+        Reader inside = reader_of(value.data, value.len);
+
+        if (span_is(key, "unknown"))
+            return reader_uint(&inside) == 1;
+    }
+    return false;
+}
+
 void error_of_message(const Message *message, ferry_error *reterr) {
     remote_error_read(message->error.map, reterr);
-    if (reterr->type && (strcmp(reterr->type, "ferry.DeadlineExceeded") == 0 ||
-                         strcmp(reterr->type, "ferry.ServerLost") == 0))
+    if (reterr->type &&
+        (strcmp(reterr->type, "ferry.DeadlineExceeded") == 0 ||
+         strcmp(reterr->type, "ferry.ServerLost") == 0 || is_outcome_unknown(message->error.map)))
         reterr->outcome_unknown = true;
 }
 

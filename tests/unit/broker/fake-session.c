@@ -203,6 +203,7 @@ static void record_error(Session *session, uint64_t id, const char *type, uint32
         Span key = reader_str(&reader);
 
         sent->is_kept |= span_is(key, "kept");
+        sent->is_unknown |= span_is(key, "unknown");
         if (span_is(key, "url")) {
             pairs = reader_str(&reader);
             snprintf(sent->url, sizeof(sent->url), "%.*s", (int)pairs.len,

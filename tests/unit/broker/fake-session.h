@@ -28,7 +28,7 @@ typedef struct FakeSent {
     char url[64];              /* of an ERROR ferry.Moved: the owner's; empty: it has no url */
     uint64_t moved;            /* the same: its number in the session; 0: it has no number */
     uint8_t owner[WIRE_TOKEN]; /* the same: the owner's id; zero: it has no id */
-    bool is_kept;              /* it has the key `kept` */
+    bool is_kept, is_unknown;  /* it has the key `kept`, or `unknown` */
     uint8_t bytes[];
 } FakeSent;
 

@@ -129,6 +129,27 @@ static void a_queue_is_announced_as_full_until_it_has_room(void) {
     end();
 }
 
+static void an_error_says_that_some_queues_may_have_the_message(void) {
+    begin_with_bind();
+    hear(1, queue_in(1, 0), "t");
+    publish(2, "t", "x");
+    answer_sent(0, -EDQUOT);
+    end_changes(&shards[0]);
+    CU_ASSERT_TRUE(fake_take(s)->is_unknown);
+    publish(3, "t", "x");
+    answer_sent(1, 0);
+    let_go(0, true);
+    turns_until_gone();
+    CU_ASSERT_TRUE(fake_take(s)->is_unknown);
+    hear(2, queue_in(2, 0), "t");
+    publish(4, "t", "x");
+    CU_ASSERT_EQUAL_FATAL(n_entries, 4);
+    for (size_t i = 2; i < 4; i++)
+        answer_sent(i, -EDQUOT);
+    CU_ASSERT_FALSE(fake_take(s)->is_unknown);
+    end();
+}
+
 static void a_store_that_is_away_refuses_the_message_as_a_whole(void) {
     const char *queue = begin_with_bind();
 
@@ -234,6 +255,7 @@ int main(void) {
         TEST(a_full_inbox_is_an_error),
         TEST(a_full_queue_elsewhere_refuses_messages),
         TEST(a_queue_is_announced_as_full_until_it_has_room),
+        TEST(an_error_says_that_some_queues_may_have_the_message),
         TEST(a_store_that_is_away_refuses_the_message_as_a_whole),
         TEST(the_publisher_may_go_before_the_answer),
         TEST(a_configured_queue_elsewhere_gets_the_message_once),
