@@ -84,7 +84,7 @@ typedef struct Chaos {
     char urls[400];
     Ledger ledger;
     AofVerdict aof;
-    Process pushers[LEDGER_PUSHERS], workers[WORKERS];
+    Process pushers[LEDGER_PUSHERS], publisher, workers[WORKERS];
     ferry_client *probe;
     Fault faults[2]; /* the present ones */
     size_t n_present, n_faults, n_ended_itself;
@@ -432,6 +432,8 @@ static void begin_chaos(Chaos *chaos, size_t n_faults) {
         ledger_start_worker(&chaos->ledger, &chaos->workers[i], chaos->urls);
     for (unsigned i = 0; i < LEDGER_PUSHERS; i++)
         ledger_start_pusher(&chaos->ledger, &chaos->pushers[i], chaos->urls, i);
+    ledger_start_publisher(&chaos->ledger, &chaos->publisher, chaos->urls, chaos->probe);
+    ledger_add_schedules(&chaos->ledger, chaos->probe);
 }
 
 static void end_chaos(Chaos *chaos) {
@@ -463,6 +465,8 @@ static void nothing_confirmed_is_lost_by_faults_of_brokers_and_redis(void) {
     settle(&chaos);
     for (unsigned i = 0; i < LEDGER_PUSHERS; i++)
         ledger_end_pusher(&chaos.pushers[i]);
+    ledger_end_pusher(&chaos.publisher);
+    ledger_end_schedules(&chaos.ledger);
     verdict = ledger_judge(&chaos.ledger);
     for (unsigned i = 0; i < SERVERS; i++) {
         redis_kill(&chaos.servers[i]);
