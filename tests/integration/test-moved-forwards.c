@@ -34,6 +34,7 @@ static int owner; /* the broker that has the other queue; UNKNOWN */
 /* Answers to FORWARD and to PUSH at the owner; NULL: kept, and OK. */
 static const char *forward_error, *push_error;
 static bool is_mute, cuts; /* a FORWARD gets no answer; it ends the session */
+static bool is_unknown;    /* a FORWARD may have been made by a broker that the queue has left */
 
 static void copy(char *to, size_t size, Span text) {
     snprintf(to, size, "%.*s", (int)text.len, text.data ? (const char *)text.data : "");
@@ -83,6 +84,8 @@ static void on_forward(int at, int fd, const Message *message) {
         return;
     if (cuts)
         scripted_end(&brokers[at], fd);
+    else if (is_unknown)
+        scripted_moved_unknown(fd, message->id, &brokers[owner]);
     else if (forward_error && *forward_error)
         scripted_error(fd, message->id, forward_error);
     else if (forward_error)
@@ -202,7 +205,7 @@ static void set_up(int at) {
     n_seen = n_forwarded = n_done = 0;
     owner = at;
     forward_error = push_error = NULL;
-    is_mute = cuts = false;
+    is_mute = cuts = is_unknown = false;
     body = "result";
     body_len = strlen(body);
     snprintf(url, sizeof(url), "%s,%s,%s?prefer=order", brokers[0].url, brokers[1].url,
@@ -334,6 +337,19 @@ static void a_job_whose_own_queue_moves_is_forwarded(void) {
     tear_down();
 }
 
+/* If the broker has stored the result, a push would store it again. */
+static void a_result_that_may_be_stored_is_not_pushed(void) {
+    set_up(2);
+    is_unknown = true;
+    deliver(JOB);
+    await_outcome("ferry.Moved");
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(n_at(UNKNOWN, OP_PUSH), 0);
+    CU_ASSERT_EQUAL(n_at(UNKNOWN, OP_ACK), 0);
+    CU_ASSERT_EQUAL(n_at(UNKNOWN, OP_RETRY), 0);
+    tear_down();
+}
+
 static void a_lost_session_ends_a_forward_without_an_answer(void) {
     set_up(2);
     cuts = true;
@@ -439,6 +455,7 @@ int main(void) {
         TEST(a_result_that_is_refused_is_tried_again),
         TEST(a_forward_with_another_answer_has_ended),
         TEST(a_job_whose_own_queue_moves_is_forwarded),
+        TEST(a_result_that_may_be_stored_is_not_pushed),
         TEST(a_lost_session_ends_a_forward_without_an_answer),
         TEST(a_lost_session_does_not_end_the_push_of_a_result),
         TEST(a_client_that_closes_finishes_its_forwards),

@@ -220,6 +220,10 @@ void scripted_moved(int fd, uint64_t id, const ScriptedBroker *owner, uint64_t n
     say_moved(fd, id, owner, "moved", number);
 }
 
+void scripted_moved_unknown(int fd, uint64_t id, const ScriptedBroker *owner) {
+    say_moved(fd, id, owner, "unknown", 1);
+}
+
 void scripted_kept(int fd, uint64_t id, const ScriptedBroker *owner) {
     say_moved(fd, id, owner, "kept", 1);
 }

@@ -59,5 +59,7 @@ void scripted_error(int fd, uint64_t id, const char *type);
 /* Answers ferry.Moved. owner: has the queue; NULL: it is not known. number: key `moved`; 0: without
  * this key. */
 void scripted_moved(int fd, uint64_t id, const ScriptedBroker *owner, uint64_t number);
+/* As scripted_moved(). The broker may have made the change. */
+void scripted_moved_unknown(int fd, uint64_t id, const ScriptedBroker *owner);
 /* Answers a FORWARD with ferry.Moved: its job is still with the worker. */
 void scripted_kept(int fd, uint64_t id, const ScriptedBroker *owner);

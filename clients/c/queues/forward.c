@@ -170,7 +170,9 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
     Moved moved;
 
     (void)core, (void)block;
-    if (moved_read(message, &moved)) {
+    /* If the outcome is unknown, the next broker knows it: it delivers the job again, or has the
+     * result. */
+    if (moved_read(message, &moved) && !moved.is_unknown) {
         forward->is_moving |= !moved.is_kept;
         follow(forward);
         return;

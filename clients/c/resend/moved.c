@@ -15,6 +15,8 @@ static void read_value(Reader *reader, Span key, Moved *to) {
         to->number = reader_uint(&inside);
     else if (span_is(key, "kept"))
         to->is_kept = reader_uint(&inside) == 1;
+    else if (span_is(key, "unknown"))
+        to->is_unknown = reader_uint(&inside) == 1;
 }
 
 bool moved_read(const Message *message, Moved *ret) {

@@ -14,6 +14,7 @@ typedef struct Moved {
     Span broker;     /* the broker that has the queue, as in WELCOME; empty: it is not known */
     Span url;        /* of this broker; empty: it is not known */
     bool is_kept;    /* in answer to FORWARD: the job is still with its worker */
+    bool is_unknown; /* the change may have been made */
     uint64_t number; /* the number of this answer in the session; 0: it has no number */
 } Moved;
 
