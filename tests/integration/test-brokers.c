@@ -487,6 +487,21 @@ static void a_broker_that_drains_hands_its_callers_over(void) {
     stop_servers();
 }
 
+/* The client reads the request to leave and the end of the connection in one turn. */
+static void a_broker_that_has_drained_before_the_next_turn_is_left(void) {
+    ferry_client *client = open_client(list("012", "?prefer=order"), NULL);
+
+    start_servers();
+    CU_ASSERT_EQUAL(ask(client), 0);
+    kill(brokers[0].pid, SIGTERM);
+    CU_ASSERT_EQUAL(waitpid(brokers[0].pid, NULL, 0), brokers[0].pid);
+    ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(ask(client), 1);
+    ferry_close(client);
+    broker_respawn(&brokers[0]);
+    stop_servers();
+}
+
 static void calls_pushes_and_publishes_go_on_while_a_broker_drains(void) {
     ferry_client *client = open_client(list("012", "?prefer=order"), NULL);
     Ends calls = {0}, pushes = {0}, publishes = {0};
@@ -561,6 +576,7 @@ int main(void) {
         TEST(a_registration_is_closed_at_every_broker),
         TEST(a_handler_may_close_the_client),
         TEST(a_broker_that_drains_hands_its_callers_over),
+        TEST(a_broker_that_has_drained_before_the_next_turn_is_left),
         TEST(calls_pushes_and_publishes_go_on_while_a_broker_drains),
         TEST(without_a_broker_the_error_says_that_all_were_tried),
         TEST(a_bad_list_is_refused),

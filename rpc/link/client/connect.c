@@ -202,6 +202,7 @@ void link_end(Link *link, LinkEnd end, const char *type, const char *format, ...
     link_disconnect(link, false);
     outbox_clear(&link->out);
     inbox_clear(&link->in);
+    link->leaves = false;
     link->state = is_over ? LINK_CLOSED : LINK_CONNECTING;
     if (!is_over) {
         if (was_up) {
