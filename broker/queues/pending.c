@@ -258,9 +258,9 @@ static int begin(const Change *change, const Key *key, uint64_t ticket) {
         by.id = change->pusher.id;
     } else if (is_across(change->old, change->job)) {
         name_of_origin(change->old, name, &by);
-    } else {
-        return store_forward(store, ticket, &change->old->stored, &change->job->stored, &by);
     }
+    if (change->old && !is_across(change->old, change->job))
+        return store_forward(store, ticket, &change->old->stored, &change->job->stored, &by);
     return store_append(store, ticket, &change->job->stored, &by);
 }
 
@@ -400,14 +400,15 @@ void change_cancel(Job *job, Session *session, uint64_t id) {
     submit(&(Change){.kind = CHANGE_CANCEL, .job = job, .session = session, .id = id}, NULL);
 }
 
-/* A job of a shard may be redelivered by another broker, so the forward of it to another store is
- * remembered like the push of a worker that forwards it from there. 1: it was stored before. */
+/* The result of a job of a shard is remembered under one name, whether a broker forwards the job or
+ * a worker pushes the result: the job may be redelivered by another broker, or the shards of both
+ * queues may move meanwhile. 1: the result was stored before; -EBUSY: it is being stored. */
 static int name_forward(Change *change) {
     const Queue *from = queue_of(change->old);
     Queues *queues = from->queues;
     uint8_t name[WIRE_TOKEN];
 
-    if (!from->settings.store->shard || !is_across(change->old, change->job))
+    if (!from->settings.store->shard)
         return 0;
     forwards_name(change->session->user, span_of(from->name, from->stored.name_len), name);
     if (restored_pushes_have(queues, name, change->old->stored.id))

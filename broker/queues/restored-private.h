@@ -17,7 +17,7 @@ void restored_pushes_free(Queues *queues);
 /* Forgets, here and in the stores, the pushes that moved jobs of this queue to other stores. */
 void restored_pushes_queue_gone(Queue *queue);
 
-/* A job of a shard that is forwarded to another shard is stored there under the name of its queue
+/* A job of a shard that is forwarded to a shard is stored there under the name of its queue
  * and the user of its worker, with its number as the id of the push, whichever broker stores it.
  * The name has the length of a client's id, and no client has it. */
 void forwards_name(const User *user, Span queue, uint8_t name[WIRE_TOKEN]);

@@ -5,7 +5,7 @@
  * The homes of queues: which of several brokers has a queue. Brokers that share queues have each of
  * them at one broker only, and answer ferry.Moved at the others (docs/scaling.md).
  *
- * * All pushes of a leader stay in its log (resend/push-log.h), which sends them through the
+ * All pushes of a leader stay in its log (resend/push-log.h), which sends them through the
  * leader's own connection. The first answer ferry.Moved makes homes: from then on each queue with
  * pushes has one, and the pushes of a queue at another broker are sent through the member of that
  * broker, with the leader as their origin. The pushes of a queue keep their order: if a broker

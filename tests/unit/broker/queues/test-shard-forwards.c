@@ -227,6 +227,45 @@ static void a_result_that_was_pushed_is_not_stored_by_a_forward(void) {
 }
 
 /* The broker stored the new job, and was killed before it removed the old one. */
+/* The worker has pushed the result because the shard of both queues was at another broker. */
+static void a_forward_in_one_shard_knows_the_pushed_result(void) {
+    uint64_t job;
+    Session *s = begin_with_job(&job);
+
+    to = queue_in(0, 1);
+    push_result(s, 3, job);
+    forward_kept(s, 4, job, 1, to, "y"); /* before the push is stored */
+    end_changes(&shards[0]);
+    expect_error(s, 4, "ferry.Overloaded");
+    expect_ok(s, 3);
+    s = begin_again(true, false);
+    forward_kept(s, 5, job, 2, to, "y");
+    end_changes(&shards[0]);
+    expect_ok(s, 5);
+    CU_ASSERT_EQUAL(count_of(to, "ready"), 1);
+    CU_ASSERT_EQUAL(shards[0].n, 1);
+    tear_down();
+}
+
+/* An earlier worker of the job sends its result late. */
+static void a_push_knows_a_forward_in_one_shard(void) {
+    uint64_t job;
+    Session *s = begin_with_job(&job);
+
+    to = queue_in(0, 1);
+    forward(s, 3, job, 1, to, "y");
+    end_changes(&shards[0]);
+    expect_ok(s, 3);
+    push_result(s, 4, job);
+    expect_outcome(s, 4, PUSH_STORED_BEFORE);
+    s = begin_again(false, false);
+    adopt(0);
+    push_result(s, 5, job);
+    expect_outcome(s, 5, PUSH_STORED_BEFORE);
+    CU_ASSERT_EQUAL(count_of(to, "ready"), 1);
+    tear_down();
+}
+
 static void a_result_that_a_broker_forwarded_is_not_stored_by_a_push(void) {
     uint64_t job;
     Session *s = begin_with_job(&job);
@@ -326,6 +365,8 @@ int main(void) {
         TEST(a_wrong_name_of_a_result_is_refused),
         TEST(no_client_takes_the_name_of_results),
         TEST(a_result_that_was_pushed_is_not_stored_by_a_forward),
+        TEST(a_forward_in_one_shard_knows_the_pushed_result),
+        TEST(a_push_knows_a_forward_in_one_shard),
         TEST(a_result_that_a_broker_forwarded_is_not_stored_by_a_push),
         TEST(a_forward_is_known_although_its_job_has_left),
         TEST(a_forward_waits_for_the_push_of_its_result),
