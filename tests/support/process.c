@@ -148,11 +148,13 @@ void role_start(Process *process, const char *role, ...) {
 void tell(const char *format, ...) {
     va_list args;
 
+    flockfile(stdout); /* threads tell at the same time, each a whole line */
     va_start(args, format);
     vprintf(format, args);
     va_end(args);
     putchar('\n');
     fflush(stdout);
+    funlockfile(stdout);
 }
 
 const char *told(Process *process, int timeout_ms) {
