@@ -86,6 +86,8 @@ int queues_take_entry(Queues *queues, Store *store, Span data, void *entry, char
     size_t n = 0;
     int r = inbox_entry_read(data, &read);
 
+    if (r == 0 && read.n == 0) /* a retained value, which is in no inbox */
+        r = -EBADMSG;
     snprintf(problem, size, "%s", r < 0 ? "the entry is not one of this version of ferry" : "");
     if (r == 0 && read.is_job)
         return take_job(queues, store, &read, entry, problem, size);

@@ -184,6 +184,21 @@ static void other_bytes_are_refused(void) {
     teardown();
 }
 
+/* The entry has the form of a retained value. It stays in the inbox. */
+static void a_message_for_no_queue_is_refused(void) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    Message message = {.op = OP_PUBLISH, .name = span_text("t"), .body = span_text("x")};
+
+    begin();
+    inbox_entry_write(&bytes, NULL, 0, &message);
+    CU_ASSERT_EQUAL(queues_take_entry(queues, &shards[0].store, span_of(bytes.data, bytes.len),
+                                      &change, problem, sizeof(problem)),
+                    -EBADMSG);
+    CU_ASSERT_NOT_EQUAL(*problem, '\0');
+    CU_ASSERT_PTR_NULL(change.entry);
+    teardown();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(an_entry_becomes_a_job_of_each_queue),
@@ -194,6 +209,7 @@ int main(void) {
         TEST(a_shard_that_leaves_drops_the_jobs_under_way),
         TEST(a_queue_in_another_store_is_left_out),
         TEST(other_bytes_are_refused),
+        TEST(a_message_for_no_queue_is_refused),
         TESTS_END,
     };
 
