@@ -44,8 +44,8 @@ until_true has_pushed ticks 1
 equal 'reports' "$(row nightly | cut -f2)" 'a schedule after kill -9'
 expect 0 '' "'tick' was removed" ferry schedule remove tick
 equal '' "$(row tick)" 'a schedule that was removed'
-# Each moment has one job
-ferry work ticks --drain --json 2>/dev/null | grep -o '"ferry-moment": "[^"]*"' >"$work/moments"
-grep -o '"ferry-moment": "[^"]*"' "$work/job" >>"$work/moments"
-equal '' "$(sort "$work/moments" | uniq -d)" 'moments that came twice'
+# Each moment has one job. The killed broker may have lost the acknowledgement: then the same job came again.
+ferry work ticks --drain --json >>"$work/job" 2>/dev/null
+sed -E 's/.*"job": ("[0-9]+").*"ferry-moment": ("[^"]*").*/\2 \1/' "$work/job" | sort -u | cut -d ' ' -f 1 | uniq -d >"$work/twice"
+equal '' "$(cat "$work/twice")" 'moments with two jobs'
 done_testing
