@@ -4,16 +4,43 @@
 #include "clients/msgpack-rpc/connection.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 
-enum { READ_BYTES = 64 * 1024, READS = 8, METHOD_MAX = 511 };
+enum {
+    READ_BYTES = 64 * 1024,
+    READS = 8,
+    METHOD_MAX = 511,
+    LOG_BURST = 100, /* log lines at once; then one each LOG_EACH_MS */
+    LOG_EACH_MS = 100,
+};
+
+void gateway_log(Gateway *gateway, const char *format, ...) {
+    char text[1024];
+    va_list args;
+
+    if (!burst_take(&gateway->log_rate, clock_ms(), LOG_BURST, LOG_EACH_MS)) {
+        gateway->n_unlogged++;
+        return;
+    }
+    if (gateway->n_unlogged > 0)
+        log_warning("too many log lines about peers, left some out: lines=%llu",
+                    (unsigned long long)gateway->n_unlogged);
+    gateway->n_unlogged = 0;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_warning("%s", text);
+}
 
 /* ---- memory ---- */
 

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -13,7 +12,6 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "clients/msgpack-rpc/connection.h"
@@ -21,29 +19,9 @@
 
 enum {
     EVENTS = 64,
-    ACCEPTS = 16, /* connections accepted in one turn */
-    LOG_BURST = 100,
-    LOG_EACH_MS = 100,
+    ACCEPTS = 16,       /* connections accepted in one turn */
     SOCKET_MODE = 0600, /* of a socket file: only its owner may connect */
 };
-
-void gateway_log(Gateway *gateway, const char *format, ...) {
-    char text[1024];
-    va_list args;
-
-    if (!burst_take(&gateway->log_rate, clock_ms(), LOG_BURST, LOG_EACH_MS)) {
-        gateway->n_unlogged++;
-        return;
-    }
-    if (gateway->n_unlogged > 0)
-        log_warning("too many log lines about peers, left some out: lines=%llu",
-                    (unsigned long long)gateway->n_unlogged);
-    gateway->n_unlogged = 0;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    log_warning("%s", text);
-}
 
 /* ---- listening ---- */
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Check that no more than two modules of a room need each other in a circle.
+"""Check that no more than two modules of a room need each other in a circle, and that no header includes
+itself by way of others.
 
 A module is NAME.c with NAME.h. It needs another module of its room if it names a function that the other
-one defines.
+one defines. A header with inline functions is a module of its own.
 
     check-circles.py ROOT
 """
@@ -12,12 +13,15 @@ import pathlib
 import re
 import sys
 
-ROOMS = ["base", "rpc/wire", "rpc/zmtp", "rpc/address", "rpc/link", "rpc/schema", "cache", "idl", "broker",
-         "clients/c", "clients/cli", "clients/web"]
+ROOMS = ["base", "rpc/wire", "rpc/keys", "rpc/zmtp", "rpc/address", "rpc/link", "rpc/schema", "cache", "idl", "broker",
+         "clients/c", "clients/json", "clients/cli", "clients/web", "clients/msgpack-rpc"]
 AT_MOST = 2
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\\\.|[^"\\\\\n])*"|\'(?:\\\\.|[^\'\\\\\n])+\'', re.S)
 # A definition starts at the start of a line. Other modules cannot use a static one.
 DEFINED = re.compile(r"^(?!static\b|typedef\b|#)[A-Za-z_][\w \t*]*?\b([A-Za-z_]\w*)\s*\([^;{}]*\)\s*\{", re.M)
+INLINE = re.compile(r"^static inline\b[\w \t*]*?\b([A-Za-z_]\w*)\s*\([^;{}]*\)\s*\{", re.M)
+DECLARED = re.compile(r"^(?:DEFINE_CLEANUP|[A-Za-z_][\w \t*]*[ *]\w+)\s*\([^;{}]*\)[^;{}]*;", re.M)
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 WORD = re.compile(r"[A-Za-z]\w*_\w+")  # a function that others may call has its module's prefix
 
 
@@ -26,16 +30,17 @@ def code_of(path):
 
 
 def needs(root, room):
-    """Module: the modules that it needs. A module is a path without its suffix."""
+    """Module: the modules that it needs. A module is a path without its suffix, or the path of a header."""
     code = collections.defaultdict(str)
     owner = {}
     for path in sorted((root / room).rglob("*.[ch]")):
-        module = path.relative_to(root).with_suffix("").as_posix()
+        name = path.relative_to(root)
         text = code_of(path)
-        code[module] += text
-        if path.suffix == ".c":
-            for name in DEFINED.findall(text):
-                owner.setdefault(name, module)
+        defined = (DEFINED if path.suffix == ".c" else INLINE).findall(text)
+        module = name.as_posix() if path.suffix == ".h" and defined else name.with_suffix("").as_posix()
+        code[module] += text if path.suffix == ".c" else DECLARED.sub("", text)
+        for function in defined:
+            owner.setdefault(function, module)
     edges = {module: set() for module in code}
     for module, text in code.items():
         for word in set(WORD.findall(text)):
@@ -44,8 +49,15 @@ def needs(root, room):
     return edges
 
 
-def circles(edges):
-    """The strongly connected components of more than AT_MOST modules, by Tarjan's algorithm."""
+def includes(root, room):
+    """Header: the headers of its room that it includes."""
+    headers = {path.relative_to(root).as_posix(): path for path in (root / room).rglob("*.h")}
+    return {name: {other for other in INCLUDE.findall(path.read_text()) if other in headers}
+            for name, path in headers.items()}
+
+
+def circles(edges, at_most):
+    """The strongly connected components of more than at_most nodes, by Tarjan's algorithm."""
     number, low, stack, found = {}, {}, [], []
 
     def visit(module):
@@ -59,7 +71,7 @@ def circles(edges):
                 low[module] = min(low[module], number[other])
         if low[module] == number[module]:
             at = stack.index(module)
-            if len(stack) - at > AT_MOST:
+            if len(stack) - at > at_most:
                 found.append(sorted(stack[at:]))
             del stack[at:]
 
@@ -79,9 +91,14 @@ def main(root):
     bad = False
     for room in ROOMS:
         edges = needs(root, room)
-        for circle in circles(edges):
+        for circle in circles(edges, AT_MOST):
             bad = True
             print(f"{room}: {len(circle)} modules need each other in a circle:")
+            print("\n".join(neighbours(edges, circle)))
+        edges = includes(root, room)
+        for circle in circles(edges, 1):
+            bad = True
+            print(f"{room}: {len(circle)} headers include each other in a circle:")
             print("\n".join(neighbours(edges, circle)))
     return bad
 
