@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Check that each tracked source file names its licence in its first line, or in the line after "#!".
+"""Check that each tracked source file names its licence in its first line, or in the line after "#!" or
+"#compdef".
 With --add, write the line into the files without it. Files below tests/data are exact input of tests
 and have no licence line.
 
@@ -14,8 +15,9 @@ import sys
 LINE = "SPDX-License-Identifier: Apache-2.0"
 BY_SUFFIX = {".c": f"/* {LINE} */", ".h": f"/* {LINE} */", ".css": f"/* {LINE} */", ".js": f"// {LINE}",
              ".thrift": f"// {LINE}", ".html": f"<!-- {LINE} -->", ".py": f"# {LINE}", ".sh": f"# {LINE}",
-             ".bash": f"# {LINE}"}
-BY_NAME = {"meson.build": f"# {LINE}", "meson_options.txt": f"# {LINE}"}
+             ".sym": f"/* {LINE} */", **{suffix: f"# {LINE}" for suffix in (".bash", ".fish", ".zsh", ".yml", ".dict", ".supp")}}
+BY_NAME = {name: f"# {LINE}" for name in ("meson.build", "meson_options.txt", ".clang-format", ".clang-tidy", ".editorconfig",
+                                          ".gitignore")}
 
 
 def tracked(root):
@@ -32,7 +34,7 @@ def missing(path):
     if path.is_symlink() or not path.is_file():
         return None
     first = path.read_bytes()[:400].decode(errors="replace").splitlines()[:2]
-    at = 1 if first and first[0].startswith("#!") else 0
+    at = 1 if first and first[0].startswith(("#!", "#compdef")) else 0
     line = BY_NAME.get(path.name) or BY_SUFFIX.get(path.suffix) or (f"# {LINE}" if at else None)
     if not line or any(LINE in text for text in first[:at + 1]):
         return None

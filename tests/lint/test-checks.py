@@ -51,6 +51,14 @@ refuse("circles", "base/c needs base/a", THREE)  # by a callback
 accept("circles", {**THREE, "base/c.c": '/* a_run() */\nint c_run(void) {\n    puts("a_run");\n    return 0;\n}\n'
                    "static int a_run(void) {\n    return 0;\n}\n", "base/a.c": "static int x;\n"})
 accept("circles", {"base/a.c": TWO["base/a.c"], "idl/b.c": TWO["base/b.c"]})
+INLINE = {**THREE, "base/c.c": "", "base/c.h": "static inline int c_run(void) {\n    return a_run();\n}\n"}
+refuse("circles", "base/c.h needs base/a", INLINE)
+accept("circles", {**INLINE, "base/c.h": "int c_run(void);\nint a_run(void) __attribute__((cold));\nDEFINE_CLEANUP(A *, a_run);\n"})
+for room in ("rpc/keys", "clients/json", "clients/msgpack-rpc"):
+    refuse("circles", f"{room}/c needs {room}/a", {name.replace("base", room): text for name, text in THREE.items()})
+HEADERS = {"base/a.h": '#include "base/b.h"\n', "base/b.h": '#include "base/a.h"\n'}
+refuse("circles", "base/a.h needs base/b.h", HEADERS)
+accept("circles", {**HEADERS, "base/b.h": '#include "idl/a.h"\n', "idl/a.h": '#include "base/a.h"\n'})
 
 # ---- errors ----
 
@@ -220,7 +228,7 @@ refuse("settings", "planted is missing", {}, SETTINGS, [("broker/queues/settings
 
 accept("spdx", {"base/a.c": SPDX, "a.py": "#!/usr/bin/env python3\n" + SPDX.replace("/*", "#").replace(" */", ""),
                 "tests/data/a.c": "", "a.md": ""})
-for name in ("base/a.c", "a.h", "meson.build", "a.sh", "tests/a.thrift"):
+for name in ("base/a.c", "a.h", "meson.build", "a.sh", "tests/a.thrift", "a.dict", "a.sym", "a.yml", ".gitignore"):
     refuse("spdx", f"{name}: the licence line is missing", {name: "\n"})
 refuse("spdx", "run-it: the licence line is missing", {"run-it": "#!/bin/sh\n"})
 
@@ -235,6 +243,7 @@ refuse("unused", "planted() has no caller", {**DEAD, "base/b.c": "/* planted() *
 refuse("unused", "planted_free() has no caller",
        {**SYM, "base/a.h": "A *planted_free(A *a);\nDEFINE_CLEANUP(A *, planted_free);\n",
         "base/a.c": "A *planted_free(A *a) {\n    return NULL;\n}\n"})
+refuse("unused", "write_ext() has a caller", {**SYM, "rpc/a.c": "void write_ext(void) {\n    write_ext();\n}\n"})
 accept("unused", {**DEAD, "rpc/b.c": "static int b = 1;\nint (*table[])(int) = {planted};\n"})
 accept("unused", {**DEAD, "base/a.c": DEAD["base/a.c"] + "void ferry_public(void) {\n    planted(1);\n}\n"})
 
