@@ -200,19 +200,24 @@ bool pairs_next(Reader *pairs, uint32_t *left, Span *key) {
     return !pairs->problem;
 }
 
-Span error_type(Span error) {
+Reader pairs_find(Span map, const char *key) {
     uint32_t left;
-    Reader pairs = pairs_of(error, &left);
-    Span key;
+    Reader pairs = pairs_of(map, &left);
+    Span found;
 
-    while (pairs_next(&pairs, &left, &key)) {
+    while (pairs_next(&pairs, &left, &found)) {
         Span value = reader_value(&pairs);
-        Reader inside = reader_of(value.data, value.len);
 
-        if (span_is(key, "type"))
-            return reader_str(&inside);
+        if (span_is(found, key))
+            return reader_of(value.data, value.len);
     }
-    return (Span){NULL, 0};
+    return reader_of(NULL, 0);
+}
+
+Span error_type(Span error) {
+    Reader type = pairs_find(error, "type");
+
+    return reader_str(&type);
 }
 
 Span header_find(Span headers, const char *name) {

@@ -338,6 +338,10 @@ bool batch_is_control(Reader batch);
 Reader pairs_of(Span map, uint32_t *left);
 bool pairs_next(Reader *pairs, uint32_t *left, Span *key);
 
+/* A reader of the value of this key, for any map of strings. If the map has no such key, the reader
+ * is at its end, so that reading a value fails. */
+Reader pairs_find(Span map, const char *key);
+
 /* The type in the map of an error. Empty: the error is not a map, or has no type. */
 Span error_type(Span error);
 

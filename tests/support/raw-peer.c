@@ -278,19 +278,9 @@ bool raw_is_cut(int fd, int timeout_ms) {
 
 const char *raw_error_text(Span error, const char *key) {
     static char text[512];
-    uint32_t left;
-    Reader pairs = pairs_of(error, &left);
-    Span name;
+    Reader reader = pairs_find(error, key);
+    Span value = reader_str(&reader);
 
-    *text = '\0';
-    while (pairs_next(&pairs, &left, &name)) {
-        Span value = reader_value(&pairs);
-        Reader inside = reader_of(value.data, value.len);
-
-        if (span_is(name, key)) {
-            value = reader_str(&inside);
-            snprintf(text, sizeof(text), "%.*s", (int)value.len, (const char *)value.data);
-        }
-    }
+    snprintf(text, sizeof(text), "%.*s", (int)value.len, (const char *)value.data);
     return text;
 }

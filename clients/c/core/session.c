@@ -88,18 +88,9 @@ static void defer_answer(Core *core, Await *await, const Message *message, const
 
 /* The broker says so. */
 static bool is_outcome_unknown(Span error) {
-    uint32_t left;
-    Reader pairs = pairs_of(error, &left);
-    Span key;
+    Reader unknown = pairs_find(error, "unknown");
 
-    while (pairs_next(&pairs, &left, &key)) {
-        Span value = reader_value(&pairs);
-        Reader inside = reader_of(value.data, value.len);
-
-        if (span_is(key, "unknown"))
-            return reader_uint(&inside) == 1;
-    }
-    return false;
+    return reader_uint(&unknown) == 1;
 }
 
 void error_of_message(const Message *message, ferry_error *reterr) {
