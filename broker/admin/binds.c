@@ -41,7 +41,6 @@ static BoundPattern *pattern_get(Binds *binds, Span text) {
 static void pattern_free_if_unused(Binds *binds, BoundPattern *pattern) {
     if (pattern->binds)
         return;
-    topic_node_set(pattern->node, NULL);
     topic_tree_drop(&binds->tree, pattern->node);
     free(pattern);
 }

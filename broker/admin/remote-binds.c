@@ -122,7 +122,6 @@ static RemotePattern *pattern_in(RemoteBinds *binds, Span text) {
 static void pattern_free_if_unused(RemoteBinds *binds, RemotePattern *pattern) {
     if (pattern->binds)
         return;
-    topic_node_set(pattern->node, NULL);
     topic_tree_drop(&binds->tree, pattern->node);
     free(pattern);
 }

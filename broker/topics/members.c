@@ -154,7 +154,6 @@ static Pattern *pattern_get(Topics *topics, Span text) {
 static void pattern_drop(Topics *topics, Pattern *pattern) {
     if (pattern->members.n > 0 || pattern->groups)
         return;
-    topic_node_set(pattern->node, NULL);
     topic_tree_drop(&topics->tree, pattern->node);
     walks_pass(topics->broker->walks, pattern, pattern->next);
     DL_DELETE(topics->patterns, pattern);

@@ -33,10 +33,8 @@ static void topic_free(Topics *topics, Topic *topic) {
         DL_DELETE(topics->clock, topic);
         topics->n_clock--;
     }
-    if (topic->node) {
-        topic_node_set(topic->node, NULL);
+    if (topic->node)
         topic_tree_drop(&topics->names, topic->node);
-    }
     if (hash_added(topic)) {
         walks_pass(topics->broker->walks, topic, topic->hh.next);
         HASH_DEL(topics->topics, topic);

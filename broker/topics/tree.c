@@ -140,6 +140,26 @@ static TopicNode *add_child(TopicTree *tree, TopicNode *node, const uint8_t *tok
     return child;
 }
 
+/* Removes the node and its parents, up to a node that has a value or children. */
+static void prune(TopicTree *tree, TopicNode *node) {
+    while (node->parent && !node->value && !node->star && !node->rest && !node->children) {
+        TopicNode *parent = node->parent;
+
+        if (parent->star == node) {
+            parent->star = NULL;
+        } else if (parent->rest == node) {
+            parent->rest = NULL;
+        } else {
+            DL_DELETE(parent->children, node);
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that uthash set */
+            HASH_DEL(tree->edges, node);
+        }
+        tree->n_nodes--;
+        free(node);
+        node = parent;
+    }
+}
+
 int topic_tree_put(TopicTree *tree, const void *pattern, size_t len, TopicNode **ret) {
     const uint8_t *at = pattern, *end = at + len;
     TopicNode *node = tree->root;
@@ -151,7 +171,7 @@ int topic_tree_put(TopicTree *tree, const void *pattern, size_t len, TopicNode *
         if (!child)
             child = add_child(tree, node, at, (size_t)(stop - at));
         if (!child) {
-            topic_tree_drop(tree, node);
+            prune(tree, node);
             return -ENOMEM;
         }
         node = child;
@@ -180,23 +200,8 @@ void *topic_tree_get(const TopicTree *tree, const void *pattern, size_t len) {
 }
 
 void topic_tree_drop(TopicTree *tree, TopicNode *node) {
-    /* Stop at a node that has a value or other children. */
-    while (node->parent && !node->value && !node->star && !node->rest && !node->children) {
-        TopicNode *parent = node->parent;
-
-        if (parent->star == node) {
-            parent->star = NULL;
-        } else if (parent->rest == node) {
-            parent->rest = NULL;
-        } else {
-            DL_DELETE(parent->children, node);
-            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that uthash set */
-            HASH_DEL(tree->edges, node);
-        }
-        tree->n_nodes--;
-        free(node);
-        node = parent;
-    }
+    node->value = NULL;
+    prune(tree, node);
 }
 
 /* ---- patterns that match a name ---- */

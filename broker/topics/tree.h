@@ -32,7 +32,8 @@ void topic_tree_deinit(TopicTree *tree); /* Frees the tree; the values belong to
 /* Finds the node for this valid pattern or name, or adds it with the value NULL. -ENOMEM. */
 int topic_tree_put(TopicTree *tree, const void *pattern, size_t len, TopicNode **ret);
 
-/* Removes the node, and its parents that have neither a value nor children. */
+/* Forgets the node's value. Removes the node if it has no children, and then its parents that have
+ * neither a value nor children. */
 void topic_tree_drop(TopicTree *tree, TopicNode *node);
 
 void topic_node_set(TopicNode *node, void *value);
