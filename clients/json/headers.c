@@ -3,29 +3,29 @@
 
 #include "clients/json/headers.h"
 
-size_t headers_of_message(const ferry_message *message, Header *headers) {
+size_t headers_of_message(const ferry_message *message, ferry_header *headers) {
     const char *name = NULL;
     size_t n = 0;
 
     while (n < HEADERS_MAX && (name = ferry_message_header_after(message, name)))
-        headers[n++] = (Header){name, ferry_message_header(message, name)};
+        headers[n++] = (ferry_header){name, ferry_message_header(message, name)};
     return n;
 }
 
-size_t headers_of_job(const ferry_job *job, Header *headers) {
+size_t headers_of_job(const ferry_job *job, ferry_header *headers) {
     const char *name = NULL;
     size_t n = 0;
 
     while (n < HEADERS_MAX && (name = ferry_job_header_after(job, name)))
-        headers[n++] = (Header){name, ferry_job_header(job, name)};
+        headers[n++] = (ferry_header){name, ferry_job_header(job, name)};
     return n;
 }
 
-size_t headers_of_request(const ferry_request *request, Header *headers) {
+size_t headers_of_request(const ferry_request *request, ferry_header *headers) {
     const char *name = NULL;
     size_t n = 0;
 
     while (n < HEADERS_MAX && (name = ferry_request_header_after(request, name)))
-        headers[n++] = (Header){name, ferry_request_header(request, name)};
+        headers[n++] = (ferry_header){name, ferry_request_header(request, name)};
     return n;
 }

@@ -7,10 +7,8 @@
 
 enum { HEADERS_MAX = 64 };
 
-typedef ferry_header Header;
-
 /* Fill headers, which has room for HEADERS_MAX, and return the number. The texts live as long as
  * the object. */
-size_t headers_of_message(const ferry_message *message, Header *headers);
-size_t headers_of_job(const ferry_job *job, Header *headers);
-size_t headers_of_request(const ferry_request *request, Header *headers);
+size_t headers_of_message(const ferry_message *message, ferry_header *headers);
+size_t headers_of_job(const ferry_job *job, ferry_header *headers);
+size_t headers_of_request(const ferry_request *request, ferry_header *headers);

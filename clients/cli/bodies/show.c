@@ -61,7 +61,7 @@ void show_json_body(ferry_bytes body) {
     free(text);
 }
 
-static void print_headers(const Header *headers, size_t n) {
+static void print_headers(const ferry_header *headers, size_t n) {
     if (n == 0)
         return;
     fputs(", \"headers\": {", stdout);
@@ -95,7 +95,7 @@ static const char *time_text(bool for_people, char to[64]) {
 }
 
 void show_message(const Cli *cli, const ferry_message *message, const ShowStyle *style) {
-    Header headers[HEADERS_MAX];
+    ferry_header headers[HEADERS_MAX];
     char text[64];
 
     if (!cli->json) {
@@ -123,7 +123,7 @@ void show_message(const Cli *cli, const ferry_message *message, const ShowStyle 
 }
 
 void show_job(const Cli *cli, const ferry_job *job, const BodyType *unpack) {
-    Header headers[HEADERS_MAX];
+    ferry_header headers[HEADERS_MAX];
 
     if (!cli->json) {
         print_body(cli, unpack, job->body);

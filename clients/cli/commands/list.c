@@ -11,6 +11,7 @@
 #include "clients/cli/run/pattern.h"
 #include "clients/cli/run/watch.h"
 #include "clients/cli/terminal/out.h"
+#include "clients/json/instances.h"
 
 static const Column service_columns[] = {
     {"SERVICE", "name", COLUMN_TEXT},
@@ -134,21 +135,6 @@ static const Option describe_options[] = {
     OPTION_END,
 };
 
-static json_t *instances_of(const ferry_description *d) {
-    json_t *rows = json_array();
-
-    for (size_t i = 0; i < d->n_instances; i++) {
-        const ferry_instance *one = &d->instances[i];
-
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:s, s:I, s:I, s:b, s:b}", "instance",
-                                              one->name, "session", (json_int_t)one->session,
-                                              "client", one->client, "slots",
-                                              (json_int_t)one->slots, "busy", (json_int_t)one->busy,
-                                              "ready", one->is_ready, "ejected", one->is_ejected));
-    }
-    return rows;
-}
-
 /* The description as in docs/description.md; null: no description. */
 static json_t *description_to_json(const ferry_description *d) {
     json_t *json = NULL;
@@ -160,7 +146,7 @@ static json_t *description_to_json(const ferry_description *d) {
 
 static void describe_as_json(const Cli *cli, const ferry_description *d) {
     CLEANUP(json_decref)
-    json_t *json = json_pack("{s:s, s:o, s:o}", "name", d->name, "instances", instances_of(d),
+    json_t *json = json_pack("{s:s, s:o, s:o}", "name", d->name, "instances", instances_json(d),
                              "description", description_to_json(d));
 
     if (d->problem)
@@ -169,7 +155,7 @@ static void describe_as_json(const Cli *cli, const ferry_description *d) {
 }
 
 static int describe(Cli *cli, const ferry_description *d, bool idl) {
-    CLEANUP(json_decref) json_t *instances = instances_of(d);
+    CLEANUP(json_decref) json_t *instances = instances_json(d);
     char *text = NULL;
 
     if (d->service && ferry_service_print(d->service, &text) < 0)

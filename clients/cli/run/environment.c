@@ -14,7 +14,7 @@ static void add(Environment *environment, const char *name, const char *value) {
 /* Names longer than 64 bytes are cut: shell scripts do not use such headers. */
 enum { NAME_SIZE = 80 };
 
-static void add_headers(Environment *environment, const Header *headers, size_t n) {
+static void add_headers(Environment *environment, const ferry_header *headers, size_t n) {
     char *names = n > 0 ? (char *)buffer_reserve(&environment->names, n * NAME_SIZE) : NULL;
 
     for (size_t i = 0; names && i < n; i++)
@@ -23,7 +23,7 @@ static void add_headers(Environment *environment, const Header *headers, size_t 
 }
 
 void environment_of_job(Environment *environment, const ferry_job *job) {
-    Header headers[HEADERS_MAX];
+    ferry_header headers[HEADERS_MAX];
 
     *environment = (Environment){0};
     snprintf(environment->number, sizeof(environment->number), "%" PRIu32, job->attempt);
@@ -34,7 +34,7 @@ void environment_of_job(Environment *environment, const ferry_job *job) {
 }
 
 void environment_of_request(Environment *environment, const ferry_request *request) {
-    Header headers[HEADERS_MAX];
+    ferry_header headers[HEADERS_MAX];
 
     *environment = (Environment){0};
     snprintf(environment->number, sizeof(environment->number), "%" PRIu32,
@@ -47,7 +47,7 @@ void environment_of_request(Environment *environment, const ferry_request *reque
 }
 
 void environment_of_message(Environment *environment, const ferry_message *message) {
-    Header headers[HEADERS_MAX];
+    ferry_header headers[HEADERS_MAX];
 
     *environment = (Environment){0};
     add(environment, "FERRY_TOPIC", message->topic);

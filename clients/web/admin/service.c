@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/json/instances.h"
 #include "clients/json/value.h"
 #include "clients/web/admin/routes.h"
 #include "clients/web/core/core.h"
@@ -142,17 +143,8 @@ static json_t *method_to_json(json_t *types, const ferry_method *method) {
 }
 
 static json_t *instances_of(const ferry_description *d) {
-    json_t *rows = json_array();
+    json_t *rows = instances_json(d);
 
-    for (size_t i = 0; i < d->n_instances; i++) {
-        const ferry_instance *one = &d->instances[i];
-
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:s, s:I, s:I, s:b, s:b}", "instance",
-                                              one->name, "session", (json_int_t)one->session,
-                                              "client", one->client, "slots",
-                                              (json_int_t)one->slots, "busy", (json_int_t)one->busy,
-                                              "ready", one->is_ready, "ejected", one->is_ejected));
-    }
     present(rows);
     return rows;
 }

@@ -152,7 +152,7 @@ static void keep(WebSubscription *sub, const char *text, size_t len) {
 }
 
 static void add_headers(json_t *to, const ferry_message *message) {
-    Header headers[HEADERS_MAX];
+    ferry_header headers[HEADERS_MAX];
     size_t n = headers_of_message(message, headers);
     json_t *object = n > 0 ? json_object() : NULL;
 
