@@ -77,7 +77,7 @@ class Server:
 
     @property
     def pids(self):
-        """Of the server under test, then of the others."""
+        """The process ids: first that of the server under test, then those of its helpers."""
         return [self.process.pid] + [helper.pid for helper in self.helpers]
 
     def start(self, command):

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs examples from nothing to nothing: starts a broker and the servers on a socket of their own,
-# runs the client, shows what it prints, stops all it has started.
+# Runs examples: starts a broker and the servers on a socket of their own, runs the client, shows its output,
+# and stops all programs that it has started.
 #
 #     examples/run.sh BUILD NAME      one of them
 #     examples/run.sh BUILD --all     all of them: a line each, then a table
 #
-# A row with a run.sh of its own decides what runs; for any other its server and its client do.
-# Exit status 77: the row was not built, because a library is missing.
-# QUICK=1 leaves out what takes long: for the tests.
+# An example with a run.sh of its own starts its programs there. Of all others the server and the client run.
+# Exit status 77: the example was not built, because a library is missing.
+# The tests set QUICK=1, which leaves out the slow parts.
 set -euo pipefail
 quick=${QUICK:-}
 

@@ -15,7 +15,7 @@
 enum {
     SWEEPS_MAX = 16,     /* sweeps under way at the same time */
     SWEEP_FAR_MAX = 256, /* jobs of a sweep on the way to another broker */
-    SWEEP_WAIT_MS = 20,  /* a sweep waits for other brokers: the time to the next attempt */
+    SWEEP_WAIT_MS = 20,  /* between two attempts of a sweep that waits for other brokers */
 };
 
 struct Sweep {

@@ -28,12 +28,15 @@ void methods_free(Methods *methods);
 /* Counts a call that is over. error: the type of its error; data NULL: success. method may be NULL.
  * all: LATENCY_BUCKETS counts in which the call is counted, too, or NULL. */
 void method_ended(Method *method, uint64_t *all, uint64_t latency_us, Span error);
-/* Adds the counts of calls that the broker has not seen. method may be NULL. */
+
+/* Counts of direct calls, which do not pass through the broker. */
 typedef struct MethodCounts {
     uint64_t calls, errors, total_us;
     uint32_t latencies[LATENCY_BUCKETS];
     Span last_error;
 } MethodCounts;
+
+/* Adds the counts. method may be NULL. all: as in method_ended(). */
 void methods_add(Method *method, uint64_t *all, const MethodCounts *counts);
 /* Writes the counts as a list that ends with the last count above zero. */
 void latencies_write(const uint64_t *counts, Buffer *to);

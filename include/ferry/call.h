@@ -49,9 +49,9 @@ typedef void (*ferry_reply_fn)(const ferry_reply *reply, const ferry_error *erro
  *   -ETIMEDOUT     no answer within the timeout, or before the inherited deadline;
  *   -ENOTCONN      no connection within 5 s: nothing was sent;
  *   -ECONNRESET    the connection, or the server, was lost during the call;
- *   -EBUSY         all servers are busy, and the wait queue is full; or the only servers of the
- *                  service are this client, which begins no request while it waits, and callers
- *                  that wait for this request;
+ *   -EBUSY         all servers are busy, and the wait queue is full; or each server of the
+ *                  service waits for this call, directly or through other calls, and begins no
+ *                  request meanwhile;
  *   -EREMOTEIO     the service threw an exception of its own: error.type names it;
  *   -EIO           the server failed and gave no reason;
  *   -EMSGSIZE      args is too large;

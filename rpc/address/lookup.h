@@ -32,9 +32,9 @@ Lookup *lookup_free(Lookup *lookup); /* never waits */
 int lookup_fd(const Lookup *lookup); /* readable when it is done */
 bool lookup_is_done(const Lookup *lookup);
 
-/* Once done: the url with the i-th address in place of the host name, best address first; NULL: no
- * further address, after at most BROKERS_MAX. Of a name that stands for several brokers: the url of
- * the i-th broker. */
+/* Call this when the lookup is done. Returns the url with the i-th address in place of the host
+ * name, best address first; for a name that stands for several brokers, the url of the i-th broker.
+ * NULL: there is no further one. At most BROKERS_MAX are returned. */
 const char *lookup_endpoint(const Lookup *lookup, unsigned i);
 /* The reason why the lookup found no address. */
 const char *lookup_problem(const Lookup *lookup);

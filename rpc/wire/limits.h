@@ -21,13 +21,14 @@ enum {
     WIRE_OPTIONS_BYTES = 4 * 1024,
     WIRE_ERROR_BYTES = 64 * 1024,
     WIRE_TEXT_MAX = 1024, /* bytes of a reason */
-    /* Bytes of ITEMs granted at first, in each direction. */
+    /* Bytes that each end of a session grants at first. */
     WIRE_CREDIT = 2 * 1024 * 1024,
-    /* bytes granted at first */ WIRE_STREAM_CREDIT = 256 * 1024,
+    /* Bytes of ITEMs that each end of a stream grants at first. */
+    WIRE_STREAM_CREDIT = 256 * 1024,
+    /* Bytes that libferry grants to each subscription and pull. */
+    WIRE_CONSUMER_CREDIT = 1024 * 1024,
     /* Credit that an item, a message of a topic, or a job costs in addition to its body. */
     WIRE_ITEM_COST = 64,
-    WIRE_CONSUMER_CREDIT =
-        1024 * 1024,       /* bytes that libferry grants to each subscription and pull */
     WIRE_TOKEN = 16,       /* bytes of the ids of clients and brokers */
     WIRE_HELD_MAX = 32768, /* jobs that HELLO lists as held */
     /* If a peer grants more credit, the broker uses only this much. */

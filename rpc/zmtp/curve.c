@@ -84,8 +84,8 @@ static bool take_nonce(Curve *curve, const uint8_t *at) {
 
 /* ---- boxes of the handshake ---- */
 
-/* A box with this step's key. The part of its nonce that varies is sent in front of it: a counter,
- * or behind a short text random bytes. */
+/* Writes a box that is sealed with this step's key. The variable part of its nonce stands in front
+ * of it: a counter, or random bytes if `text` is short. */
 static void put_box(Curve *curve, uint8_t *at, const char *text, const uint8_t *plain, size_t len) {
     size_t varies = NONCE - strlen(text);
     uint8_t nonce[NONCE];
@@ -98,7 +98,8 @@ static void put_box(Curve *curve, uint8_t *at, const char *text, const uint8_t *
     crypto_box_easy_afternm(at + varies, plain, len, nonce, curve->box_key);
 }
 
-/* len: of the box and the part of its nonce. False: it is not authentic. */
+/* Opens a box with the variable part of its nonce in front of it, together len bytes. False: the
+ * box is not authentic. */
 static bool open_box(const Curve *curve, const uint8_t *at, size_t len, const char *text,
                      uint8_t *plain) {
     size_t varies = NONCE - strlen(text);

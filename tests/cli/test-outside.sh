@@ -28,7 +28,7 @@ expect 0 '*' '' meson setup "$work/meson/build" "$work/meson"
 expect 0 '*' '' ninja -C "$work/meson/build"
 idle() { ninja -C "$work/meson/build" | grep -q 'no work to do'; }
 expect 0 '' '' idle
-sleep 1.1 # of which make looks at the whole
+sleep 1.1 # file times may have whole seconds
 echo '// a comment' >>"$work/meson/calc.thrift"
 expect 1 '' '' idle
 expect 0 '' '' idle

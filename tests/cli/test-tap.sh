@@ -51,7 +51,7 @@ kill "$lines"
 wait "$lines" 2>/dev/null
 equal 1 "$(grep -cE '^[0-9:.]{15}  from [0-9]+ ferry pub/[0-9]+  PUBLISH probe, 1 B  x$' "$work/one")" 'a line for people'
 
-# Saved, read back, saved no other way
+# Saved, read back, and not saved in another format
 start tap --topic 'orders.*' --count 3 --save "$work/file.pcapng"
 save=$started_pid
 saved() { ferry pub orders.new "$1"; kill -0 "$save" 2>/dev/null || return 0; return 1; }

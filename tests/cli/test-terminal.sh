@@ -38,7 +38,7 @@ shows "^${escape}\[31mferry call:$escape\[0m ferry.NoSuchService" "$ferry call n
 shows 'listening at' "$ferry sub x --timeout 100ms"
 hides 'listening at' "$ferry sub x --timeout 100ms -q"
 
-# JSON for people is indented, JSON that is asked for by --json of a call is not
+# JSON for people is indented; the JSON of call --json is not
 start serve demo.Echo.say --echo
 until_true ferry ping demo.Echo
 shows "^  $escape\[34m\"a\"$escape\[0m: " "$ferry call demo.Echo.say '{\"a\": 1}'"
@@ -71,7 +71,7 @@ shows "no subscriber listens to 'untold'" "$ferry pub untold x"
 expect 0 '' '' ferry pub told.kept 42 --retain
 shows '^[0-9:]*\.[0-9]*	told.kept	42$' "$ferry sub 'told.>' --count 1 --time -q"
 
-# A purge asks
+# A purge asks for confirmation
 expect 0 '*' '' ferry push asked x
 n_checks=$((n_checks + 1))
 printf 'n\n' | timeout -k 5 120 script -qec "$ferry queue purge asked" /dev/null >"$work/out"
@@ -93,7 +93,7 @@ for width in 80 30; do
     [ $width -lt 80 ] || equal '0 0 0 0 5 0 0' "$(awk '$1 == "second" {$1 = ""; print}' "$work/table" | xargs)" 'the counters'
 done
 
-# Progress, which is gone at the end
+# Progress is erased at the end
 shows '%.*\[=*> *\].*left' "$ferry bench call --serve --in-flight 1 --count 3000"
 hides '%.*\[=*> *\]' "$ferry bench call --serve --in-flight 1 --count 3000 -q"
 hides '%.*\[=*> *\]' "$ferry bench call --serve --in-flight 1 --count 3000 2>/dev/null"

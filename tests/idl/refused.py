@@ -55,7 +55,7 @@ with tempfile.TemporaryDirectory() as work:
         f.write_text("enum Many {\n" + "".join(f"  V{i}\n" for i in range(n_values)) + "}\n// expect: "
                      + ("error: there are more than 8192 values" if status else "V8191") + "\n")
         check(f"an enum of {n_values} values", f, [idl, "--stdout", str(f)], status)
-# Text of an interface file, its name and words of the command line cannot control the terminal, or look like a report.
+# The text and the name of an interface file, and words of the command line, cannot control the terminal or imitate a report.
 CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffd]")
 HOSTILE = "a\x1b[2J\x9b1m\u202e\u2028"
 FILES = {"annotation": f'service A {{ void a() (timeout = "{HOSTILE}\\n/x.thrift:1:1: error: forged") }}',

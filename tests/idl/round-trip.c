@@ -4,9 +4,9 @@
  * are
  *
  *     methods SERVICE   the arguments and results of the service's methods, as TYPEs on one line
- *     describe TYPE     the type's table, and the tables that it uses, as JSON on one line init
- *     TYPE packs the object ferry_init_TYPE of the library: HEX, or "! PROBLEM" TYPE HEX
- *     unpacks the bytes into C and packs them again: HEX, or "! PROBLEM"
+ *     describe TYPE     the type's table, and the tables that it uses, as JSON on one line
+ *     init TYPE         packs the library's object ferry_init_TYPE: HEX, or "! PROBLEM"
+ *     TYPE HEX          unpacks the bytes into C, and packs them again: HEX, or "! PROBLEM"
  *
  * TYPE is the end of a symbol of the library, ferry_type_TYPE; or SERVICE/METHOD/PART, where
  * SERVICE is the end of ferry_service_SERVICE, and PART is args, result, in or out. round-trip.py

@@ -153,7 +153,7 @@ static void work(const Scene *scene, int queue) {
     CU_FAIL("no broker has the queue");
 }
 
-/* Each of these queues has got each message that was confirmed once, and no other message. */
+/* Checks that each of these queues has got each confirmed message exactly once, and no others. */
 static void expect_once(const Scene *scene, int first, int n_queues) {
     int n_wrong = 0, n_extra = 0;
 

@@ -141,7 +141,7 @@ def inside():
     equal([q["name"] for q in ask(port, "GET", "/api/queues").json], ["mail"], "queues")
     session = ask(port, "GET", "/api/sessions").json[0]
     equal(session["pid"], broker.pid, "it is the broker's process")
-    # It may be sent away like any client, and comes back.
+    # Like any client it can be kicked, and connects again.
     ask(port, "POST", f"/api/sessions/{session['session']}/kick", {}, {"Ferry-Request": "1"})
     until(lambda: ask(port, "GET", "/api/queues").status == 200)
     equal(stop(broker), 0, "the exit status of the broker")

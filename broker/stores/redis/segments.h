@@ -53,25 +53,25 @@ static inline SegmentJob *segment_job(const StoredJob *job) {
     return job->place;
 }
 
-/* Adds a job with a record of so many bytes to the segment in the making; makes the segment if
- * *segment is NULL. The segment may move. -ENOMEM. */
+/* Adds a job, whose record has `bytes` bytes, to the segment that is being filled. *segment NULL:
+ * begins a new one. *segment may change. -ENOMEM. */
 int segment_add(RedisSegments *segments, RedisSegment **segment, StoredJob *job, size_t bytes);
 /* Removes the job that was added last. */
 void segment_take_back(RedisSegment *segment);
-/* For a segment that was read: its next job, which is `job`, or has ended (NULL). -ENOMEM. */
+/* Adds the next job of a segment that was read from Redis. job NULL: the job has ended. -ENOMEM. */
 int segment_restore(RedisSegments *segments, RedisSegment **segment, uint64_t number,
                     StoredJob *job, size_t bytes);
-/* Redis has the segment, from now on. */
+/* Call this when Redis has stored the segment. */
 void segment_stored(RedisSegments *segments, RedisSegment *segment);
-/* Redis has refused the segment: its jobs have no place any more. */
+/* Call this when Redis has refused the segment. Its jobs have no place any more. */
 void segment_refused(RedisSegments *segments, RedisSegment *segment);
 
-/* The job has ended; it has no place any more. */
+/* Call these when a job has ended, so that it has no place any more, or when its note is due. */
 void segments_job_ended(RedisSegments *segments, StoredJob *job);
 void segments_job_noted(RedisSegments *segments, StoredJob *job);
-/* Appends the changes of all changed segments, and the notes that are due. Segments are written
- * again only while `to` has less than max bytes. False: out of memory, and some of them still have
- * their changes. */
+/* Appends the changes of all changed segments, and the notes that are due. Rewrites
+ * segments only while `to` has less than max bytes. False: out of memory; some segments keep their
+ * changes. */
 bool segments_put_changes(RedisSegments *segments, WallClock wall, Buffer *to, size_t max);
 
 void segments_deinit(RedisSegments *segments);

@@ -60,7 +60,7 @@ typedef struct Command {
 
 struct Cli {
     const Command *command;
-    /* NULL: of the environment or the context, see run/contexts.h, or the default. */
+    /* NULL: not given. Then the environment, the context (run/contexts.h) or the default counts. */
     const char *url, *key_file, *server_key;
     const char *context; /* --context */
     bool context_is_applied;

@@ -252,7 +252,8 @@ static size_t fit(const json_t *rows, const Column *columns, size_t n, size_t wi
     return hidden;
 }
 
-/* The columns, with that of the broker behind the first one if the rows tell their broker. */
+/* Returns the columns. If the rows name their brokers, the broker's column follows the first one.
+ */
 static const Column *with_broker(const json_t *rows, const Column *columns,
                                  Column copy[COLUMNS_MAX]) {
     size_t n = 0;

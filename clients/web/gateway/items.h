@@ -25,7 +25,8 @@ ferry_bytes items_first_line(ferry_bytes body, ferry_bytes *ret_rest);
  * line, counted from the first line of the body; -EMSGSIZE, -ENOMEM. */
 int items_pack(const ferry_type *type, ferry_bytes lines, ItemQueue *items, ferry_error *reterr);
 
-/* Sends what the stream has room for, and then its end. The stream is watched. */
+/* Sends the items that the stream has room for, and its end after the last item. The stream is
+ * watched. */
 void items_send(ItemQueue *items, ferry_stream *stream);
 
 void items_deinit(ItemQueue *items);
@@ -37,7 +38,7 @@ typedef struct ItemCallOptions {
     const char *name;     /* "calc.Calc.sum" */
     ferry_bytes args;     /* lent */
     ferry_client *handle; /* for the stream; the callee closes it */
-    uint32_t timeout_ms;  /* without a sign of the server, up to a second longer; 0: not given */
+    uint32_t timeout_ms;  /* longest silence of the server, checked each second; 0: not given */
     bool text_integers;
 } ItemCallOptions;
 
