@@ -7,6 +7,7 @@
 
 #include "clients/c/brokers/brokers.h"
 #include "clients/c/calls/call.h"
+#include "clients/c/calls/stream.h"
 #include "clients/c/core/client.h"
 #include "clients/c/direct/direct.h"
 #include "clients/c/queues/forward.h"
@@ -23,9 +24,9 @@
 #endif
 
 static const Part *const parts[] = {
-    &registrations_part, &topics_part,        &calls_part,      &pushes_part,
-    &jobs_part,          &forwards_part,      &moved_jobs_part, &settlements_part,
-    &serving_part,       &brokers_part,       &direct_part,
+    &registrations_part, &topics_part,        &calls_part,    &streams_part,
+    &pushes_part,        &jobs_part,          &forwards_part, &moved_jobs_part,
+    &settlements_part,   &serving_part,       &brokers_part,  &direct_part,
 #ifdef FERRY_WITH_CACHE
     &memo_part,          &cache_reports_part,
 #endif

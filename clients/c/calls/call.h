@@ -3,7 +3,13 @@
 
 /*
  * Calls in flight. The initiator of a call (a blocking call, a callback, a stream) is told of its
- * end exactly once.
+ * end exactly once. Each file calls only files below it in this list:
+ *
+ *   call.c     starts calls; changes of handles and of the connection
+ *   attempt.c  one attempt after another: answers, deadlines, retries
+ *   outcome.c  ends calls
+ *   send.c     the connection that a call uses
+ *   follow.c   calls about queues at other brokers
  */
 
 #include "base/block.h"
@@ -44,6 +50,12 @@ typedef enum CallState {
     CALL_ENDED,          /* its callback has not run yet */
 } CallState;
 
+/* The functions of a stream that its call uses. */
+typedef struct StreamEvents {
+    void (*sent)(PendingCall *call);                      /* the call was sent later */
+    void (*ended)(PendingCall *call, ferry_error *error); /* the call has failed; error is moved */
+} StreamEvents;
+
 struct PendingCall {
     Await await;
     Timer timer;
@@ -58,9 +70,9 @@ struct PendingCall {
     ferry_error *error;       /* of an ended call; NULL: out of memory */
     ferry_error *first_error; /* of the first attempt that may have been executed; or NULL */
     uint64_t deadline_ms;
-    Outcome *result;      /* of a blocking call */
-    ferry_stream *stream; /* the stream of this call; NULL: not a streaming call */
-    uint32_t timeout_ms;  /* deadline_ms minus the start */
+    Outcome *result;            /* of a blocking call */
+    const StreamEvents *stream; /* NULL: not a streaming call */
+    uint32_t timeout_ms;        /* deadline_ms minus the start */
     uint32_t flags;
     Route *via; /* to the broker that has the queue of this call; NULL: the client's own one */
     unsigned n_moved; /* answers ferry.Moved that it has followed */
@@ -85,12 +97,6 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
 /* Reports to the interceptor that the call was not begun, because of this error. */
 void call_not_begun(PendingCall *call, const ferry_error *error, int code);
 
-/* Removes an answered call from every list. No callback follows. */
-void call_end(Core *core, PendingCall *call);
-
-/* Ends the call without an answer and sends CANCEL to the broker. No callback follows. */
-void pending_call_abandon(Core *core, PendingCall *call);
-
 extern const Part calls_part;
 
 /* The connection is lost: calls that were sent through it may have been executed. */
@@ -99,8 +105,52 @@ void calls_route_down(Core *core, Route *route, const ferry_error *reason);
 /* Ends all calls of a handle with -ECANCELED; their callbacks run in a later turn. */
 void calls_cancel(ferry_client *client);
 
-/* Ends the call with an error, which is moved to the call's initiator. */
+/* ---- attempt.c ---- */
+
+/* True: the call keeps its message. Idempotent calls are retried. A call of any kind that a
+ * draining broker refuses goes to another broker. */
+bool call_may_be_sent_again(const Core *core, const PendingCall *call);
+
+/* Sends the call again, with the time that is left. */
+void call_send_again(Core *core, PendingCall *call, uint64_t now_ms);
+
+/* Arm the timer of a call that waits for the connection, or that was sent. */
+void call_wait_for_connection(Core *core, PendingCall *call, uint64_t now_ms);
+void call_wait_for_answer(Core *core, PendingCall *call);
+
+/* The await.fn of all calls without streams. */
+void call_on_answer(Core *core, Await *await, const Message *message, const void *block);
+
+/* An attempt has failed: begins another one, or ends the call with this error, which is moved. */
 void pending_call_fail(Core *core, PendingCall *call, ferry_error *error, bool in_turn);
+
+/* ---- outcome.c ---- */
+
+static inline bool call_is_oneway(const PendingCall *call) {
+    return (call->flags & CALL_ONEWAY) != 0;
+}
+
+/* Add the call to the calls of a handle, and remove it. */
+void call_link(ferry_client *handle, PendingCall *call);
+void call_unlink(PendingCall *call);
+
+/* Ends the call with this error, or with the error of an earlier attempt. error is moved. */
+void call_end_with(Core *core, PendingCall *call, ferry_error *error, bool in_turn);
+
+/* Ends the call with the answer. */
+void call_answered(Core *core, PendingCall *call, const Message *message, const void *block);
+
+/* Tells the server, and ends the call with -ECANCELED. */
+void call_cancel(Core *core, PendingCall *call);
+
+/* The functions below do not tell the initiator. call_end() ends a call that has its answer.
+ * pending_call_abandon() sends a CANCEL to the server, call_drop() sends nothing. */
+void call_end(Core *core, PendingCall *call);
+void pending_call_abandon(Core *core, PendingCall *call);
+void call_drop(Core *core, PendingCall *call);
+
+/* Runs the callbacks of ended calls. True: there were some. */
+bool calls_run_ended(Core *core);
 
 /* Copies a reply into one block, which is its own owner. NULL: out of memory. */
 ferry_reply *reply_new(Span body, const void *block);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/container.h"
 #include "clients/c/calls/send.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
@@ -66,11 +67,11 @@ static void stream_free(ferry_stream *stream) {
     core_unref(core);
 }
 
-bool streams_due(const Core *core) {
+static bool is_due(const Core *core) {
     return core->calls->due_streams != NULL;
 }
 
-bool streams_run(Core *core) {
+static bool run(Core *core) {
     bool busy = core->calls->due_streams != NULL;
 
     while (core->calls->due_streams && !core->closed) {
@@ -108,6 +109,22 @@ int stream_item(Core *core, Flow *flow, const Message *message, const void *bloc
     return r;
 }
 
+static void on_sent(PendingCall *call) {
+    note_due(container_of(call, ferry_stream, call));
+}
+
+static void on_ended(PendingCall *call, ferry_error *error) {
+    ferry_stream *stream = container_of(call, ferry_stream, call);
+
+    stream->over = true;
+    stream->flow.in_ended = true;
+    if (error->type)
+        error_move(&stream->error, error);
+    note_due(stream);
+}
+
+static const StreamEvents events = {on_sent, on_ended};
+
 /* The broker checks the items of calls that go through it. A server that is called directly may
  * send anything. */
 static void on_item(Core *core, ferry_stream *stream, const Message *message, const void *block) {
@@ -125,7 +142,7 @@ static void on_item(Core *core, ferry_stream *stream, const Message *message, co
         error_set_code(&error, r, NULL);
     error.outcome_unknown = true;
     pending_call_abandon(core, &stream->call);
-    stream_ended(core, stream, &error);
+    on_ended(&stream->call, &error);
 }
 
 static void on_message(Core *core, Await *await, const Message *message, const void *block) {
@@ -144,7 +161,7 @@ static void on_message(Core *core, Await *await, const Message *message, const v
         if (!stream->reply)
             error_set_code(&error, -ENOMEM, NULL);
         call_end(core, &stream->call);
-        stream_ended(core, stream, &error);
+        on_ended(&stream->call, &error);
         return;
     case OP_ERROR:
         error_of_message(message, &error);
@@ -153,20 +170,6 @@ static void on_message(Core *core, Await *await, const Message *message, const v
     default:
         return;
     }
-    note_due(stream);
-}
-
-void stream_sent(Core *core, ferry_stream *stream) {
-    (void)core;
-    note_due(stream);
-}
-
-void stream_ended(Core *core, ferry_stream *stream, ferry_error *error) {
-    (void)core;
-    stream->over = true;
-    stream->flow.in_ended = true;
-    if (error->type)
-        error_move(&stream->error, error);
     note_due(stream);
 }
 
@@ -183,7 +186,7 @@ int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
     stream->flow.note = note_room;
     stream->flow.owner = stream;
     stream->call.await.fn = on_message;
-    stream->call.stream = stream;
+    stream->call.stream = &events;
     stream->call.is_streaming = true;
     stream->ended = !(spec->flags & CALL_STREAM_IN);
     stream->files.writable = !stream->ended;
@@ -264,7 +267,7 @@ static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
                   until_ms > now_ms ? (unsigned)(until_ms - now_ms) : 0);
         error.outcome_unknown = true;
         pending_call_abandon(stream->core, &stream->call);
-        stream_ended(stream->core, stream, &error);
+        on_ended(&stream->call, &error);
     }
     return 0;
 }
@@ -394,3 +397,8 @@ ferry_stream *ferry_stream_close(ferry_stream *stream) {
         stream_free(stream);
     return NULL;
 }
+
+const Part streams_part = {
+    .is_due = is_due,
+    .run = run,
+};

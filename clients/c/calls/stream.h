@@ -27,15 +27,8 @@ typedef struct StreamFiles {
 
 StreamFiles *stream_files(ferry_stream *stream);
 
-/* ---- for call.c and loop.c ---- */
-
-void stream_sent(Core *core, ferry_stream *stream);
-void stream_ended(Core *core, ferry_stream *stream, ferry_error *error); /* error is moved */
-
 /* Adds an ITEM to the flow of either end: copies the bytes, or holds a reference to their block. 0,
  * -ENOMEM; -EPROTO: it came without credit. */
 int stream_item(Core *core, Flow *flow, const Message *message, const void *block);
 
-/* Calls fn of each watched stream that is due. True: there were some. */
-bool streams_run(Core *core);
-bool streams_due(const Core *core);
+extern const Part streams_part; /* calls fn of each watched stream that is due */

@@ -123,7 +123,7 @@ typedef struct Part {
     } * receivers;
 } Part;
 
-enum { PARTS_MAX = 13, RECEIVED_OPS = OP_MOVED + 1 };
+enum { PARTS_MAX = 14, RECEIVED_OPS = OP_MOVED + 1 };
 
 /* The outcome of a blocking call, push or registration. */
 struct Outcome {
