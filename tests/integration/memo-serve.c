@@ -4,6 +4,7 @@
  * as an argument with a real Redis. */
 
 #include <stdio.h>
+#include <sys/epoll.h>
 
 #include "memo-scene.h"
 #include "support/broker.h"
@@ -137,6 +138,49 @@ static void clients_without_a_cache_get_answers_from_the_servers_cache(void) {
     CU_ASSERT_EQUAL(result, 64);
     CU_ASSERT_EQUAL(times_asked(), 2);
     tear_down();
+}
+
+static void note_answer(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    CU_ASSERT_PTR_NULL(error);
+    CU_ASSERT_TRUE(reply && reply_int(reply) == 49);
+    ++*(int *)ctx;
+}
+
+/* The program waits with an epoll descriptor of its own, and runs turns when it is readable. */
+static void a_server_of_two_brokers_stores_answers_in_the_loop_of_its_program(void) {
+    struct epoll_event event = {.events = EPOLLIN};
+    int loop = epoll_create1(EPOLL_CLOEXEC), n = 0;
+    TestBroker second, both = {.pid = 0};
+    ferry_client *program;
+
+    memo_start();
+    cache = server_cache = memo_cache(MEMO_PATIENCE_MS);
+    broker_spawn(&broker);
+    broker_spawn(&second);
+    broker_list(&both, broker.url);
+    broker_list(&both, second.url);
+    program = connect_client(&both);
+    client = connect_client(&second);
+    CU_ASSERT_EQUAL_FATAL(epoll_ctl(loop, EPOLL_CTL_ADD, ferry_fd(program), &event), 0);
+    CU_ASSERT_EQUAL_FATAL(epoll_ctl(loop, EPOLL_CTL_ADD, ferry_fd(client), &event), 0);
+    CU_ASSERT_EQUAL_FATAL(serve(program, NULL), 0);
+    for (int i = 1; i <= 5; i++) {
+        ferry_call_async(client, "memo.Users.square", ferry_str("\x91\x07"), note_answer, &n, NULL);
+        while (n < i) {
+            CU_ASSERT_EQUAL_FATAL(epoll_wait(loop, &event, 1, HANG_MS), 1);
+            CU_ASSERT_EQUAL_FATAL(ferry_process(program, NULL), 0);
+            CU_ASSERT_EQUAL_FATAL(ferry_process(client, NULL), 0);
+        }
+        CU_ASSERT_TRUE(wait_for(SQUARE_OF_7, sizeof(SQUARE_OF_7) - 1));
+    }
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    client = ferry_close(client);
+    serving = ferry_close(serving);
+    ferry_close(program);
+    close(loop);
+    cache = server_cache = ferry_cache_close(server_cache);
+    broker_terminate(&second);
+    broker_terminate(&broker);
 }
 
 static void calls_by_name_get_answers_from_the_cache(void) {
@@ -612,6 +656,7 @@ static void a_stopping_server_ends_requests_that_wait_for_redis(void) {
 int memo_serve_suite(void) {
     CU_TestInfo tests[] = {
         TEST(clients_without_a_cache_get_answers_from_the_servers_cache),
+        TEST(a_server_of_two_brokers_stores_answers_in_the_loop_of_its_program),
         TEST(calls_by_name_get_answers_from_the_cache),
         TEST(clients_find_values_that_a_server_stored),
         TEST(servers_find_values_that_a_client_stored),

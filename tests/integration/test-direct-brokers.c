@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "ferry-broker.h"
@@ -199,11 +200,66 @@ static void a_broker_that_restarts_learns_of_the_port(void) {
     end(N);
 }
 
+/* ---- in the loop of a program ---- */
+
+static void note_answer(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    (void)reply;
+    if (error)
+        ferry_error_print(error, stderr);
+    *(int *)ctx += error == NULL;
+}
+
+static void add_to(int loop, int fd) {
+    struct epoll_event event = {.events = EPOLLIN};
+
+    CU_ASSERT_EQUAL_FATAL(epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event), 0);
+}
+
+/* The clients run only when the loop says that they have something to do. */
+static void loop_until(int loop, ferry_client *one, ferry_client *two, const int *n, int wanted) {
+    struct epoll_event event;
+
+    while (*n < wanted) {
+        CU_ASSERT_EQUAL_FATAL(epoll_wait(loop, &event, 1, PATIENCE_MS), 1);
+        CU_ASSERT_EQUAL_FATAL(ferry_process(one, NULL), 0);
+        CU_ASSERT_EQUAL_FATAL(ferry_process(two, NULL), 0);
+    }
+}
+
+static void a_server_of_three_brokers_runs_in_the_loop_of_its_program(void) {
+    ferry_client *program, *caller;
+    int loop = epoll_create1(EPOLL_CLOEXEC), n = 0;
+
+    begin(N, "tcp://127.0.0.1:*");
+    runner_stop(&server);
+    program = connect_client(&all);
+    add_to(loop, ferry_fd(program));
+    CU_ASSERT_EQUAL_FATAL(serve(program, NULL), 0);
+    caller = connect_to(&brokers[1]);
+    add_to(loop, ferry_fd(caller));
+    for (int i = 1; i <= FIRST; i++) {
+        ferry_call_async(caller, "calc.Echo.say", ferry_str("x"), note_answer, &n, NULL);
+        loop_until(loop, program, caller, &n, i);
+    }
+    kill(brokers[1].pid, SIGSTOP);
+    for (int i = FIRST + 1; i <= FIRST + WITHOUT_BROKER; i++) {
+        ferry_call_async(caller, "calc.Echo.say", ferry_str("x"), note_answer, &n, NULL);
+        loop_until(loop, program, caller, &n, i);
+    }
+    kill(brokers[1].pid, SIGCONT);
+    ferry_close(caller);
+    ferry_close(program);
+    close(loop);
+    for (unsigned i = 0; i < N; i++)
+        broker_terminate(&brokers[i]);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(the_broker_learns_what_servers_count),
         TEST(one_port_serves_callers_of_three_brokers),
         TEST(a_broker_that_restarts_learns_of_the_port),
+        TEST(a_server_of_three_brokers_runs_in_the_loop_of_its_program),
         TESTS_END,
     };
 

@@ -23,7 +23,6 @@ struct Brokers {
     ferry_options options; /* of the members */
     char *name, *key_file, *server_key;
     uint8_t group[WIRE_TOKEN]; /* the same in the HELLO of the leader and of all members */
-    int epoll_fd;              /* epoll set: the descriptors of the members */
     Core *members[BROKERS_MAX];
     MemberInfo each[BROKERS_MAX];
     Route routes[BROKERS_MAX];                  /* of the members, in any order */

@@ -30,8 +30,8 @@ static void deinit(Core *leader) {
     homes_free(leader);
     timer_disarm(&leader->timers, &brokers->again);
     leader->brokers = NULL;
-    if (brokers->epoll_fd >= 0)
-        close(brokers->epoll_fd);
+    if (leader->wakeup.members_fd >= 0)
+        close(leader->wakeup.members_fd);
     free(brokers->name);
     free(brokers->key_file);
     free(brokers->server_key);
@@ -49,7 +49,6 @@ static int open_leader(Core *leader, const ferry_options *options) {
     if (!brokers)
         return -ENOMEM;
     leader->brokers = brokers;
-    brokers->epoll_fd = -1;
     if (!options)
         options = &none;
     if (copy_text(&brokers->name, options->name) < 0 ||
@@ -137,7 +136,7 @@ static bool run(Core *leader) {
     if (leader->n_members == 0)
         return false;
     roster_update(leader);
-    n = epoll_wait(leader->brokers->epoll_fd, ready, BROKERS_MAX, 0);
+    n = epoll_wait(leader->wakeup.members_fd, ready, BROKERS_MAX, 0);
     for (int i = 0; i < n && !leader->closed; i++)
         busy |= core_turn(ready[i].data.ptr);
     return busy;

@@ -49,14 +49,9 @@ const char *brokers_mixed(const Core *leader) {
 /* ---- opening and closing ---- */
 
 void roster_watch(Core *leader) {
-    struct epoll_event event = {.events = EPOLLIN};
-
-    if (!leader->brokers || leader->brokers->epoll_fd < 0 || !leader->loop_mode)
-        return;
-    event.data.fd = leader->brokers->epoll_fd;
     /* If this fails, the members run in the next turn of the leader, whatever starts it. */
-    if (epoll_ctl(link_epoll_fd(leader->link), EPOLL_CTL_ADD, event.data.fd, &event) < 0)
-        return;
+    if (leader->wakeup.members_fd >= 0 && leader->loop_mode)
+        core_watch_loop(leader, leader->wakeup.members_fd);
 }
 
 /* Its registrations end, too. */
@@ -93,7 +88,6 @@ static Route *take_route(struct Brokers *brokers, Core *member) {
 
 static int open_member(Core *leader, const char *url, ferry_error *reterr) {
     struct Brokers *brokers = leader->brokers;
-    struct epoll_event event = {.events = EPOLLIN};
     ferry_options options = brokers->options;
     const ferry_client *main = &leader->main;
     ferry_client *client = NULL;
@@ -114,10 +108,9 @@ static int open_member(Core *leader, const char *url, ferry_error *reterr) {
     brokers->each[leader->n_members] = (MemberInfo){.url = kept};
     brokers->members[leader->n_members++] = client->core;
     client->core->route = take_route(brokers, client->core);
-    event.data.ptr = client->core;
     r = ferry_fd(client);
-    if (r >= 0 && epoll_ctl(brokers->epoll_fd, EPOLL_CTL_ADD, r, &event) < 0)
-        r = -errno;
+    if (r >= 0)
+        r = core_watch_loop(client->core, r);
     return r < 0 ? error_set_code(reterr, r, NULL) : 0;
 }
 
@@ -140,7 +133,7 @@ static int await_list(const ferry_client *client, ferry_error *reterr) {
 int brokers_open_members(const ferry_client *client, ferry_error *reterr) {
     Core *leader = client->core;
     struct Brokers *brokers = leader->brokers;
-    int r = 0;
+    int *members_fd = &leader->wakeup.members_fd, r = 0;
 
     if (leader->n_members > 0)
         return 0;
@@ -148,9 +141,9 @@ int brokers_open_members(const ferry_client *client, ferry_error *reterr) {
         r = await_list(client, reterr);
     if (r < 0)
         return r;
-    if (brokers->epoll_fd < 0) {
-        brokers->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        r = brokers->epoll_fd < 0 ? -errno : core_watch(leader, brokers->epoll_fd);
+    if (*members_fd < 0) {
+        *members_fd = epoll_create1(EPOLL_CLOEXEC);
+        r = *members_fd < 0 ? -errno : core_watch(leader, *members_fd);
         if (r < 0)
             return error_set_code(reterr, r, NULL);
         roster_watch(leader);

@@ -338,7 +338,8 @@ int client_open(Core *core, const Part *const *parts, size_t n_parts, const char
         snprintf(made_up, sizeof(made_up), "%.40s/%d", program_invocation_short_name, getpid());
         name = made_up;
     }
-    core->wakeup.event_fd = core->wakeup.timer_fd = core->wakeup.wait_fd = core->others.fd = -1;
+    core->wakeup.event_fd = core->wakeup.timer_fd = core->wakeup.wait_fd = core->wakeup.members_fd =
+        core->others.fd = -1;
     r = fill_core(core);
     if (r == 0)
         r = add_parts(core, parts, n_parts);

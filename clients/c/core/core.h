@@ -196,6 +196,7 @@ typedef struct EventQueue {
 typedef struct Wakeup {
     int event_fd, timer_fd;
     int wait_fd;    /* event_fd, or an epoll descriptor with it inside: see core_watch() */
+    int members_fd; /* epoll set: descriptors of the members; -1: there are no members */
     bool is_raised; /* the core made event_fd readable */
     bool woken;     /* atomic: ferry_post() or ferry_stop() made event_fd readable */
     uint64_t timer_at_ms;

@@ -452,6 +452,17 @@ int ferry_process(ferry_client *client, ferry_error *reterr) {
     return r;
 }
 
+/* The descriptors of a member are beside its own one, not inside: the kernel takes at most 5 nested
+ * epoll descriptors, and one of them is the program's. */
+int core_watch_loop(Core *core, int fd) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    int epoll_fd = core->leader ? core->leader->wakeup.members_fd : link_epoll_fd(core->link);
+
+    if (core->leader)
+        event.data.ptr = core;
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
 int ferry_fd(ferry_client *client) {
     int r = client_check(client, NULL), epoll_fd;
     struct epoll_event event = {.events = EPOLLIN};

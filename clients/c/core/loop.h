@@ -47,8 +47,11 @@ void core_visit(Core *core);
 void core_wake_and_leave(Core *core);
 
 /* The client's waits end when this descriptor is readable, too. It stays watched until it is
- * closed. A part adds it to link_epoll_fd() in its function `watch`. */
+ * closed. A part calls core_watch_loop(), too, in its function `watch`. */
 int core_watch(Core *core, int fd);
+
+/* In loop mode: the program's loop runs a turn of the client when this descriptor is readable. */
+int core_watch_loop(Core *core, int fd);
 
 int loop_init(Core *core);
 void loop_deinit(Core *core);

@@ -22,7 +22,7 @@ int direct_watch_fd(Direct *direct, int fd, void *ptr) {
             return -errno;
         r = core_watch(core, direct->epoll_fd);
         if (r == 0 && core->loop_mode)
-            r = add(link_epoll_fd(core->link), direct->epoll_fd, NULL);
+            r = core_watch_loop(core, direct->epoll_fd);
     }
     core->others.fd = direct->epoll_fd;
     return r == 0 ? add(direct->epoll_fd, fd, ptr) : r;
@@ -37,5 +37,5 @@ void direct_set_hot(Direct *direct) {
 
 void direct_watch_loop(Direct *direct) {
     if (direct->epoll_fd >= 0)
-        add(link_epoll_fd(direct->core->link), direct->epoll_fd, NULL);
+        core_watch_loop(direct->core, direct->epoll_fd);
 }

@@ -21,14 +21,9 @@ enum { EXCEPTION_HEAD = 10 /* bytes before the error map: an array of two, a u64
 /* ---- the state of a connection ---- */
 
 void memo_watch(Core *core) {
-    struct epoll_event event = {.events = EPOLLIN};
-
-    if (!core->memo || !core->loop_mode)
-        return;
-    event.data.fd = core->memo->epoll_fd;
     /* If this fails, the answers of Redis do not start a turn; the next turn reads them. */
-    if (epoll_ctl(link_epoll_fd(core->link), EPOLL_CTL_ADD, event.data.fd, &event) < 0)
-        return;
+    if (core->memo && core->loop_mode)
+        core_watch_loop(core, core->memo->epoll_fd);
 }
 
 Memo *memo_of(Core *core) {
