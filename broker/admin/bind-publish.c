@@ -82,28 +82,27 @@ static void find_queues(Binds *binds, Span topic) {
 /* Removes the queues that cannot store the message from the list. False: the publisher waits for an
  * answer and has got an error; no queue and no subscriber gets the message. */
 static bool check_queues(Binds *binds, Session *session, const Message *message) {
-    char problem[600];
-    const char *type;
+    Problem problem;
     size_t n = 0;
 
     for (size_t i = 0; i < binds->n_found; i++) {
         Queue *queue = binds->found[i];
 
-        if (queues_fan_out_check(queue, message, problem, sizeof(problem), &type) == 0) {
+        if (queues_fan_out_check(queue, message, &problem) == 0) {
             binds->found[n++] = queue;
             continue;
         }
         session->n_dropped++;
         if (message->id) {
-            session_error(session, message->id, type, "cannot publish to '%s': %s",
-                          shown(message->name), problem);
+            session_error(session, message->id, problem.type, "cannot publish to '%s': %s",
+                          shown(message->name), problem.text);
             return false;
         }
         queue->n_dropped++;
         binds->broker->stats.dropped++;
         peer_log(binds->broker, LOG_LEVEL_WARNING,
                  "a bound queue misses a message: topic='%s' problem='%s'", shown(message->name),
-                 problem);
+                 problem.text);
     }
     binds->n_found = n;
     return true;

@@ -176,65 +176,64 @@ static void sweep_free(Queues *queues, Sweep *sweep) {
     free(sweep);
 }
 
-/* far: the queue at another broker; otherwise empty. */
-static int begin(Queues *queues, Queue *from, Queue *to, Span far, uint64_t limit, Session *session,
-                 uint64_t id, uint64_t *ret_n) {
-    Sweep now = {.from = from, .to = to, .session = session, .id = id}, *later;
+/* now: has its queues and its session. limit 0: all jobs. */
+static int begin(Queues *queues, Sweep *now, uint64_t limit, uint64_t *ret_n) {
+    Sweep *later;
     bool done = false, is_long;
 
-    now.is_far = far.len > 0;
-    now.far_len = far.len;
-    if (now.is_far)
-        memcpy(now.far, far.data, far.len);
-    now.last_job = queues->last_job;
+    now->last_job = queues->last_job;
     /* A job that the store fails to remove comes back and must not be counted again: count when the
      * sweep begins. */
-    now.left = from->n_ready + from->n_delayed;
-    if (limit > 0 && limit < now.left)
-        now.left = limit;
-    is_long = now.is_far || now.left > QUEUE_SLICE || (to && from->n_paged_out > 0);
+    now->left = now->from->n_ready + now->from->n_delayed;
+    if (limit > 0 && limit < now->left)
+        now->left = limit;
+    is_long = now->is_far || now->left > QUEUE_SLICE || (now->to && now->from->n_paged_out > 0);
     if (is_long && queues->n_sweeps == SWEEPS_MAX)
         return -EBUSY;
     later = is_long ? malloc(sizeof(*later)) : NULL;
     if (is_long && !later)
         return -ENOMEM;
-    if (!now.is_far) /* jobs on their way need the record */
-        done = go_on(&now, QUEUE_SLICE);
-    *ret_n = now.n;
+    if (!now->is_far) /* jobs on their way need the record */
+        done = go_on(now, QUEUE_SLICE);
+    *ret_n = now->n;
     if (done || !later) {
         free(later);
-        return now.no_room && now.n == 0 ? -ENOSPC : 0;
+        return now->no_room && now->n == 0 ? -ENOSPC : 0;
     }
-    *later = now;
+    *later = *now;
     DL_APPEND(queues->sweeps, later);
     queues->n_sweeps++;
-    from->n_sweeps++;
-    if (to)
-        to->n_sweeps++;
+    now->from->n_sweeps++;
+    if (now->to)
+        now->to->n_sweeps++;
     return QUEUES_LATER;
 }
 
 int queues_purge(Queues *queues, Span name, Session *session, uint64_t id, uint64_t *ret_n) {
-    Queue *queue = queue_find(queues, name);
+    Sweep sweep = {.from = queue_find(queues, name), .session = session, .id = id};
 
-    return queue ? begin(queues, queue, NULL, (Span){NULL, 0}, 0, session, id, ret_n) : -ENOENT;
+    return sweep.from ? begin(queues, &sweep, 0, ret_n) : -ENOENT;
 }
 
 int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, Session *session,
                 uint64_t id, uint64_t *ret_n) {
-    Queue *from = queue_find(queues, from_name), *to;
+    Sweep sweep = {.from = queue_find(queues, from_name), .session = session, .id = id};
     Problem problem;
     int r;
 
-    if (!from)
+    if (!sweep.from)
         return -ENOENT;
-    if (shard_away(queues, to_name))
-        return begin(queues, from, NULL, to_name, limit, session, id, ret_n);
-    to = queue_get(queues, to_name, &problem);
-    if (!to || to == from)
+    if (shard_away(queues, to_name)) {
+        sweep.is_far = true;
+        sweep.far_len = to_name.len;
+        memcpy(sweep.far, to_name.data, to_name.len);
+        return begin(queues, &sweep, limit, ret_n);
+    }
+    sweep.to = queue_get(queues, to_name, &problem);
+    if (!sweep.to || sweep.to == sweep.from)
         return -EINVAL;
-    r = begin(queues, from, to, (Span){NULL, 0}, limit, session, id, ret_n);
-    queue_maybe_idle(to);
+    r = begin(queues, &sweep, limit, ret_n);
+    queue_maybe_idle(sweep.to);
     return r;
 }
 

@@ -162,22 +162,15 @@ size_t fan_out_bytes(const Message *message) {
     return message->headers.len + message->body.len + message->name.len + 24;
 }
 
-int queues_fan_out_check(Queue *queue, const Message *message, char *problem, size_t size,
-                         const char **ret_type) {
+int queues_fan_out_check(Queue *queue, const Message *message, Problem *problem) {
     const Store *store = queue->settings.store;
-    Problem why;
 
     if (*store->degraded) {
-        snprintf(problem, size, "queue '%s' cannot store the message: %s", queue->name,
-                 store->degraded);
-        *ret_type = store->broken ? "ferry.Internal" : "ferry.Full";
+        problem_set(problem, store->broken ? "ferry.Internal" : "ferry.Full",
+                    "queue '%s' cannot store the message: %s", queue->name, store->degraded);
         return -ENOSPC;
     }
-    if (queue_make_room(queue, fan_out_bytes(message), NULL, &why) == 0)
-        return 0;
-    snprintf(problem, size, "%s", why.text);
-    *ret_type = why.type;
-    return -ENOSPC;
+    return queue_make_room(queue, fan_out_bytes(message), NULL, problem) == 0 ? 0 : -ENOSPC;
 }
 
 /* ---- stored ---- */

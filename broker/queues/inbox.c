@@ -11,12 +11,11 @@
 
 /* The publisher has its confirmation. So a queue that is full takes the message all the same, and
  * the other brokers are told to send no more: other queues of the shard do not wait for it. */
-static int check_room(Queue *queue, const Message *message, char *problem, size_t size) {
+static int check_room(Queue *queue, const Message *message, Problem *problem) {
     Queues *queues = queue->queues;
     size_t bytes = fan_out_bytes(message);
-    const char *type;
 
-    if (queues_fan_out_check(queue, message, problem, size, &type) == 0)
+    if (queues_fan_out_check(queue, message, problem) == 0)
         return 0;
     if (*queue->settings.store->degraded || !queue_is_full(queue, bytes) ||
         !broker_may_store(queues->broker, bytes))
@@ -27,24 +26,21 @@ static int check_room(Queue *queue, const Message *message, char *problem, size_
 }
 
 /* Finds the queues of the shard. 0, and *ret_n of them; -EAGAIN: the broker or its store has no
- * room, and problem says why. */
+ * room, and *problem says why. */
 static int find_queues(Queues *queues, const Store *store, const InboxEntry *entry, Queue **found,
-                       size_t *ret_n, char *problem, size_t size) {
-    Problem why;
+                       size_t *ret_n, Problem *problem) {
     size_t n = 0;
 
     for (size_t i = 0; i < entry->n; i++) {
-        Queue *queue = queue_get(queues, entry->queues[i], &why);
+        Queue *queue = queue_get(queues, entry->queues[i], problem);
 
-        if (!queue) {
-            snprintf(problem, size, "%s", why.text);
+        if (!queue)
             return -EAGAIN;
-        }
         if (queue->settings.store != store) {
             queue_maybe_idle(queue);
             continue;
         }
-        if (check_room(queue, &entry->message, problem, size) < 0)
+        if (check_room(queue, &entry->message, problem) < 0)
             return -EAGAIN;
         found[n++] = queue;
     }
@@ -68,42 +64,41 @@ static void tell_missed(Queues *queues, const Store *store, const InboxEntry *en
     }
 }
 
-static int take_job(Queues *queues, Store *store, const InboxEntry *read, void *entry,
-                    char *problem, size_t size) {
-    Problem why;
-    int r = far_move_take(queues, store, read, entry, &why);
+static int take(Queues *queues, Store *store, const InboxEntry *read, void *entry,
+                Problem *problem) {
+    Queue *found[INBOX_QUEUES_MAX];
+    Fanout *fan_out;
+    size_t n = 0;
+    int r;
 
+    if (read->is_job)
+        return far_move_take(queues, store, read, entry, problem);
+    r = find_queues(queues, store, read, found, &n, problem);
     if (r < 0)
-        snprintf(problem, size, "%s", why.text);
-    return r;
+        return r;
+    if (queues_fan_out(queues, found, n, NULL, &read->message, NULL, &fan_out) < 0) {
+        problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
+        return -EAGAIN;
+    }
+    if (fan_out_store_entry(fan_out, store, entry) < 0) {
+        problem_set(problem, "ferry.Internal", "the store cannot take it now");
+        return -EAGAIN;
+    }
+    if (n < read->n)
+        tell_missed(queues, store, read);
+    return 0;
 }
 
 int queues_take_entry(Queues *queues, Store *store, Span data, void *entry, char *problem,
                       size_t size) {
-    Queue *found[INBOX_QUEUES_MAX];
+    Problem why = {.text = "the entry is not one of this version of ferry"};
     InboxEntry read;
-    Fanout *fan_out;
-    size_t n = 0;
     int r = inbox_entry_read(data, &read);
 
     if (r == 0 && read.n == 0) /* a retained value, which is in no inbox */
         r = -EBADMSG;
-    snprintf(problem, size, "%s", r < 0 ? "the entry is not one of this version of ferry" : "");
-    if (r == 0 && read.is_job)
-        return take_job(queues, store, &read, entry, problem, size);
     if (r == 0)
-        r = find_queues(queues, store, &read, found, &n, problem, size);
-    if (r == 0)
-        r = queues_fan_out(queues, found, n, NULL, &read.message, NULL, &fan_out);
-    if (r == -ENOMEM)
-        snprintf(problem, size, "the broker is out of memory");
-    if (r < 0)
-        return r == -EBADMSG ? r : -EAGAIN;
-    if (fan_out_store_entry(fan_out, store, entry) == 0) {
-        if (n < read.n)
-            tell_missed(queues, store, &read);
-        return 0;
-    }
-    snprintf(problem, size, "the store cannot take it now");
-    return -EAGAIN;
+        r = take(queues, store, &read, entry, &why);
+    snprintf(problem, size, "%s", r < 0 ? why.text : "");
+    return r;
 }

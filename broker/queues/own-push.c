@@ -65,23 +65,23 @@ static int submit(Job *job, const StoredPush *by, OwnPushFn fn, void *ctx) {
 }
 
 int queues_push_own(Queues *queues, const Message *message, const uint8_t *origin, OwnPushFn fn,
-                    void *ctx, char *problem, size_t size) {
+                    void *ctx, Problem *problem) {
     StoredPush by = {.client = origin, .id = message->id};
-    Problem why = {.text = "the broker is out of memory"};
     const Store *away = shard_away(queues, message->name);
-    Queue *queue = away ? NULL : queue_get(queues, message->name, &why);
+    Queue *queue;
     Job *job = NULL;
     int r;
 
+    problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
+    queue = away ? NULL : queue_get(queues, message->name, problem);
     if (away)
-        problem_set_moved(&why, message->name, away);
+        problem_set_moved(problem, message->name, away);
     else if (queue && *queue->settings.store->degraded)
-        problem_set(&why, "ferry.Internal", "%s", queue->settings.store->degraded);
-    else if (queue &&
-             queue_make_room(queue, message->headers.len + message->body.len + 3, NULL, &why) == 0)
+        problem_set(problem, "ferry.Internal", "%s", queue->settings.store->degraded);
+    else if (queue && queue_make_room(queue, message->headers.len + message->body.len + 3, NULL,
+                                      problem) == 0)
         job = job_new(queue, &(JobParts){.content = message, .ttl_ms = queue->settings.ttl_ms});
     if (!job) {
-        snprintf(problem, size, "%s", why.text);
         if (queue)
             queue_maybe_idle(queue);
         return -ENOSPC;
@@ -90,7 +90,7 @@ int queues_push_own(Queues *queues, const Message *message, const uint8_t *origi
     if (r == STORE_LATER)
         return QUEUES_LATER;
     if (r < 0)
-        snprintf(problem, size, "the store failed: %s", strerror(-r));
+        problem_set(problem, "ferry.Internal", "the store failed: %s", strerror(-r));
     finish(job, r);
     return r;
 }

@@ -238,15 +238,6 @@ struct Queues {
     Message job; /* the JOB message that is being made */
 };
 
-/* The type and text of an ERROR. */
-typedef struct Problem {
-    const char *type;
-    const Store *away; /* ferry.Moved: the shard of the queue; otherwise NULL */
-    bool is_kept;      /* FORWARD: the job is still with its worker */
-    bool is_unknown;   /* the change may have been made, or a part of it was */
-    char text[400];
-} Problem;
-
 /* Reports a message of this queue to the taps that watch the queue. */
 void queue_tap(Queue *queue, bool sent, Op op, const Session *session, uint64_t id, Span body);
 

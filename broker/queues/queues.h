@@ -14,6 +14,15 @@ typedef struct Fanout Fanout;
 typedef struct Queue Queue;
 typedef struct Queues Queues;
 
+/* The type and text of an ERROR. */
+typedef struct Problem {
+    const char *type;
+    const Store *away; /* ferry.Moved: the shard of the queue; otherwise NULL */
+    bool is_kept;      /* FORWARD: the job is still with its worker */
+    bool is_unknown;   /* the change may have been made, or a part of it was */
+    char text[600];
+} Problem;
+
 int queues_new(Queues **ret, Broker *broker);
 Queues *queues_free(Queues *queues);
 
@@ -130,12 +139,12 @@ unsigned queues_shard_of_fact(Queues *queues, Span queue, Span name);
 /*
  * A job that the broker itself pushes, for broker/schedules/: with the queue (name), headers, body
  * and id of the message. The store keeps origin (WIRE_TOKEN bytes) and id together with the job. 0:
- * the job is stored; QUEUES_LATER: fn will be called; negative: problem says why not. -ENOSPC: the
+ * the job is stored; QUEUES_LATER: fn will be called; negative: *problem says why. -ENOSPC: the
  * queue or the broker is full, or the store cannot write; or the errno of the store.
  */
 typedef void (*OwnPushFn)(int result, void *ctx);
 int queues_push_own(Queues *queues, const Message *message, const uint8_t *origin, OwnPushFn fn,
-                    void *ctx, char *problem, size_t size);
+                    void *ctx, Problem *problem);
 /* From now on no push calls fn with this ctx. */
 void queues_push_own_forget(Queues *queues, const void *ctx);
 /* The highest id of an origin that a store had when the broker started; 0: the store had no push of
@@ -148,10 +157,9 @@ uint64_t queues_last_of_origin(const Queues *queues, const uint8_t *origin);
  */
 #define FAN_OUT_TOPIC "ferry-topic"
 
-/* Checks that the queue has room for the message. Negative: it has no room; problem and *ret_type
- * say why. */
-int queues_fan_out_check(Queue *queue, const Message *message, char *problem, size_t size,
-                         const char **ret_type);
+/* Checks that the queue has room for the message. Negative: it has no room, and *problem says why.
+ */
+int queues_fan_out_check(Queue *queue, const Message *message, Problem *problem);
 /* Makes the jobs, one in each of n queues, which it sorts. -ENOMEM. */
 int queues_fan_out(Queues *queues, Queue **to, size_t n, Session *session, const Message *message,
                    const void *block, Fanout **ret);

@@ -422,7 +422,7 @@ static void write_moment(Buffer *to, uint64_t ms) {
 static void push(Schedule *schedule, uint64_t moment_ms) {
     CLEANUP(buffer_deinit) Buffer headers = {0};
     const ScheduleParts *parts = &schedule->parts;
-    char problem[PROBLEM_MAX] = "the broker is out of memory";
+    Problem problem = {.text = "the broker is out of memory"};
     uint8_t origin[WIRE_TOKEN];
     int r = -ENOMEM;
 
@@ -440,9 +440,9 @@ static void push(Schedule *schedule, uint64_t moment_ms) {
                                        .name = parts->queue,
                                        .headers = span_of(headers.data, headers.len),
                                        .body = parts->body},
-                            origin, on_stored, schedule, problem, sizeof(problem));
+                            origin, on_stored, schedule, &problem);
     if (r < 0)
-        refused(schedule, problem);
+        refused(schedule, problem.text);
     else if (r == 0)
         pushed(schedule);
 }
