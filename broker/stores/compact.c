@@ -28,27 +28,31 @@ static bool is_current(const Contents *contents, uint32_t segment, uint64_t at,
     return true;
 }
 
-/* Called with the jobs that share a record and are still stored: n of them, at least 2. */
-typedef int (*SharedFn)(const DiskRecord *jobs, size_t n, void *ctx);
+/* A walk over the jobs that are still stored. */
+typedef struct JobWalk {
+    const Contents *contents;
+    CompactJobFn fn;
+    /* Called with the jobs that share a record: n of them, at least 2. NULL: fn gets each one. */
+    int (*on_shared)(const DiskRecord *jobs, size_t n, void *ctx);
+    void *ctx;
+} JobWalk;
 
-/* on_shared NULL: calls fn for each of these jobs. */
-static int each_shared(const SegmentBytes *bytes, uint64_t at, const Contents *contents,
-                       DiskRecord record, CompactJobFn fn, SharedFn on_shared, void *ctx) {
+static int each_shared(const JobWalk *walk, const SegmentBytes *bytes, uint64_t at,
+                       DiskRecord record) {
     DiskRecord jobs[STORE_SHARED_MAX];
     size_t n = 0;
     int r = 0;
 
     while (n < STORE_SHARED_MAX && record_shared_next(&record, &jobs[n]))
-        n += is_current(contents, bytes->number, at, &jobs[n]);
-    if (n > 1 && on_shared)
-        return on_shared(jobs, n, ctx);
+        n += is_current(walk->contents, bytes->number, at, &jobs[n]);
+    if (n > 1 && walk->on_shared)
+        return walk->on_shared(jobs, n, walk->ctx);
     for (size_t i = 0; i < n && r == 0; i++)
-        r = fn(&jobs[i], ctx);
+        r = walk->fn(&jobs[i], walk->ctx);
     return r;
 }
 
-static int each_in_segment(const SegmentBytes *bytes, const Contents *contents, CompactJobFn fn,
-                           SharedFn on_shared, void *ctx) {
+static int each_in_segment(const JobWalk *walk, const SegmentBytes *bytes) {
     uint64_t at = SEGMENT_HEAD, skipped;
     const uint8_t *data;
     DiskRecord record;
@@ -60,30 +64,29 @@ static int each_in_segment(const SegmentBytes *bytes, const Contents *contents, 
         if (record_read(data, &record) < 0)
             continue;
         if (record.type == RECORD_SHARED)
-            r = each_shared(bytes, begins, contents, record, fn, on_shared, ctx);
-        else if (is_current(contents, bytes->number, begins, &record))
-            r = fn(&record, ctx);
+            r = each_shared(walk, bytes, begins, record);
+        else if (is_current(walk->contents, bytes->number, begins, &record))
+            r = walk->fn(&record, walk->ctx);
     }
     return r;
 }
 
-static int each_job(const Folder *folder, const Contents *contents, CompactJobFn fn,
-                    SharedFn on_shared, void *ctx) {
+static int each_job(const Folder *folder, const JobWalk *walk) {
     int r = 0;
 
-    for (size_t i = 0; i < contents->n_segments && r == 0; i++) {
+    for (size_t i = 0; i < walk->contents->n_segments && r == 0; i++) {
         SegmentBytes bytes;
 
-        r = segment_load(folder, contents->segments[i].number, &bytes);
+        r = segment_load(folder, walk->contents->segments[i].number, &bytes);
         if (r == 0)
-            r = each_in_segment(&bytes, contents, fn, on_shared, ctx);
+            r = each_in_segment(walk, &bytes);
         segment_unload(&bytes);
     }
     return r;
 }
 
 int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn fn, void *ctx) {
-    return each_job(folder, contents, fn, NULL, ctx);
+    return each_job(folder, &(JobWalk){contents, fn, NULL, ctx});
 }
 
 /* ---- written anew ---- */
@@ -214,7 +217,7 @@ int store_compact(Folder *folder, const Contents *contents, ferry_error *reterr)
     if (r == 0)
         r = journal_open(&rewriting.journal, folder, last, contents->sequence, &rewriting.waker);
     if (r == 0)
-        r = each_job(folder, contents, write_job, write_shared, &rewriting);
+        r = each_job(folder, &(JobWalk){contents, write_job, write_shared, &rewriting});
     if (r == 0)
         r = write_rest(&rewriting, contents);
     journal_close(&rewriting.journal, contents->last_job);
