@@ -16,7 +16,6 @@ typedef struct JsonCall {
     CallOptions options;
     CallFn fn;
     void *ctx;
-    json_t *args;
     const ferry_description *description; /* kept while the call runs */
     const ferry_method *method;
     ferry_client *handle; /* the handle of this call; NULL: the call uses the shared client */
@@ -93,7 +92,7 @@ static void finish(JsonCall *call, unsigned status, json_t *json, const ferry_er
         call->fn(status, json, error, call->ctx);
     for (size_t i = 0; i < call->options.n_headers; i++)
         free(call->values[i]);
-    json_decref(call->args);
+    json_decref(call->options.args);
     ferry_free(call->description);
     free(call);
     ferry_close(handle);
@@ -217,13 +216,13 @@ static int pack_and_send(JsonCall *call, ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer loose = {0};
     ferry_bytes args = {NULL, 0, NULL};
     const ferry_service *service = call->description->service;
-    int r = value_from_json(call->args, &loose, reterr);
+    int r = value_from_json(call->options.args, &loose, reterr);
 
     call->method = service ? ferry_method_find(service, call->name + call->service_len + 1) : NULL;
     if (r == 0 && service && !call->method)
         return error_set(reterr, "ferry.NoSuchMethod", "'%s' has no method '%s'",
                          call->description->name, call->name + call->service_len + 1);
-    if (r == 0 && !call->method && !json_is_array(call->args))
+    if (r == 0 && !call->method && !json_is_array(call->options.args))
         return error_set(
             reterr, "ferry.InvalidArgument",
             "'%s' does not describe its methods: give the arguments in order, as a list",
@@ -271,14 +270,13 @@ static void on_description(const ferry_description *description, const ferry_err
     descriptions_get(call->web->descriptions, description->name, true, on_description, call);
 }
 
-void web_call_start(Web *web, const char *service, const char *method, json_t *args,
-                    const CallOptions *options, CallFn fn, void *ctx) {
+void web_call_start(Web *web, const CallOptions *options, CallFn fn, void *ctx) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     JsonCall *call = calloc(1, sizeof(*call));
     int len;
 
     if (!call) {
-        json_decref(args);
+        json_decref(options->args);
         error_set_code(&error, -ENOMEM, NULL);
         fn(503, problem_new(&error, 503), &error, ctx);
         return;
@@ -287,23 +285,23 @@ void web_call_start(Web *web, const char *service, const char *method, json_t *a
                        .options = *options,
                        .fn = fn,
                        .ctx = ctx,
-                       .args = args,
-                       .service_len = strlen(service)};
-    len = snprintf(call->name, sizeof(call->name), "%s.%s", service, method);
+                       .service_len = strlen(options->service)};
+    len = snprintf(call->name, sizeof(call->name), "%s.%s", options->service, options->method);
+    call->options.service = call->options.method = NULL; /* lent */
     for (size_t i = 0; i < options->n_headers; i++)
         call->options.headers[i].value = call->values[i] = strdup(options->headers[i].value);
-    if (len > 255 || ferry_name_problem(service) || ferry_name_problem(call->name) ||
-        strchr(method, '.')) {
+    if (len > 255 || ferry_name_problem(options->service) || ferry_name_problem(call->name) ||
+        strchr(options->method, '.')) {
         error_set(&error, "ferry.InvalidArgument",
                   "the path does not have valid names of a service and a method");
         fail(call, &error);
         return;
     }
-    if (!json_is_array(args) && !json_is_object(args)) {
+    if (!json_is_array(options->args) && !json_is_object(options->args)) {
         error_set(&error, "ferry.InvalidArgument",
                   "the arguments are an object, by name, or a list, in order");
         fail(call, &error);
         return;
     }
-    descriptions_get(web->descriptions, service, false, on_description, call);
+    descriptions_get(web->descriptions, options->service, false, on_description, call);
 }

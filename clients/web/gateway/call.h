@@ -15,9 +15,11 @@ typedef void (*CallStreamFn)(const ferry_description *description, const ferry_m
                              const char *name, ferry_bytes args, ferry_client *handle, void *ctx);
 
 typedef struct CallOptions {
-    uint32_t timeout_ms;    /* 0: the method's own, else 30 s */
-    bool is_idempotent;     /* the call may run twice */
-    bool text_integers;     /* integers beyond 2^53 in the result become texts */
+    const char *service, *method; /* "calc.Calc", "add" */
+    json_t *args;                 /* an object or a list; web_call_start() takes it over */
+    uint32_t timeout_ms;          /* 0: the method's own, else 30 s */
+    bool is_idempotent;           /* the call may run twice */
+    bool text_integers;           /* integers beyond 2^53 in the result become texts */
     bool has_items;         /* the request has items: a method that takes no stream is refused */
     CallStreamFn stream_fn; /* NULL: a method with a stream is refused */
     size_t n_headers;
@@ -29,10 +31,8 @@ typedef struct CallOptions {
  * borrowed; NULL: the call succeeded. */
 typedef void (*CallFn)(unsigned status, json_t *json, const ferry_error *error, void *ctx);
 
-/* Calls a method. Takes ownership of args, an object or a list. fn is called once, at once or in a
- * later turn. */
-void web_call_start(Web *web, const char *service, const char *method, json_t *args,
-                    const CallOptions *options, CallFn fn, void *ctx);
+/* Calls a method. fn is called once, at once or in a later turn. The options are copied. */
+void web_call_start(Web *web, const CallOptions *options, CallFn fn, void *ctx);
 
 /* A value of the type (NULL: not described) as JSON; NULL, with the error. */
 json_t *call_value(const ferry_type *type, ferry_bytes bytes, bool text_integers,

@@ -106,9 +106,10 @@ void gateway_call(HttpRequest *request) {
     const char *integers = http_header(request, "Ferry-Integers");
     ferry_bytes body = http_body(request), lines = {NULL, 0, NULL};
     bool has_lines = false;
-    CallOptions options = {.text_integers = integers && strcmp(integers, "string") == 0,
+    CallOptions options = {.service = http_part(request, 2),
+                           .method = http_part(request, 3),
+                           .text_integers = integers && strcmp(integers, "string") == 0,
                            .stream_fn = on_stream};
-    json_t *args = NULL;
     HttpCall *call;
 
     if (!read_deadline(request, &options.timeout_ms))
@@ -123,19 +124,18 @@ void gateway_call(HttpRequest *request) {
         options.has_items = lines.len > 0;
     }
     if (body.len == 0)
-        args = json_array();
-    else if (value_parse(body.data, body.len, "the body", &args, &error) < 0) {
+        options.args = json_array();
+    else if (value_parse(body.data, body.len, "the body", &options.args, &error) < 0) {
         problem_reply(request, &error);
         return;
     }
     call = malloc(sizeof(*call));
-    if (!args || !call) {
-        json_decref(args);
+    if (!options.args || !call) {
+        json_decref(options.args);
         free(call);
         http_reply_problem(request, 503, "OutOfMemory", "out of memory");
         return;
     }
     *call = (HttpCall){request, lines, options.timeout_ms, has_lines, options.text_integers};
-    web_call_start(http_ctx(request), http_part(request, 2), http_part(request, 3), args, &options,
-                   on_end, call);
+    web_call_start(http_ctx(request), &options, on_end, call);
 }

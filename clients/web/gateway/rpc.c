@@ -127,9 +127,12 @@ static void start_one(RpcBatch *batch, const json_t *request) {
     *call = (RpcCall){batch, json_incref(id)};
     snprintf(service, sizeof(service), "%.*s", (int)(dot - method), method);
     batch->n_left++;
-    web_call_start(http_ctx(batch->request), service, dot + 1,
-                   params ? json_incref(params) : json_array(),
-                   &(CallOptions){.text_integers = batch->text_integers}, on_end, call);
+    web_call_start(http_ctx(batch->request),
+                   &(CallOptions){.service = service,
+                                  .method = dot + 1,
+                                  .args = params ? json_incref(params) : json_array(),
+                                  .text_integers = batch->text_integers},
+                   on_end, call);
 }
 
 static void start(HttpRequest *request, json_t *body) {
