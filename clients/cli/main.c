@@ -11,8 +11,6 @@
 #include "clients/cli/run/brokers.h"
 #include "clients/cli/terminal/out.h"
 
-enum { PROBLEM_MAX = 256 };
-
 /* Commands with a loop handle signals there. Other commands end here; the broker cleans up after
  * them. */
 static void on_interrupt(int signal) {
@@ -63,15 +61,15 @@ static int run_parsed(Cli *cli, const void *values, const Parsed *parsed) {
 static int run_command(Cli *cli, int at, int argc, char **argv) {
     void *values = calloc(1, cli->command->values_size + 1);
     OptionSet sets[] = {{cli->command->options, values}, {cli_options, cli}};
-    char problem[PROBLEM_MAX] = "";
+    char problem[OPTIONS_PROBLEM_MAX] = "";
     Parsed before = {0}, parsed = {0};
     int status, r;
 
     if (!values)
         return cli_fail(cli, EXIT_OTHER, "out of memory");
-    r = options_parse(sets + 1, 1, at, argv, &before, problem, sizeof(problem));
+    r = options_parse(sets + 1, 1, at, argv, &before, problem);
     if (r == 0)
-        r = options_parse(sets, 2, argc - at, argv + at, &parsed, problem, sizeof(problem));
+        r = options_parse(sets, 2, argc - at, argv + at, &parsed, problem);
     if (r == -EINVAL)
         status = cli_usage(cli, "%s", problem);
     else if (r < 0)
@@ -148,9 +146,9 @@ static int end(Cli *cli, int status) {
 /* Handles a call without a command: `ferry --help`, and errors. */
 static int run_nothing(Cli *cli, int argc, char **argv) {
     const OptionSet set = {cli_options, cli};
-    char problem[PROBLEM_MAX] = "";
+    char problem[OPTIONS_PROBLEM_MAX] = "";
     Parsed parsed = {0};
-    int r = options_parse(&set, 1, argc, argv, &parsed, problem, sizeof(problem));
+    int r = options_parse(&set, 1, argc, argv, &parsed, problem);
 
     parsed_deinit(&parsed);
     if (r == -EINVAL) {

@@ -30,7 +30,6 @@ typedef struct Parse {
     Parsed *parsed;
     int stopped_at; /* argp's position at the error */
     char *problem;
-    size_t problem_size;
 } Parse;
 
 static int complain(Parse *parse, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -39,7 +38,7 @@ static int complain(Parse *parse, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
-    vsnprintf(parse->problem, parse->problem_size, format, args);
+    vsnprintf(parse->problem, OPTIONS_PROBLEM_MAX, format, args);
     va_end(args);
     return EINVAL;
 }
@@ -224,9 +223,9 @@ static char **shield(int argc, char **argv) {
 }
 
 int options_parse(const OptionSet *sets, size_t n_sets, int argc, char **argv, Parsed *ret,
-                  char *problem, size_t problem_size) {
+                  char problem[OPTIONS_PROBLEM_MAX]) {
     struct argp_option options[OPTIONS_MAX + 1] = {{0}};
-    Parse parse = {.sets = sets, .parsed = ret, .problem = problem, .problem_size = problem_size};
+    Parse parse = {.sets = sets, .parsed = ret, .problem = problem};
     struct argp argp = {.options = options, .parser = on_key};
     char **copy = shield(argc, argv);
     int r;

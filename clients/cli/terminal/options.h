@@ -49,6 +49,8 @@ typedef struct Option {
 #define OPTION_END                                                                                 \
     { NULL, 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL }
 
+enum { OPTIONS_PROBLEM_MAX = 256 };
+
 /* The options that write to one struct. */
 typedef struct OptionSet {
     const Option *table;
@@ -67,7 +69,7 @@ typedef struct Parsed {
  * 0; -EINVAL: problem says what is wrong and what to write instead; -ENOMEM.
  */
 int options_parse(const OptionSet *sets, size_t n_sets, int argc, char **argv, Parsed *ret,
-                  char *problem, size_t problem_size);
+                  char problem[OPTIONS_PROBLEM_MAX]);
 
 void parsed_deinit(Parsed *parsed);
 

@@ -25,7 +25,7 @@ static const Option table[] = {
 
 static Values values;
 static Parsed parsed;
-static char problem[256];
+static char problem[OPTIONS_PROBLEM_MAX];
 
 enum { WORDS_MAX = 200 };
 
@@ -41,7 +41,7 @@ static int parse(const char *line) {
     strcpy(text, line);
     for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
         argv[argc++] = word;
-    return options_parse(sets, 1, argc, argv, &parsed, problem, sizeof(problem));
+    return options_parse(sets, 1, argc, argv, &parsed, problem);
 }
 
 static bool says(const char *line, const char *what) {
