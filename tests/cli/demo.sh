@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The main job of ferry on real input, from nothing to nothing: demo.sh BUILD-FOLDER
+# The main job of ferry on real input, with a broker of its own: demo.sh BUILD-FOLDER
 #
 # The text behind a $ is run exactly as it is printed.
 set -euo pipefail

@@ -165,5 +165,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("rpc/link places", tests);
+    return run_suite("rpc/link/hub places", tests);
 }
