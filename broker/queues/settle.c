@@ -17,11 +17,11 @@ static bool is_spent(const Job *job) {
            job->stored.attempt >= queue->settings.max_attempts;
 }
 
-/* Puts the job in front again. A job that has lost more than one worker may have killed them: it
- * waits first, so that the workers have time for other jobs. */
-static void enter_again(Job *job) {
+/* Puts the job in front again. From its second failure on it waits first, so that the workers have
+ * time for other jobs: it may kill its workers, or never be finished in time. */
+static void enter_again(Job *job, unsigned n_failed) {
     const Queue *queue = queue_of(job);
-    uint64_t wait_ms = job->n_lost > 1 ? job_back_off_ms(job, job->n_lost - 2u) : 0;
+    uint64_t wait_ms = n_failed > 1 ? job_back_off_ms(job, n_failed - 2) : 0;
 
     if (wait_ms > 0)
         job_enter_delayed(job, queue->queues->broker->now_ms + wait_ms);
@@ -38,7 +38,7 @@ void lease_fail(Job *job, const char *reason) {
     /* The worker may still settle the job until its next delivery, so the job keeps its worker. */
     lease_let_go(job);
     job_set_reason(job, span_text(reason));
-    enter_again(job);
+    enter_again(job, job->n_lost);
     store_note(queue_of(job)->settings.store, &job->stored);
     queue_touch(queue_of(job));
 }
@@ -54,7 +54,7 @@ void lease_expire(Job *job) {
         return;
     }
     job_set_reason(job, span_text(reason));
-    job_enter_front(job);
+    enter_again(job, job->stored.attempt);
     store_note(queue_of(job)->settings.store, &job->stored);
 }
 

@@ -490,6 +490,34 @@ static void an_expired_lease_is_lost_even_if_no_worker_has_the_job(void) {
     teardown();
 }
 
+/* A job that no worker finishes in time must not keep the workers from the other jobs. */
+static void a_job_that_takes_too_long_again_waits_for_the_back_off(void) {
+    Session *worker;
+    uint64_t job;
+
+    setup();
+    configure("q", "time_limit", "100ms");
+    configure("q", "retry", "1s");
+    worker = fake_connect(&broker, 'w');
+    pull(worker, 1, "q", 1);
+    push(worker, 0, "q", "slow", NULL);
+    push(worker, 0, "q", "next", NULL);
+    expect_ok(worker, 1);
+    job = expect_job(worker, 1, "slow", 1);
+    wait_ms(100);
+    expect_lost(worker, job, 1);
+    CU_ASSERT_EQUAL(expect_job(worker, 1, "slow", 2), job);
+    wait_ms(100);
+    expect_lost(worker, job, 2);
+    ack(worker, 2, expect_job(worker, 1, "next", 1), 1);
+    expect_ok(worker, 2);
+    wait_ms(999);
+    expect_nothing(worker);
+    wait_ms(1);
+    CU_ASSERT_EQUAL(expect_job(worker, 1, "slow", 3), job);
+    teardown();
+}
+
 static void without_a_time_limit_a_lease_lasts(void) {
     Session *worker;
     uint64_t job;
@@ -569,6 +597,7 @@ int main(void) {
         TEST(a_late_ack_counts_until_the_job_is_delivered_again),
         TEST(a_time_limit_ends_the_lease_and_extend_prolongs_it),
         TEST(an_expired_lease_is_lost_even_if_no_worker_has_the_job),
+        TEST(a_job_that_takes_too_long_again_waits_for_the_back_off),
         TEST(without_a_time_limit_a_lease_lasts),
         TEST(a_job_that_kills_its_workers_costs_no_other_job),
         TESTS_END,
