@@ -124,6 +124,8 @@ struct QueueStatus {
   /** The setting of Redis that decides what a confirmed job survives, for example "appendfsync=always wait=1". Absent:
    * the queue is not in Redis. */
   31: optional string store_setting
+  /** The durability that the queue gets when its jobs are gone. Absent: it does not change. */
+  32: optional string next_durability
 }
 
 /** A part of the queues that several brokers share in a store with shards. */

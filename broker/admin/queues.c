@@ -47,11 +47,11 @@ static bool is_degraded(const Queue *queue) {
 }
 
 /* As in the configuration: "memory", "disk", "redis", "interval:20ms". */
-static void write_durability(Buffer *to, const QueueSettings *settings) {
+static void write_durability(Buffer *to, const char *key, const QueueSettings *settings) {
     char text[64];
 
     snprintf(text, sizeof(text), "interval:%" PRIu64 "ms", settings->interval_ms);
-    write_text(to, "durability");
+    write_text(to, key);
     write_text(to, settings->interval_ms ? text : settings->store->ops->durability);
 }
 
@@ -95,7 +95,13 @@ static void write_counts(Buffer *to, const Queue *queue) {
     write_text(to, "bound");
     binds_describe(queue, to);
     write_forwards(to, queue);
-    write_durability(to, &queue->settings);
+    write_durability(to, "durability", &queue->settings);
+    if (queue->keeps_store) {
+        QueueSettings next;
+
+        queue_next_settings(queue, &next);
+        write_durability(to, "next_durability", &next);
+    }
     if (has_store_setting(queue)) {
         write_text(to, "store_setting");
         write_text(to, queue->settings.store->setting);
@@ -160,7 +166,7 @@ static unsigned write_queue(const void *element, const Broker *broker, Buffer *t
     const Queue *queue = element;
 
     (void)broker;
-    write_map(to, COUNTS + has_store_setting(queue) + is_degraded(queue));
+    write_map(to, COUNTS + queue->keeps_store + has_store_setting(queue) + is_degraded(queue));
     write_counts(to, queue);
     return 0;
 }
@@ -182,7 +188,8 @@ int queues_show(Queues *queues, Span name, Buffer *to) {
 
     if (!queue)
         return -ENOENT;
-    write_map(to, COUNTS + SETTINGS + has_store_setting(queue) + is_degraded(queue));
+    write_map(to, COUNTS + SETTINGS + queue->keeps_store + has_store_setting(queue) +
+                      is_degraded(queue));
     write_counts(to, queue);
     write_settings(to, &queue->settings);
     return to->failed ? -ENOMEM : 0;

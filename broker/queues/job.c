@@ -125,6 +125,8 @@ void job_free(Job *job) {
     queues->broker->budget.bytes[BUDGET_QUEUES] -= body_bytes(job);
     job_table_take(queues, job);
     ties_end(job);
+    if (queue->keeps_store && queue->n_jobs == 0)
+        queue_touch(queue);
     if (timer_armed(&job->timer))
         timer_disarm(&queues->timers, &job->timer);
     if (job->reason)

@@ -333,6 +333,8 @@ void queues_dispatch_touched(Queues *queues) {
         Queue *next = queue->next_touched;
 
         queue->touched = false;
+        if (queue->keeps_store && queue->n_jobs == 0)
+            queue_configure(queue);
         queue_dispatch(queue);
         queue = next;
     }

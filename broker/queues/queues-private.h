@@ -150,6 +150,7 @@ struct Queue {
     bool leaving;                   /* in shard->leaving */
     bool told_away;                 /* its pulls know that the shard is away */
     bool paused;
+    bool keeps_store;    /* its settings name another store, which it gets when it has no jobs */
     bool is_dead;        /* its name ends in .dead */
     bool warned;         /* the log has a line about the full dead-letter queue */
     bool told_full;      /* an event has reported that the queue refuses pushes, until it has room
@@ -271,7 +272,10 @@ void problem_set(Problem *problem, const char *type, const char *format, ...)
 
 /* ---- settings.c ---- */
 
+/* A queue with jobs keeps its store until they are gone. */
 void queue_configure(Queue *queue);
+/* The settings that queue_configure() gives to a queue without jobs. */
+void queue_next_settings(const Queue *queue, QueueSettings *ret);
 /* NULL: the value is possible for this setting; an empty one ends it. Otherwise a text, which is
  * static. */
 const char *setting_problem(Queues *queues, const char *key, const char *value);

@@ -58,6 +58,8 @@ static int queue_of_store(Queues *queues, Store *store, Span name, Queue **ret) 
                   queue->name, store_shown(queue->settings.store), store->ops->durability);
         return -EEXIST;
     }
+    if (queue->settings.store != store && !store->shard)
+        queue->keeps_store = true;
     queue_set_store(queue, store);
     *ret = queue;
     return 0;

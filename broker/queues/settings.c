@@ -327,20 +327,29 @@ Store *settings_store(Queues *queues, Span queue) {
     return settings_now.store;
 }
 
+void queue_next_settings(const Queue *queue, QueueSettings *ret) {
+    settings_of(queue->queues, span_of(queue->name, queue->stored.name_len), ret);
+}
+
 void queue_configure(Queue *queue) {
     Span name = span_of(queue->name, queue->stored.name_len);
     Store *store = queue->settings.store;
     QueueSettings to;
 
     settings_of(queue->queues, name, &to);
-    if (store && store != to.store && queue->n_jobs > 0) {
-        log_warning("queue '%s' holds jobs, keeping its durability: %s", shown(name),
+    queue->keeps_store = store && store != to.store && queue->n_jobs > 0;
+    if (queue->keeps_store) {
+        log_warning("queue '%s' keeps its durability until its jobs are gone: %s", shown(name),
                     store->ops->durability);
         to.store = store;
         to.interval_ms = queue->settings.interval_ms;
     }
     queue->settings = to;
     queue->settings.store = store;
+    if (store && store != to.store && queue->paused) {
+        store_pause(store, &queue->stored, false);
+        store_pause(to.store, &queue->stored, true);
+    }
     queue_set_store(queue, to.store);
     queue->stored.interval_ms = to.interval_ms;
 }

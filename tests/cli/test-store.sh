@@ -45,6 +45,13 @@ wait "$started_pid" 2>/dev/null || true
 printf '[broker]\nmax_queue_memory = 64K\n' >"$work/small.conf"
 start broker --bind "$FERRY_URL" --data "$work/other" --config "$work/small.conf" --log-level warning
 until_true ferry ping
+ferry queue set quick durability memory --quiet
+ferry push quick volatile --quiet
+expect 0 '' "'quick' has jobs: until they are gone, its durability is still memory" \
+    ferry queue set quick durability disk
+equal volatile "$(ferry work quick --count 1)" 'the job in memory'
+expect 0 '*' '' ferry push quick safe --json
+grep -q '"durability": "disk"' "$work/out" || failed 'the queue without jobs is on disk' "$work/out"
 for _ in $(seq 100); do printf 'A%01500d\n' 7; done | ferry push many - --quiet || failed 'pushing'
 first=$(ferry queue peek many --json | grep -o '"job": [0-9]*' | head -1 | grep -o '[0-9]*$')
 equal A0 "$(ferry job show "$first" | awk -F'\t' '$1 == "body" {print substr($2, 1, 2)}')" 'the body of a job on disk'

@@ -278,6 +278,19 @@ static int bind(Run *run, const char *method) {
     return status;
 }
 
+/* A queue with jobs keeps its durability until they are gone. */
+static void note_durability(Run *run) {
+    CLEANUP(json_decref) json_t *found = NULL;
+    const char *next;
+
+    if (call(run, &found, "queue") != EXIT_OK)
+        return;
+    next = json_string_value(json_object_get(found, "next_durability"));
+    if (next)
+        cli_note(run->cli, "'%s' has jobs: until they are gone, its durability is still %s",
+                 run->queue, json_string_value(json_object_get(found, "durability")));
+}
+
 static int set(Run *run, const char *value) {
     CLEANUP(json_decref) json_t *nothing = NULL;
     int status = cli_manage(run->cli, run->client, false, &nothing, "configure", "sss", run->queue,
@@ -287,6 +300,8 @@ static int set(Run *run, const char *value) {
         cli_note(run->cli,
                  *value ? "'%s': %s = %s" : "'%s': %s has the value of the configuration%s",
                  run->queue, run->to, value);
+    if (status == EXIT_OK && strcmp(run->to, "durability") == 0)
+        note_durability(run);
     return status;
 }
 

@@ -416,6 +416,72 @@ static void a_degraded_store_shows_its_reason(void) {
     teardown();
 }
 
+static bool list_has(const char *queue, const char *text) {
+    CLEANUP(buffer_deinit) Buffer list = {0};
+
+    list_of_queues.write(queue_find(queues, span_text(queue)), &broker, &list);
+    CU_ASSERT_PTR_NULL(wire_check(list.data, list.len));
+    return memmem(list.data, list.len, text, strlen(text)) != NULL;
+}
+
+/* Jobs never change their store. */
+static void a_queue_gets_another_durability_when_its_jobs_are_gone(void) {
+    Session *s = set_up();
+
+    log_level = (LogLevel)-1;
+    push(s, 1, "plain", "in memory", NULL);
+    expect_ok(s, 1);
+    CU_ASSERT_FALSE(list_has("plain", "next_durability"));
+    configure("plain", "durability", "disk");
+    CU_ASSERT_TRUE(list_has("plain", "next_durability"));
+    push(s, 2, "plain", "in memory, too", NULL);
+    expect_ok(s, 2);
+    CU_ASSERT_EQUAL(slow.n_append, 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), true), 0);
+    CU_ASSERT_EQUAL(slow.n_pause, 0);
+    pull(s, 3, "plain", 5);
+    expect_ok(s, 3);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), false), 0);
+    ack(s, 4, expect_job(s, 3, "in memory", 1), 1);
+    ack(s, 5, expect_job(s, 3, "in memory, too", 1), 1);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), true), 0);
+    expect_ok(s, 4);
+    expect_ok(s, 5);
+    rooms_turn_end(&broker);
+    CU_ASSERT_FALSE(list_has("plain", "next_durability"));
+    CU_ASSERT_EQUAL(slow.n_pause, 1);
+    push(s, 6, "plain", "on disk", NULL);
+    CU_ASSERT_EQUAL(slow.n_append, 1);
+    finish(1, 0);
+    expect_ok(s, 6);
+    teardown();
+}
+
+/* The configuration was changed while the broker was down. */
+static void a_restored_queue_gets_its_durability_when_its_jobs_are_gone(void) {
+    Session *s = set_up();
+    ferry_error error;
+
+    log_level = (LogLevel)-1;
+    configure("disk.q", "durability", "memory");
+    for (int i = 0; i < 3; i++)
+        slow.store.ops->restore(&slow.store, 1, &error);
+    CU_ASSERT_TRUE(list_has("disk.q", "next_durability"));
+    pull(s, 1, "disk.q", 5);
+    expect_ok(s, 1);
+    for (uint64_t job = 11; job < 14; job++) {
+        CU_ASSERT_EQUAL(expect_job(s, 1, "x", 1), job);
+        ack(s, job, job, 1);
+    }
+    finish(3, 0);
+    for (uint64_t job = 11; job < 14; job++)
+        expect_ok(s, job);
+    push(s, 20, "disk.q", "in memory", NULL);
+    expect_ok(s, 20);
+    CU_ASSERT_EQUAL(slow.n_append, 0);
+    teardown();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_push_is_confirmed_and_delivered_when_it_is_stored),
@@ -438,6 +504,8 @@ int main(void) {
         TEST(every_unconfirmed_push_that_is_sent_again_is_found),
         TEST(a_store_forgets_the_pushes_that_no_client_asks_about),
         TEST(a_degraded_store_shows_its_reason),
+        TEST(a_queue_gets_another_durability_when_its_jobs_are_gone),
+        TEST(a_restored_queue_gets_its_durability_when_its_jobs_are_gone),
         TESTS_END,
     };
 
