@@ -313,22 +313,6 @@ int queues_show_job(Queues *queues, uint64_t id, Buffer *to) {
     return to->failed ? -ENOMEM : 0;
 }
 
-/* ---- pausing ---- */
-
-int queues_pause(Queues *queues, Span name, bool paused) {
-    Queue *queue = queue_find(queues, name);
-
-    if (!queue)
-        return -ENOENT;
-    queue->paused = paused;
-    store_pause(queue->settings.store, &queue->stored, paused);
-    if (paused)
-        return 0;
-    queue_dispatch(queue);
-    queue_maybe_idle(queue);
-    return 0;
-}
-
 /* ---- methods ---- */
 
 int method_queues(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
@@ -383,17 +367,19 @@ int method_purge(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
 int method_pause(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_pause_args *args = p;
 
-    write_nil(to);
-    return no_queue(queues_pause(ask->broker->queues, span_text(args->queue), true), args->queue,
-                    reterr);
+    (void)to;
+    return no_queue(
+        queues_pause(ask->broker->queues, span_text(args->queue), true, ask->session, ask->id),
+        args->queue, reterr);
 }
 
 int method_resume(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_resume_args *args = p;
 
-    write_nil(to);
-    return no_queue(queues_pause(ask->broker->queues, span_text(args->queue), false), args->queue,
-                    reterr);
+    (void)to;
+    return no_queue(
+        queues_pause(ask->broker->queues, span_text(args->queue), false, ask->session, ask->id),
+        args->queue, reterr);
 }
 
 int method_move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {

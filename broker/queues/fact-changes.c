@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands change facts: the store of a fact, and the answer to the command. See queues.h. */
+/* Commands change facts, and pause queues: the store of a fact, and the answer to the command. See
+ * queues.h. */
 
 #include <errno.h>
 #include <utlist.h>
 
 #include "broker/queues/changes-private.h"
 #include "broker/queues/facts-private.h"
+#include "broker/queues/pulls-private.h"
 #include "broker/queues/queues-private.h"
 #include "broker/queues/shards-private.h"
 
@@ -16,7 +18,7 @@ typedef struct FactChange {
     uint64_t id;
     Session *session; /* gets the answer; NULL: the session is gone */
     Fact *before;     /* owned: the fact that this change replaces; NULL: the name had no fact */
-    uint32_t n_name;
+    uint32_t n_name;  /* 0: a queue is paused or resumed */
     uint8_t shard;
     uint8_t name[];
 } FactChange;
@@ -45,7 +47,8 @@ static void on_kept(Queues *queues, Waiter *waiter, int result) {
     Fact *failed = NULL;
 
     /* No memory to restore the old value: the name has no fact from now on. */
-    if (result < 0 && fact_replace(queues, change->shard, name, change->before, &failed) == 0)
+    if (result < 0 && name.len > 0 &&
+        fact_replace(queues, change->shard, name, change->before, &failed) == 0)
         change->before = failed;
     answer(change->session, change->id, change->waiter.store, result);
     change_free(queues, change);
@@ -135,6 +138,36 @@ int queues_keep_fact(Queues *queues, Span queue, Span name, Span value, Session 
     if (r < 0)
         free(fact);
     else
+        answer(session, id, store, 0);
+    change_free(queues, change);
+    return r < 0 ? r : QUEUES_LATER;
+}
+
+static void pause(Queue *queue, bool paused) {
+    queue->paused = paused;
+    if (paused)
+        return;
+    queue_dispatch(queue);
+    queue_maybe_idle(queue);
+}
+
+int queues_pause(Queues *queues, Span name, bool paused, Session *session, uint64_t id) {
+    Queue *queue = queue_find(queues, name);
+    Store *store = queue ? queue->settings.store : NULL;
+    FactChange *change = queue ? change_new(queues, store, (Span){NULL, 0}, session, id) : NULL;
+    int r;
+
+    if (!change)
+        return queue ? -ENOMEM : -ENOENT;
+    r = waiter_begin(queues, &change->waiter, store);
+    if (r == 0)
+        r = store_pause(store, change->waiter.ticket, &queue->stored, paused);
+    if (r >= 0)
+        pause(queue, paused);
+    if (r == STORE_LATER)
+        return QUEUES_LATER;
+    waiter_take(queues, change->waiter.ticket);
+    if (r == 0)
         answer(session, id, store, 0);
     change_free(queues, change);
     return r < 0 ? r : QUEUES_LATER;

@@ -78,11 +78,14 @@ size_t queues_count(const Queues *queues);
 int queues_set(Queues *queues, Span queue, const char *key, const char *value, Session *session,
                uint64_t id, ferry_error *reterr);
 
+/* Pauses or resumes a queue. QUEUES_LATER: the session gets the answer to id, when the store has
+ * kept it; -ENOENT: no queue has this name; or another negative errno. */
+int queues_pause(Queues *queues, Span name, bool paused, Session *session, uint64_t id);
+
 /* For ferry.Broker: writes MessagePack, see ferry-broker.thrift. -ENOENT: no queue has this
  * name. */
 int queues_show(Queues *queues, Span name, Buffer *to);
 int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to);
-int queues_pause(Queues *queues, Span name, bool paused);
 
 /*
  * Deletes all waiting jobs, or moves up to limit of them (0: all) to another queue; moving takes

@@ -347,8 +347,8 @@ void queue_configure(Queue *queue) {
     queue->settings = to;
     queue->settings.store = store;
     if (store && store != to.store && queue->paused) {
-        store_pause(store, &queue->stored, false);
-        store_pause(to.store, &queue->stored, true);
+        store_pause(store, 0, &queue->stored, false);
+        store_pause(to.store, 0, &queue->stored, true);
     }
     queue_set_store(queue, to.store);
     queue->stored.interval_ms = to.interval_ms;

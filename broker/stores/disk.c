@@ -236,12 +236,25 @@ static void disk_forget_pushes(Store *store, const uint8_t *client, uint64_t flo
         clock_us() + NOTE_FLUSH_US);
 }
 
-static void disk_pause(Store *store, StoredQueue *queue, bool paused) {
-    release(store,
-            &(DiskRecord){.type = RECORD_PAUSED,
-                          .paused = paused,
-                          .queue = {(const uint8_t *)queue->name, queue->name_len}},
-            0);
+static int disk_pause(Store *store, uint64_t ticket, StoredQueue *queue, bool paused) {
+    DiskStore *disk = disk_of(store);
+    JournalBatch *batch = disk->stuck ? NULL : disk_batch(disk);
+    uint32_t len;
+
+    if (!batch)
+        return disk->stuck ? -EIO : -ENOMEM;
+    len = record_append(&batch->releases,
+                        &(DiskRecord){.type = RECORD_PAUSED,
+                                      .paused = paused,
+                                      .queue = {(const uint8_t *)queue->name, queue->name_len}});
+    if (batch->releases.failed) {
+        batch->releases.failed = false;
+        return -ENOMEM;
+    }
+    if (ticket)
+        disk_entry(batch, &batch->releases, ENTRY_SETTLED, len, ticket);
+    flush_by(batch, 0);
+    return ticket ? STORE_LATER : 0;
 }
 
 /* ---- the ends of changes ---- */

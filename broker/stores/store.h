@@ -131,7 +131,9 @@ typedef struct StoreOps {
     void (*note)(Store *store, StoredJob *job);
     /* Forgets the push ids of the client that are lower than floor. */
     void (*forget_pushes)(Store *store, const uint8_t *client, uint64_t floor);
-    void (*pause)(Store *store, StoredQueue *queue, bool paused);
+    /* Keeps that the queue is paused, or no longer. Returns 0, STORE_LATER or a negative errno,
+     * like a change. With ticket 0 no client waits for it. */
+    int (*pause)(Store *store, uint64_t ticket, StoredQueue *queue, bool paused);
     void (*queue_gone)(Store *store, StoredQueue *queue);
 } StoreOps;
 
@@ -325,11 +327,11 @@ static inline void store_forget_pushes(Store *store, const uint8_t *client, uint
     store->ops->forget_pushes(store, client, floor);
 }
 
-static inline void store_pause(Store *store, StoredQueue *queue, bool paused) {
+static inline int store_pause(Store *store, uint64_t ticket, StoredQueue *queue, bool paused) {
     if (!store->ops->pause || store_is_away(store))
-        return;
+        return 0;
     store->has_changes = true;
-    store->ops->pause(store, queue, paused);
+    return store->ops->pause(store, ticket, queue, paused);
 }
 
 static inline void store_queue_gone(Store *store, StoredQueue *queue) {

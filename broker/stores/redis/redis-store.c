@@ -379,15 +379,16 @@ static void redis_forget_pushes(Store *store, const uint8_t *client, uint64_t fl
     end_change(part, before, 0);
 }
 
-static void redis_pause(Store *store, StoredQueue *queue, bool paused) {
+static int redis_pause(Store *store, uint64_t ticket, StoredQueue *queue, bool paused) {
     RedisQueues *redis = redis_of(store);
     WriterPart *part = store->broken || !redis->writes ? NULL : part_of(redis, PART_RELEASES);
     size_t before = part ? part->changes.len : 0;
 
+    (void)ticket; /* no client waits: Redis may be away for a long time */
     if (!part)
-        return;
+        return 0;
     change_put_paused(&part->changes, span_of(queue->name, queue->name_len), paused);
-    end_change(part, before, 0);
+    return end_change(part, before, 0);
 }
 
 /* The batch is submitted when the thread has finished the last one; until then it grows. */

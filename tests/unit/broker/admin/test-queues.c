@@ -122,7 +122,7 @@ static void unknown_queues_are_not_found(void) {
     CU_ASSERT_EQUAL(queues_show(queues, none, &to), -ENOENT);
     CU_ASSERT_EQUAL(queues_peek(queues, none, 1, &to), -ENOENT);
     CU_ASSERT_EQUAL(queues_purge(queues, none, NULL, 0, &n), -ENOENT);
-    CU_ASSERT_EQUAL(queues_pause(queues, none, true), -ENOENT);
+    CU_ASSERT_EQUAL(queues_pause(queues, none, true, NULL, 0), -ENOENT);
     CU_ASSERT_EQUAL(queues_move(queues, none, span_text("q"), 0, NULL, 0, &n), -ENOENT);
     CU_ASSERT_EQUAL(queues_show(queues, (Span){NULL, 0}, &to), -ENOENT);
     CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, NULL, 0, &to), 0);
@@ -220,12 +220,12 @@ static void a_paused_queue_takes_jobs_and_delivers_no_job(void) {
     s = fake_connect(&broker, 's');
     pull(s, 1, "q", 5);
     expect_ok(s, 1);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), true), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), true, NULL, 0), QUEUES_LATER);
     push(s, 2, "q", "x", NULL);
     expect_ok(s, 2);
     wait_ms(100);
     expect_nothing(s);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), false), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), false, NULL, 0), QUEUES_LATER);
     expect_job(s, 1, "x", 1);
     teardown();
 }

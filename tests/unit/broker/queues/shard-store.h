@@ -141,8 +141,10 @@ static inline int shard_keep(Store *store, uint64_t ticket, Span name, Span valu
     return 0;
 }
 
-static inline void shard_pause(Store *store, StoredQueue *queue, bool paused) {
+static inline int shard_pause(Store *store, uint64_t ticket, StoredQueue *queue, bool paused) {
+    (void)ticket;
     snprintf(shard_in(store)->paused, 64, "%s", paused ? queue->name : "");
+    return 0;
 }
 
 static const StoreOps shard_ops = {

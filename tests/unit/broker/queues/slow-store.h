@@ -84,9 +84,10 @@ static void slow_forget_pushes(Store *store, const uint8_t *client, uint64_t flo
     mine->forgotten_below = floor;
 }
 
-static void slow_pause(Store *store, StoredQueue *queue, bool paused) {
+static int slow_pause(Store *store, uint64_t ticket, StoredQueue *queue, bool paused) {
     (void)queue, (void)paused;
     ((SlowStore *)store)->n_pause++;
+    return ticket ? begin(store, ticket, NULL) : 0;
 }
 
 static void slow_queue_gone(Store *store, StoredQueue *queue) {

@@ -380,7 +380,8 @@ static void do_one(void) {
             do_disconnect(client);
         break;
     case 8:
-        if (roll(4) == 0 && queues_pause(queues, span_text(names[queue]), !paused[queue]) == 0)
+        if (roll(4) == 0 &&
+            queues_pause(queues, span_text(names[queue]), !paused[queue], NULL, 0) == QUEUES_LATER)
             paused[queue] = !paused[queue];
         break;
     case 9:
@@ -410,7 +411,7 @@ static void drain(void) {
             take_all(); /* the returned job may be in flight to the next worker */
         }
     for (int queue = 0; queue < N_QUEUES; queue++) {
-        queues_pause(queues, span_text(names[queue]), false);
+        queues_pause(queues, span_text(names[queue]), false, NULL, 0);
         paused[queue] = false;
     }
     do_connect(0);

@@ -19,7 +19,7 @@ static void stores_are_opened_and_restored_in_slices(void) {
     CU_ASSERT_EQUAL(slow.n, 0);
     CU_ASSERT_EQUAL(queues_restore_queue(queues, &slow.store, span_text("disk.p"), true), 0);
     CU_ASSERT_TRUE(queue_find(queues, span_text("disk.p"))->paused);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("disk.p"), false), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("disk.p"), false, NULL, 0), QUEUES_LATER);
     CU_ASSERT_EQUAL(slow.n_pause, 1);
     teardown();
 }

@@ -225,7 +225,7 @@ static uint64_t fill_and_leave(Session *s, const char *queue) {
     push_in_each_state(s, queue);
     end_changes(&shards[0]);
     quarantine(queue);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text(queue), true), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text(queue), true, NULL, 0), QUEUES_LATER);
     push(s, 0, queue, "being stored", NULL);
     CU_ASSERT_EQUAL(shards[0].store.n_open, 1);
     CU_ASSERT_EQUAL(shards[0].store.n_jobs, 7);

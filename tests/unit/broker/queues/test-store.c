@@ -424,6 +424,34 @@ static bool list_has(const char *queue, const char *text) {
     return memmem(list.data, list.len, text, strlen(text)) != NULL;
 }
 
+/* Otherwise a crash could let workers begin jobs of a queue that was paused. */
+static void pausing_is_confirmed_when_it_is_stored(void) {
+    Session *s = set_up();
+
+    push(s, 1, "disk.q", "x", NULL);
+    finish(1, 0);
+    expect_ok(s, 1);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("disk.q"), true, s, 2), QUEUES_LATER);
+    pull(s, 3, "disk.q", 1);
+    expect_ok(s, 3); /* and no job: it is paused already */
+    expect_nothing(s);
+    finish(1, 0);
+    expect_ok(s, 2);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("disk.q"), false, s, 4), QUEUES_LATER);
+    expect_job(s, 3, "x", 1);
+    expect_nothing(s);
+    finish(1, -EIO);
+    expect_error(s, 4, "ferry.Internal");
+    slow.refuse = -ENOMEM;
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("disk.q"), true, s, 5), -ENOMEM);
+    CU_ASSERT_FALSE(queues_is_paused(queues, span_text("disk.q")));
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("disk.q"), true, s, 6), QUEUES_LATER);
+    end_session(s);
+    finish(1, 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("nosuch"), true, NULL, 0), -ENOENT);
+    teardown();
+}
+
 /* Jobs never change their store. */
 static void a_queue_gets_another_durability_when_its_jobs_are_gone(void) {
     Session *s = set_up();
@@ -437,14 +465,14 @@ static void a_queue_gets_another_durability_when_its_jobs_are_gone(void) {
     push(s, 2, "plain", "in memory, too", NULL);
     expect_ok(s, 2);
     CU_ASSERT_EQUAL(slow.n_append, 0);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), true), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), true, NULL, 0), QUEUES_LATER);
     CU_ASSERT_EQUAL(slow.n_pause, 0);
     pull(s, 3, "plain", 5);
     expect_ok(s, 3);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), false), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), false, NULL, 0), QUEUES_LATER);
     ack(s, 4, expect_job(s, 3, "in memory", 1), 1);
     ack(s, 5, expect_job(s, 3, "in memory, too", 1), 1);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), true), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("plain"), true, NULL, 0), QUEUES_LATER);
     expect_ok(s, 4);
     expect_ok(s, 5);
     rooms_turn_end(&broker);
@@ -504,6 +532,7 @@ int main(void) {
         TEST(every_unconfirmed_push_that_is_sent_again_is_found),
         TEST(a_store_forgets_the_pushes_that_no_client_asks_about),
         TEST(a_degraded_store_shows_its_reason),
+        TEST(pausing_is_confirmed_when_it_is_stored),
         TEST(a_queue_gets_another_durability_when_its_jobs_are_gone),
         TEST(a_restored_queue_gets_its_durability_when_its_jobs_are_gone),
         TESTS_END,

@@ -98,7 +98,7 @@ static void everything_about_a_job_survives(void) {
     reject(s, 9, job, 2, "it is broken");
     until_sent(s, 1);
     expect_ok(s, 9);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), true), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), true, NULL, 0), QUEUES_LATER);
     push(s, 10, "q", "last", NULL);
     until_sent(s, 1);
     crash();
@@ -115,7 +115,7 @@ static void everything_about_a_job_survives(void) {
     CU_ASSERT_EQUAL(expect_ok(s, 11), 0);
     wait_ms(120000); /* the time to live of one job passes meanwhile */
     CU_ASSERT_EQUAL(count_of("q", "ready"), 4);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), false), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), false, NULL, 0), QUEUES_LATER);
     turn(0);
     expect_job(s, 1, "high", 1);
     expect_job(s, 1, "low", 1);

@@ -58,7 +58,7 @@ static void old_segments_are_removed_and_lose_nothing(void) {
     push(s, 2, "keys", "keyed", "key", "k", NULL);
     until_sent(s, 2);
     fake_drop(s);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("old"), true), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("old"), true, NULL, 0), QUEUES_LATER);
     churn(s);
     crash();
     begin();
@@ -74,7 +74,7 @@ static void old_segments_are_removed_and_lose_nothing(void) {
     CU_ASSERT_EQUAL(expect_ok(s, 1), 0);
     push(s, 5000, "keys", "keyed", "key", "k", NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 5000), 0);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("old"), false), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("old"), false, NULL, 0), QUEUES_LATER);
     turn(0);
     expect_job(s, 1, "carried", 1);
     stop();

@@ -16,7 +16,7 @@ static void fill_folder(void) {
     s = fake_connect(&broker, 's');
     push(s, 1, "q", "job", NULL);
     until_sent(s, 1);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), true), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), true, NULL, 0), QUEUES_LATER);
     CU_ASSERT_EQUAL(
         queues_keep_fact(queues, span_text("q"), span_text("bind q t"), span_text("1"), s, 2),
         QUEUES_LATER);
