@@ -4,6 +4,8 @@
 #include "base/setting.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -20,6 +22,35 @@ static int parse_rate(const char *value, uint64_t *ret) {
     memcpy(digits, value, len);
     digits[len] = '\0';
     return text_parse_count(digits, ret);
+}
+
+static void write_bound(SettingKind kind, uint64_t number, char *to, size_t size) {
+    static const struct {
+        SettingKind kind;
+        uint64_t factor;
+        const char *unit;
+    } units[] = {
+        {SETTING_BYTES, 1 << 30, "G"}, {SETTING_BYTES, 1 << 20, "M"}, {SETTING_BYTES, 1 << 10, "K"},
+        {SETTING_MS, 86400000, "d"},   {SETTING_MS, 3600000, "h"},    {SETTING_MS, 60000, "m"},
+        {SETTING_MS, 1000, "s"},       {SETTING_MS, 1, "ms"},         {SETTING_PER_SECOND, 1, "/s"},
+    };
+    size_t i, n = sizeof(units) / sizeof(*units);
+
+    for (i = 0; i < n; i++)
+        if (units[i].kind == kind && number > 0 && number % units[i].factor == 0)
+            break;
+    snprintf(to, size, "%" PRIu64 "%s", i < n ? number / units[i].factor : number,
+             i < n ? units[i].unit : "");
+}
+
+static const char *out_of_range(SettingKind kind, uint64_t min, uint64_t max) {
+    static char text[80];
+    char least[24], most[24];
+
+    write_bound(kind, min, least, sizeof(least));
+    write_bound(kind, max, most, sizeof(most));
+    snprintf(text, sizeof(text), "out of range: %s to %s", least, most);
+    return text;
 }
 
 const char *setting_parse(SettingKind kind, const char *value, uint64_t min, uint64_t max,
@@ -39,7 +70,7 @@ const char *setting_parse(SettingKind kind, const char *value, uint64_t min, uin
     if (r < 0)
         return expected[kind];
     if (number < min || number > max)
-        return "the number is out of range";
+        return out_of_range(kind, min, max);
     *ret = number;
     return NULL;
 }

@@ -12,7 +12,7 @@ typedef enum SettingKind {
     SETTING_MS,         /* "250ms", "5s", "2m", "1h", "1d"; a number without a unit: seconds */
 } SettingKind;
 
-/* Reads a value. Returns NULL and sets *ret, or returns the text of the problem and leaves *ret
- * untouched. */
+/* Reads a value. Returns NULL and sets *ret, or returns the text of the problem, which is
+ * valid until the next call, and leaves *ret untouched. */
 const char *setting_parse(SettingKind kind, const char *value, uint64_t min, uint64_t max,
                           uint64_t *ret);

@@ -74,7 +74,7 @@ static inline Span admin_all_names(void) {
 /* Answers with the whole list. */
 int admin_list_answer(const Ask *ask, const ListKind *kind, Buffer *to, ferry_error *reterr);
 /* Sets the error of a job that cannot go into another queue. Any other r is returned unchanged. */
-int admin_no_room(int r, const char *queue, ferry_error *reterr);
+int admin_not_moved(const Ask *ask, int r, const char *to, ferry_error *reterr);
 /* True: the queue is at another broker. The session has got the error. */
 bool admin_is_away(const Ask *ask, Span queue);
 /* Checks that the session may do this to a job or a schedule of the queue. 0; -EACCES; -ENOENT: the

@@ -213,7 +213,7 @@ int binds_add(Binds *binds, Span queue, Span pattern, Session *session, uint64_t
     return r == -EBUSY
                ? error_set(reterr, "ferry.Overloaded",
                            "%d changes of binds are under way: try again soon", BIND_CHANGES_MAX)
-               : r;
+               : queues_not_kept(r, reterr);
 }
 
 int binds_remove(Binds *binds, Span queue_name, Span pattern, Session *session, uint64_t id) {

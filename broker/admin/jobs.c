@@ -57,13 +57,7 @@ int method_run_now(const Ask *ask, const void *p, Buffer *to, ferry_error *reter
 
     write_nil(to);
     if (r == 0)
-        r = queues_run_now(ask->broker->queues, (uint64_t)args->job);
-    if (r == -EBUSY)
-        return error_set(
-            reterr, "ferry.InvalidArgument",
-            "job %lld cannot run now: a worker has it, or it becomes a dead letter, or another job "
-            "with its ordering key comes first",
-            (long long)args->job);
+        r = queues_run_now(ask->broker->queues, (uint64_t)args->job, reterr);
     return r;
 }
 
@@ -81,5 +75,5 @@ int method_move_job(const Ask *ask, const void *p, Buffer *to, ferry_error *rete
     if (r == -EBUSY)
         return error_set(reterr, "ferry.Overloaded",
                          "the store cannot take jobs for other brokers now: try again later");
-    return admin_no_room(r, args->to, reterr);
+    return admin_not_moved(ask, r, args->to, reterr);
 }

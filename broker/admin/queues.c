@@ -394,7 +394,8 @@ int method_move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
     r = queues_move(ask->broker->queues, span_text(args->from), span_text(args->to),
                     (uint64_t)args->limit, ask->session, ask->id, &n);
     write_uint(to, n);
-    return too_busy(no_queue(admin_no_room(r, args->to, reterr), args->from, reterr), reterr);
+    return too_busy(no_queue(admin_not_moved(ask, r, args->to, reterr), args->from, reterr),
+                    reterr);
 }
 
 int method_configure(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
@@ -428,7 +429,7 @@ int method_unbind(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr
         return error_set(reterr, "ferry.InvalidArgument",
                          "the configuration binds the queue '%s' to '%s': change it there",
                          shown(span_text(args->queue)), shown(span_text(args->pattern)));
-    return r;
+    return queues_not_kept(r, reterr);
 }
 
 bool admin_is_away(const Ask *ask, Span queue) {
@@ -442,16 +443,20 @@ bool admin_is_away(const Ask *ask, Span queue) {
     return true;
 }
 
-int admin_no_room(int r, const char *queue, ferry_error *reterr) {
+int admin_not_moved(const Ask *ask, int r, const char *to, ferry_error *reterr) {
+    Problem problem;
+
+    if (r == -EINVAL && !queue_get(ask->broker->queues, span_text(to), &problem))
+        return error_set(reterr, problem.type, "args.to: %s", problem.text);
     if (r == -EINVAL)
         return error_set(reterr, "ferry.InvalidArgument",
-                         "args.to: '%s' is the same queue, or not a valid name",
-                         shown(span_text(queue)));
+                         "args.to: '%s' is the queue from which jobs are moved",
+                         shown(span_text(to)));
     if (r == -ENOSPC)
         return error_set(reterr, "ferry.Full",
                          "the queue '%s' is full: move the job later, or raise max_queue_jobs or "
                          "max_queue_bytes",
-                         shown(span_text(queue)));
+                         shown(span_text(to)));
     if (r == -EAGAIN)
         return error_set(reterr, "ferry.Overloaded",
                          "the job is being read from the disk: try again later");

@@ -109,6 +109,14 @@ static int keep(Queues *queues, Store *store, FactChange *change, Span name, Spa
     return r < 0 ? r : store_keep(store, change->waiter.ticket, name, value);
 }
 
+int queues_not_kept(int r, ferry_error *reterr) {
+    if (r != -ENOSPC)
+        return r;
+    return error_set(reterr, "ferry.Full",
+                     "the broker cannot keep the change: its disk is full, or it has max_names "
+                     "settings, binds and schedules");
+}
+
 int queues_keep_fact(Queues *queues, Span queue, Span name, Span value, Session *session,
                      uint64_t id) {
     unsigned shard = queues_shard_of_fact(queues, queue, name);
@@ -187,9 +195,11 @@ int queues_set(Queues *queues, Span name, const char *key, const char *value, Se
         return error_set(reterr, problem.type, "%s", problem.text);
     queue_maybe_idle(queue);
     setting_fact(&fact, name, key);
-    return fact.failed ? -ENOMEM
-                       : queues_keep_fact(queues, name, span_of(fact.data, fact.len),
-                                          span_text(value), session, id);
+    if (fact.failed)
+        return -ENOMEM;
+    return queues_not_kept(
+        queues_keep_fact(queues, name, span_of(fact.data, fact.len), span_text(value), session, id),
+        reterr);
 }
 
 void fact_changes_session_gone(Queues *queues, const Session *session) {

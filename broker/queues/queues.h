@@ -104,12 +104,11 @@ Span queues_queue_of_job(Queues *queues, uint64_t job);
 /* Each changes one job: removes it, makes it the next job to be delivered, or moves it to another
  * queue under a new number. A worker that has the job gets LOST. QUEUES_LATER: the session gets the
  * answer to id (of a move: the new number, or 0 if the queue is at another broker). 0: done.
- * -ENOENT: no job has this number; -EBUSY: a worker has the job, or it waits to become a dead
- * letter, or for another job with its ordering key; -EINVAL: `to` is not a valid name, or the same
- * queue; -ENOSPC: the queue `to` is full; -EAGAIN: the body is being read from the disk; -ENOMEM.
- */
+ * -ENOENT: no job has this number; -EINVAL: the job cannot be delivered now, and *reterr says why;
+ * or `to` is not a valid name, or the same queue; -ENOSPC: the queue `to` is full; -EAGAIN: the
+ * body is being read from the disk; -ENOMEM. */
 int queues_cancel(Queues *queues, uint64_t job, Session *session, uint64_t id);
-int queues_run_now(Queues *queues, uint64_t job);
+int queues_run_now(Queues *queues, uint64_t job, ferry_error *reterr);
 int queues_move_job(Queues *queues, uint64_t job, Span to, Session *session, uint64_t id);
 /* For ferry.Broker: writes one job as MessagePack. -ENOENT. */
 int queues_show_job(Queues *queues, uint64_t job, Buffer *to);
@@ -127,6 +126,8 @@ typedef void (*FactFn)(Span name, Span value, unsigned shard, void *ctx);
 /* Calls fn for each fact whose name begins with this prefix: now, when it is restored, and when it
  * changes. */
 void queues_watch_facts(Queues *queues, const char *prefix, FactFn fn, void *ctx);
+/* Returns r, an error of queues_keep_fact(); *reterr says why, if the disk or the table is full. */
+int queues_not_kept(int r, ferry_error *reterr);
 /* Keeps a fact of a queue; an empty value forgets it. The change has an effect at once.
  * QUEUES_LATER: the session gets the answer to id, a result of ferry.Broker, when the change is as
  * safe as the broker can make it. If the store fails, the fact is as before. -ENOSPC: there are

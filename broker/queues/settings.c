@@ -97,7 +97,8 @@ static const char *read_durability(Queues *queues, const char *value, Rule *to) 
 /* "100/s" becomes one number: jobs, and the milliseconds in which they may be delivered. */
 static const char *read_rate(const Setting *setting, const char *value, uint64_t *ret) {
     static const char wrong[] =
-        "rate must be a number of jobs per time, as 100/s, 30/m or 5/h; 0: no limit";
+        "rate must be a number of jobs per time, as 100/s, 30/m or 5/h, at most 1000000; 0: no "
+        "limit";
     const char *slash = strchr(value, '/');
     uint64_t n, per_ms = 1000;
     char count[24];

@@ -43,14 +43,20 @@ int queues_cancel(Queues *queues, uint64_t id, Session *session, uint64_t answer
     return QUEUES_LATER;
 }
 
-int queues_run_now(Queues *queues, uint64_t id) {
+int queues_run_now(Queues *queues, uint64_t id, ferry_error *reterr) {
     Job *job = find(queues, id);
+    const char *why;
     Queue *queue;
 
     if (!job)
         return -ENOENT;
-    if (job->state == JOB_IN_FLIGHT || job->awaits_dead_letter || job->parked)
-        return -EBUSY;
+    why = job->state == JOB_IN_FLIGHT ? "a worker has it already"
+          : job->awaits_dead_letter ? "it becomes a dead letter when its dead-letter queue has room"
+          : job->parked             ? "an earlier job with its ordering key comes first"
+                                    : NULL;
+    if (why)
+        return error_set(reterr, "ferry.InvalidArgument", "job %llu cannot run now: %s",
+                         (unsigned long long)id, why);
     if (job->quarantined)
         return 0;
     queue = queue_of(job);

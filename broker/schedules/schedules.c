@@ -579,12 +579,8 @@ int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *ses
     write_parts(&value, &with);
     if (value.failed)
         return -ENOMEM;
-    r = keep(schedules, of_schedule, parts, span_of(value.data, value.len), session, id);
-    if (r == -ENOSPC)
-        return error_set(reterr, "ferry.Full",
-                         "the broker cannot keep another schedule: the disk is full, or max_names "
-                         "is reached");
-    return r;
+    return queues_not_kept(
+        keep(schedules, of_schedule, parts, span_of(value.data, value.len), session, id), reterr);
 }
 
 int schedules_remove(Schedules *schedules, Span name, Session *session, uint64_t id) {

@@ -48,6 +48,8 @@ grep -q 'the disk of the broker is full' "$work/refused" || failed 'the refusal 
 [ "$n_pushed" -gt 5 ] || failed "only $n_pushed pushes"
 before=$n_pushed
 expect 8 '' 'the disk of the broker is full' ferry push mail "$(printf '%060000d' 0)"
+expect 8 '' 'the broker cannot keep the change: its disk is full' ferry queue set mail max_jobs 5000
+expect 8 '' 'the broker cannot keep the change: its disk is full' ferry queue bind mail 'orders.>'
 ferry queue list 2>&1 | grep -q 'the disk is full' || failed 'ferry queue list shows the reason'
 ferry stats | grep -q 'the disk is full' || failed 'ferry stats shows the reason'
 

@@ -227,7 +227,9 @@ static void wrong_arguments_are_refused_by_their_path(void) {
     expect_error(call("move", span_text("\x93\xa4mail\xa1x\xff")), "ferry.InvalidArgument",
                  "args.limit: cannot be negative");
     expect_error(call("move", span_text("\x92\xa4mail\xa4mail")), "ferry.InvalidArgument",
-                 "args.to: 'mail' is the same queue, or not a valid name");
+                 "args.to: 'mail' is the queue from which jobs are moved");
+    expect_error(call("move", span_text("\x92\xa4mail\xa2m.")), "ferry.InvalidArgument",
+                 "args.to: queue 'm.': a part between dots is empty");
     fake_hub_deinit(&broker);
 }
 

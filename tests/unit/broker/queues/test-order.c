@@ -63,6 +63,7 @@ static void one_job_of_a_key_is_worked_on_at_a_time_in_order(void) {
 }
 
 static void parked_jobs_expire_are_cancelled_and_purged(void) {
+    ferry_error error = FERRY_ERROR_INIT;
     uint64_t a, n;
 
     begin_here();
@@ -74,7 +75,9 @@ static void parked_jobs_expire_are_cancelled_and_purged(void) {
     n = expect_ok(s, 2);
     push_tied(0, "c", "k", NULL);
     push_tied(0, "d", "k", NULL);
-    CU_ASSERT_EQUAL(queues_run_now(queues, n), -EBUSY);
+    CU_ASSERT_EQUAL(queues_run_now(queues, n, &error), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "an earlier job with its ordering key"));
+    ferry_error_clear(&error);
     CU_ASSERT_EQUAL(queues_cancel(queues, n, s, 3), QUEUES_LATER);
     expect_ok(s, 3);
     ack(s, 0, a, 1);

@@ -106,6 +106,7 @@ static void the_worker_of_a_cancelled_job_is_told_and_gets_the_next_one(void) {
 }
 
 static void a_delayed_job_runs_now_and_first(void) {
+    ferry_error error = FERRY_ERROR_INIT;
     Session *s;
     uint64_t job;
 
@@ -113,14 +114,16 @@ static void a_delayed_job_runs_now_and_first(void) {
     s = fake_connect(&broker, 's');
     push_one(s, "q", "first", 0);
     job = push_one(s, "q", "delayed", 1000000);
-    CU_ASSERT_EQUAL(queues_run_now(queues, job), 0);
-    CU_ASSERT_EQUAL(queues_run_now(queues, job), 0);
+    CU_ASSERT_EQUAL(queues_run_now(queues, job, NULL), 0);
+    CU_ASSERT_EQUAL(queues_run_now(queues, job, NULL), 0);
     pull(s, 1, "q", 2);
     expect_ok(s, 1);
     expect_job(s, 1, "delayed", 1);
     expect_job(s, 1, "first", 1);
-    CU_ASSERT_EQUAL(queues_run_now(queues, job), -EBUSY);
-    CU_ASSERT_EQUAL(queues_run_now(queues, 999), -ENOENT);
+    CU_ASSERT_EQUAL(queues_run_now(queues, job, &error), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "a worker has it already"));
+    ferry_error_clear(&error);
+    CU_ASSERT_EQUAL(queues_run_now(queues, 999, NULL), -ENOENT);
     teardown();
 }
 
