@@ -36,12 +36,14 @@ static int try_lock(int fd) {
     return r;
 }
 
-static int lock_folder(Folder *folder, ferry_error *reterr) {
+static int lock_folder(Folder *folder, bool may_make, ferry_error *reterr) {
     char path[FOLDER_FILE_MAX];
     int r;
 
     folder_file(folder, "lock", path);
     folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (folder->lock < 0 && errno == EROFS && !may_make)
+        folder->lock = open(path, O_RDONLY | O_CLOEXEC); /* a snapshot or a backup */
     if (folder->lock < 0)
         return error_set_code(reterr, -errno, "cannot open %s: %s", path, strerror(errno));
     if (try_lock(folder->lock) == 0)
@@ -189,7 +191,7 @@ int folder_open(Folder *folder, const char *path, bool may_make, ferry_error *re
         : may_make         ? check_is_new(folder, reterr)
                            : no_format(folder, reterr);
     if (r == 0)
-        r = lock_folder(folder, reterr);
+        r = lock_folder(folder, may_make, reterr);
     if (r == 0)
         r = open_format(folder, may_make, reterr);
     if (r < 0)

@@ -30,8 +30,8 @@ typedef struct Folder {
     uint8_t id[FOLDER_ID];
 } Folder;
 
-/* Locks the folder; makes it first if it is missing and may_make is set. The error says which file
- * is the cause, and why. */
+/* Locks the folder; makes it first if it is missing and may_make is set, and otherwise also opens a
+ * folder that can only be read. The error says which file is the cause, and why. */
 int folder_open(Folder *folder, const char *path, bool may_make, ferry_error *reterr);
 void folder_close(Folder *folder);
 

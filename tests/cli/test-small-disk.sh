@@ -80,6 +80,10 @@ wait "$started_pid"
 mount -o remount,ro "$work/disk"
 expect 1 '' 'disk/data.*Read-only file system' ferry broker --bind "$FERRY_URL" --data "$work/disk/data"
 expect 1 '' 'disk/new.*Read-only file system' ferry broker --bind "$FERRY_URL" --data "$work/disk/new"
+expect 0 '*' '' ferry store check "$work/disk/data"
+expect 0 '*' '' ferry store dump "$work/disk/data"
+equal 1 "$(wc -l <"$work/out")" 'a folder that cannot be written can be read'
+expect 1 '' 'Read-only file system' ferry store compact "$work/disk/data"
 mount -o remount,rw "$work/disk"
 start_on_disk
 equal 1 "$(ferry work mail --drain | wc -l)" 'the folder is as it was'
