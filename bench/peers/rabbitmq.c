@@ -19,7 +19,7 @@ enum {
     CHANNEL = 1,
     FRAME_MAX = 131072,
     MAX_UNCONFIRMED = 4096,
-    ACK_EACH = 64, /* one acknowledgement covers so many jobs */
+    ACK_EACH = 64, /* one acknowledgement covers this many jobs */
 };
 
 typedef struct Rabbit {

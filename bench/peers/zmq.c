@@ -172,8 +172,8 @@ static void latency_proxy(const LabArgs *args) {
 
 /* ---- streams ---- */
 
-/* As calls, but so many bytes in all, and no more than --window messages on their way: that bounds
- * the memory, as libzmq itself would not. The same message again and again, never copied. */
+/* Sends one message again and again, without copies, until the bytes of the row are sent. At most
+ * --window messages are in flight, because libzmq itself does not limit the memory. */
 static void measure_stream(const LabArgs *args, void *socket) {
     zmq_msg_t item, message;
     unsigned n_ahead = 0;

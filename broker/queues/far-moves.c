@@ -232,7 +232,7 @@ static int store_arrival(Queues *queues, Arrival *arrival, Store *store, void *e
     return r;
 }
 
-/* A queue that is full takes the job all the same: it must not be lost, and other entries of the
+/* A queue that is full still takes the job: it must not be lost, and other entries of the
  * inbox do not wait for it. */
 int far_move_take(Queues *queues, Store *store, const InboxEntry *entry, void *of, Problem *why) {
     RestoredPushes *from = forwards_reserve(queues, entry->job.origin.data);

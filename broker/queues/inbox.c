@@ -9,7 +9,7 @@
 #include "broker/queues/inbox-entry.h"
 #include "broker/queues/queues-private.h"
 
-/* The publisher has its confirmation. So a queue that is full takes the message all the same, and
+/* The publisher has its confirmation. So a queue that is full still takes the message, and
  * the other brokers are told to send no more: other queues of the shard do not wait for it. */
 static int check_room(Queue *queue, const Message *message, Problem *problem) {
     Queues *queues = queue->queues;

@@ -145,7 +145,7 @@ void job_free(Job *job);
 void job_enter(Job *job);
 void job_enter_front(Job *job);
 void job_enter_delayed(Job *job, uint64_t due_ms);
-/* The queue's back-off: doubled so many times, at most its longest. */
+/* The queue's back-off after this many doublings, at most retry_max_ms. */
 uint64_t job_back_off_ms(const Job *job, unsigned times);
 /* How often its back-off has been doubled by its attempts. */
 static inline unsigned job_retries(const Job *job) {

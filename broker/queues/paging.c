@@ -16,11 +16,11 @@
 #include "broker/queues/queues-private.h"
 
 enum {
-    TRIM_MAX = 4096,          /* contents that one turn may drop */
-    UNWRITTEN_MAX = 64,       /* after so many jobs that the store has not written, a turn drops no
-                               * more */
-    LOAD_JOBS = 256,          /* jobs that are read ahead */
-    LOAD_BYTES = 2 << 20,     /* bytes that are read ahead */
+    TRIM_MAX = 4096,      /* contents that one turn may drop */
+    UNWRITTEN_MAX = 64,   /* after this many jobs that the store has not written, a turn drops no
+                           * more */
+    LOAD_JOBS = 256,      /* jobs that are read ahead */
+    LOAD_BYTES = 2 << 20, /* bytes that are read ahead */
     LOADING_BYTES = 16 << 20, /* bytes that are being read, for all queues */
 };
 

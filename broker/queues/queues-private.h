@@ -79,7 +79,7 @@ enum {
     QUEUE_SETTLED_MAX = 1024,  /* settled deliveries remembered for each client */
     QUEUE_AWAY_MS = 1000,      /* a timer of a job whose shard is away is looked at again then */
     QUEUE_STORES_MAX = STORE_SHARDS_MAX + 3,
-    QUEUE_LOSSES_MAX = 3, /* a job that was in flight to so many lost sessions is quarantined */
+    QUEUE_LOSSES_MAX = 3, /* a job that was in flight to this many lost sessions is quarantined */
 };
 
 #define QUEUE_TIME_MAX (UINT64_C(10) * 365 * 86400 * 1000) /* longest delay, time to live: ms */

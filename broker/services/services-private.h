@@ -258,7 +258,7 @@ void call_leave_server(Call *call);
 void call_abandon(Call *call);
 /* Abandons the call, and answers its caller with this error. */
 void call_fail(Call *call, const char *type, const char *text);
-/* Starts the deadline of the call. Each item of a stream starts the deadline anew. */
+/* Starts the deadline of the call. Each item of a stream starts it again. */
 void call_arm_deadline(Call *call);
 /* Ends the call, or its wait, at this time. */
 void call_arm_timer(Call *call, uint64_t at_ms);

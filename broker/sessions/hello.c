@@ -330,8 +330,8 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     if (is_refused(broker, peer, user, client))
         return;
     /* If the client has come back before the broker noticed that its old connection is lost, end
-     * the old session first. If the old session has said BYE, its client is forgotten with it and
-     * begins anew. */
+     * the old session first. If the old session has said BYE, the record of its client is freed
+     * with it, and the client gets a new one. */
     if (client && client->session) {
         session_end(client->session, "replaced");
         sessions_turn_end(broker);

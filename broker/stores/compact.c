@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walk through a data folder, and write it anew. See compact.h. */
+/* Walks over the jobs of a data folder, and rewrites it. See compact.h. */
 
 #include "broker/stores/compact.h"
 
@@ -89,7 +89,7 @@ int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn 
     return each_job(folder, &(JobWalk){contents, fn, NULL, ctx});
 }
 
-/* ---- written anew ---- */
+/* ---- rewriting ---- */
 
 typedef struct Rewriting {
     Journal journal;

@@ -16,7 +16,7 @@
 
 enum {
     SLICE_BYTES = 256 * 1024, /* bytes that one turn moves */
-    ROOM_SEGMENTS = 4,        /* the journal may always have so many segments of settled records */
+    ROOM_SEGMENTS = 4, /* the journal may always have this many segments of settled records */
 };
 
 static const Live *oldest(const DiskStore *disk) {

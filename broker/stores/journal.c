@@ -19,7 +19,7 @@ enum {
     /* A thread polls for its next work at most this long. A client that pushes one job after
      * another sends the next one 20 to 40 us after the confirmation. */
     POLL_US = 100,
-    /* It polls after a flush of at most so many changes. With more of them, many clients are at
+    /* It polls after a flush of at most this many changes. With more of them, many clients are at
      * work, and they need the processors. */
     POLL_CHANGES = 2,
     PAGE = 4096,

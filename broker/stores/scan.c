@@ -368,7 +368,7 @@ static int scan_one(const Folder *folder, Contents *contents, SegmentBytes *byte
     if (r < 0)
         return r;
     if (!segment_head_is_right(folder, bytes))
-        log_error("the head of a segment is damaged, reading its records all the same: "
+        log_error("the head of a segment is damaged, reading its records nevertheless: "
                   "segment=journal-%08u",
                   number);
     segment->number = number;

@@ -52,7 +52,7 @@ bool segment_head_is_right(const Folder *folder, const SegmentBytes *bytes) {
 static int make_room(SegmentBytes *bytes, uint64_t size) {
     if (bytes->cap >= size)
         return 0;
-    free(bytes->data); /* the old content is not needed, so realloc() would copy it in vain */
+    free(bytes->data); /* the old content is not needed, so realloc() would copy it for nothing */
     bytes->data = malloc((size_t)size);
     bytes->cap = bytes->data ? size : 0;
     return bytes->data ? 0 : -ENOMEM;

@@ -15,7 +15,7 @@
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
-/* TURN_BYTES: after sending so many bytes, the session continues with its next subscription. */
+/* TURN_BYTES: after sending this many bytes, the session continues with its next subscription. */
 enum { TURN_BYTES = 64 * 1024, RING_MIN = 16 };
 
 static Waiting *waiting_at(const Backlog *backlog, uint32_t i) {

@@ -15,7 +15,8 @@
  *     16  u32        microseconds of the computation
  *     20  u32        random: identifies this entry among those of the same key
  *     24  for each tag: its length in a byte, its bytes, u64 stamp
- *     ..  u32        XXH3 of the header so far: other bytes that begin alike have another one
+ *     ..  u32        XXH3 of the header so far: other values that begin with the same bytes differ
+ * here
  *
  * Little endian. The value follows.
  */

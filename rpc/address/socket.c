@@ -102,8 +102,9 @@ static bool is_loopback(const SocketAddress *address) {
 }
 
 /* BBR, the default on many servers, paces each sender with a timer of the kernel. On the loopback
- * interface the timers took a third of the processor time of a large body, in vain. An accepted
- * connection inherits the setting of its listener. A connection that is open keeps its pacing. */
+ * interface the timers took a third of the processor time of a large body, without any use. An
+ * accepted connection inherits the setting of its listener. A connection that is open keeps its
+ * pacing. */
 static void use_no_pacing(int fd) {
     static const char reno[] = "reno";
 

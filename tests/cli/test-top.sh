@@ -42,7 +42,7 @@ os.kill(pid, signal.SIGWINCH)
 shown = b""
 
 def until(text):
-    """The program writes the text; a hang alone takes so long."""
+    """The program writes the text; a hang alone takes this long."""
     global shown
     ends = time.monotonic() + 20
     while text.encode() not in shown:

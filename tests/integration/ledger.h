@@ -18,7 +18,7 @@ enum {
     LEDGER_SCHEDULES = 4, /* each pushes a job a second */
     LEDGER_BODY_MAX = 3000,
     LEDGER_QUEUES = 6,       /* queues that the pushers use in turn */
-    LEDGER_SHARDS = 8,       /* a job is forwarded to a queue in the same one of so many shards */
+    LEDGER_SHARDS = 8,       /* a job is forwarded to a queue in the same one of this many shards */
     LEDGER_FORWARD_EACH = 8, /* every eighth job is forwarded to a second queue */
     LEDGER_AROUND_MS = 2000, /* the longest time that a delivery waits in a client: a fault that
                                 ended at most this time before a redelivery explains it */

@@ -92,7 +92,7 @@ static void call_without(const TestBroker *broker, ferry_client *client) {
     kill(broker->pid, SIGCONT);
 }
 
-/* Waits until the broker has counted so many calls of calc.Echo. The caller frees the result. */
+/* Waits until the broker has counted this many calls of calc.Echo. The caller frees the result. */
 static ferry_broker_list_method_status *counted(const TestBroker *broker, int64_t n) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
     ferry_client *client = connect_client(broker);

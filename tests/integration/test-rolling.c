@@ -192,7 +192,7 @@ static void turn(bool begins) {
     }
 }
 
-/* Load until so many more calls have been answered. */
+/* Load until this many more calls have been answered. */
 static void run_load(int n) {
     int until = calls.ok + n;
     uint64_t give_up_ms = clock_ms() + PATIENCE_MS;

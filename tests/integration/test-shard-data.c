@@ -165,7 +165,7 @@ static int on_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-/* There are so many jobs, all with this body. */
+/* Checks that there are this many jobs, all with this body. */
 static void expect_jobs(const char *url, const char *body, int wanted) {
     ferry_client *client = open_with(url, NULL);
     Jobs jobs = {.wanted = body};

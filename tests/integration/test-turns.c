@@ -56,7 +56,7 @@ static void watch(Scene *scene) {
     scene->turns = broker_stat(scene->observer, "turns");
 }
 
-/* Checks that the work has taken at least so many turns. */
+/* Checks that the work has taken at least this many turns. */
 static void check_turns(Scene *scene, uint64_t at_least, const char *format, ...) {
     uint64_t turns = broker_stat(scene->observer, "turns") - scene->turns;
     va_list args;

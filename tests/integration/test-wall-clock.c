@@ -181,7 +181,7 @@ static void push_to_all(ferry_client *client, const char *body, const ferry_push
         CU_ASSERT_EQUAL(ferry_push(client, queue_name(i), ferry_str(body), options, NULL), 0);
 }
 
-/* Waits until this broker has the leases of so many shards. */
+/* Waits until this broker has the leases of this many shards. */
 static void until_shards(const RedisServer *server, const Daemon *broker, unsigned wanted) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
     unsigned n = SHARDS + 1;

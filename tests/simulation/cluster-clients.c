@@ -12,7 +12,7 @@ enum {
     MAIN = BROKERS,
     SLOTS = 10,
     WORK = SECOND / 5,    /* longest work on a job */
-    SILENT = 8 * SECOND,  /* rpc/link/connection.c: a peer that is silent for so long is lost */
+    SILENT = 8 * SECOND,  /* rpc/link/connection.c: a peer that is silent for this long is lost */
     ATTEMPT = 2 * SECOND, /* rpc/link/client/connect.c: the times of this and the next two */
     PAUSE_MS = 50,
     PAUSE_MAX_MS = 2000,

@@ -21,12 +21,12 @@ typedef struct KeeperCounts {
     uint64_t leases;       /* leases that were given to a broker */
 } KeeperCounts;
 
-/* pushes_of_client: a client pushes so many jobs at most. */
+/* pushes_of_client: the most jobs that one client pushes. */
 Keeper *keeper_new(unsigned n_spaces, unsigned n_clients, unsigned pushes_of_client);
 const KeeperCounts *keeper_counts(const Keeper *keeper);
 size_t keeper_n_jobs(const Keeper *keeper); /* jobs that are not settled */
 
-/* A change takes so long from the broker to the keeper, and so long back. */
+/* The time that a change takes from the broker to the keeper, and its answer back. */
 void keeper_set_delay(Keeper *keeper, unsigned space, uint64_t us);
 uint64_t keeper_delay(const Keeper *keeper, unsigned space);
 

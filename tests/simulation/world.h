@@ -20,7 +20,7 @@ typedef struct SimBroker {
     Broker *broker;           /* NULL: it is down, or waits for a lease */
     bool is_down;             /* it was killed, and has not started again */
     uint64_t frozen_until_us; /* as after SIGSTOP */
-    uint64_t freezes_us;      /* it will be stopped for so long when it writes to its store */
+    uint64_t freezes_us;      /* it will be stopped for this long when it writes to its store */
 } SimBroker;
 
 /* An event for a broker, or for the clients' side, in the tests. */

@@ -8,7 +8,7 @@
  *     hold [N]             serves held.Calls.wait and works the queue held, N (1000) at once, and
  *                          never ends one: says "calls n" and "jobs n" as they come, "cancelled n"
  *     echo [NAME]          serves NAME (echo.Echo).say: the result is the argument
- *     busy SERVICE.METHOD MS   computes for so long without touching the library, then answers
+ *     busy SERVICE.METHOD MS   computes for MS without touching the library, then answers
  *     busy-work QUEUE MS   computes as long for each job; says "attempt n" before, "done n" after
  *     work QUEUE           acknowledges each job; says "job n" for a body that is the number n
  *     listen PATTERN       says "message n missed m" for each (m -1: unknown)

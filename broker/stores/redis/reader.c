@@ -144,10 +144,11 @@ static int refused(const RedisReader *reader, const Reply *reply, ferry_error *r
             "was deleted",
             key);
     if (span_begins(word, "EMPTY"))
-        return error_set_code(reterr, -ENOENT,
-                              "there is no %s in Redis: it was emptied, or is another Redis than "
-                              "that of id=%s; without id= in the URL the broker begins anew",
-                              key, reader->id);
+        return error_set_code(
+            reterr, -ENOENT,
+            "there is no %s in Redis: it was emptied, or is another Redis than "
+            "that of id=%s; without id= in the URL the broker begins with new queues",
+            key, reader->id);
     if (span_begins(word, "OTHER") && *reader->shard)
         return error_set_code(reterr, -EINVAL,
                               "%s in Redis belongs to other data: its id is %s, and the id of the "

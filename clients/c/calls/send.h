@@ -9,7 +9,7 @@
  * neither. */
 int call_send(const ferry_client *client, PendingCall *call, Message *message, const void *block);
 
-/* The call has ended, or starts anew: it no longer counts among the calls of its route. */
+/* The call has ended, or starts again: it no longer counts among the calls of its route. */
 void call_leave_route(PendingCall *call);
 
 /* Sends a message of a call that was sent: to where the call went. -EAGAIN: there is no room. */

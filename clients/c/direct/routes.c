@@ -17,7 +17,7 @@
 
 enum {
     EVENTS_MAX = 64,
-    IDLE_MS = 50, /* a caller that has not read for so long reads before it sends */
+    IDLE_MS = 50, /* a caller that has not read for this long reads before it sends */
 };
 
 /* ---- which routes take calls ---- */

@@ -370,7 +370,7 @@ static void a_client_that_comes_back_keeps_the_jobs_that_it_lists(void) {
     wait_ms(200);
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
-    /* Lost again: the grace period begins anew. */
+    /* Lost again: the grace period begins again. */
     end_session(worker);
     wait_ms(499);
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);

@@ -37,7 +37,7 @@ static void fill(unsigned n) {
     CU_ASSERT(queue_find(queues, span_text("q"))->n_paged_out > n / 2);
 }
 
-/* Checks that all jobs come in order, each with its own body, to a worker with so many slots. */
+/* Checks that all jobs come in order, each with its own body, to a worker with this many slots. */
 static void expect_all(const char *queue, unsigned n, uint64_t slots, uint64_t attempt) {
     Session *s = fake_connect(&broker, 'w');
 

@@ -68,7 +68,7 @@ static inline void fan_out(Session *session, uint64_t id, const char *body, cons
     queues_fan_out_store(made);
 }
 
-/* Until the session has so many messages. Only a store that hangs takes 20 s. */
+/* Until the session has this many messages. Only a store that hangs takes 20 s. */
 static inline void until_sent(const Session *session, size_t n) {
     for (int i = 0; i < 2000 && fake_n_sent(session) < n; i++)
         turn(10);

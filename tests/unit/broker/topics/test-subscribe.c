@@ -394,7 +394,7 @@ static void a_retained_value_makes_up_for_a_message_lost_on_the_wire(void) {
 }
 
 /*
- * The broker was restarted, the subscription began anew, and the connection was cut before the
+ * The broker was restarted, the subscription began again, and the connection was cut before the
  * client noticed: the client's number belongs to the earlier life of the broker.
  */
 static void a_client_that_heard_nothing_is_told_that_the_number_is_unknown(void) {

@@ -17,7 +17,7 @@ typedef struct MiniBroker {
     uint64_t welcome_bytes; /* credit that WELCOME grants; 0: WIRE_CREDIT */
     unsigned n_hello, n_calls, n_gone, n_batches;
     unsigned n_landed;  /* PARTs whose bodies were read straight into their transfer */
-    unsigned n_not_yet; /* on_gone returns false so many times */
+    unsigned n_not_yet; /* on_gone returns false this many times */
     bool mute;          /* accepts all messages and answers none of them */
     Peer *last;         /* the peer with the last HELLO; NULL after it is gone */
 } MiniBroker;

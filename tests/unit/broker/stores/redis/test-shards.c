@@ -100,7 +100,7 @@ static void turn(void) {
     rooms_turn_end(&broker);
 }
 
-/* Turns until so many shards are here. Returns the most jobs that one turn has restored. */
+/* Turns until this many shards are here. Returns the most jobs that one turn has restored. */
 static size_t until_here(unsigned wanted) {
     size_t most = 0;
 
