@@ -318,7 +318,7 @@ static void tracking_answered(ConnRequest *request) {
 }
 
 static void data_ping_done(ConnRequest *request) {
-    NearLink *link = (NearLink *)((char *)request - offsetof(NearLink, data_ping));
+    NearLink *link = container_of(request, NearLink, data_ping);
 
     pthread_mutex_lock(&link->near->link_lock);
     if (request->reply && request->reply->type == REPLY_STATUS && link->tracked_ns > 0)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "broker/stores/redis/script.h"
 
 enum { FIRST_JOBS = 8 };
@@ -40,7 +41,7 @@ size_t segment_put_note(Buffer *to, const StoredJob *job, WallClock wall) {
 /* ---- a segment ---- */
 
 static RedisSegment *segment_of(const SegmentJob *at) {
-    return (RedisSegment *)((char *)(at - at->index) - offsetof(RedisSegment, jobs));
+    return container_of(at - at->index, RedisSegment, jobs);
 }
 
 static void place_jobs(RedisSegment *segment) {

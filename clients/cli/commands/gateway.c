@@ -2,9 +2,9 @@
 /* ferry gateway: other protocols in front of the broker. Only this file includes headers of the
  * gateways. */
 
-#include <stddef.h>
 #include <sys/epoll.h>
 
+#include "base/container.h"
 #include "base/log.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/loop.h"
@@ -43,7 +43,7 @@ typedef struct Run {
 } Run;
 
 static void on_ready(Watch *watch, uint32_t events) {
-    Run *run = (Run *)((char *)watch - offsetof(Run, watch));
+    Run *run = container_of(watch, Run, watch);
 
     (void)events;
     gateway_process(run->gateway);
