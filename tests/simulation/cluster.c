@@ -440,7 +440,7 @@ static void renew(SimBroker *one, unsigned k) {
     ask(one, k, on_renew_arrived, on_renew_answered);
 }
 
-/* ---- news of the other members ---- */
+/* ---- the view of the other members ---- */
 
 static bool is_giving(const SimMember *side) {
     for (unsigned k = 0; k < size.n_shards; k++)

@@ -36,8 +36,8 @@ typedef struct RedisAnnounce {
     ShardBinds *todo; /* a list by next, with at most one element for each shard */
     uint64_t wanted;  /* the number (see relay.h) of the last announcement that was handed over */
     ShardBinds *found, **found_end;
-    uint64_t
-        found_up_to; /* the number in Redis of the last announcement that was put into `found` */
+    /* The number in Redis of the last announcement that was put into `found`. */
+    uint64_t found_up_to;
 
     /* Of the thread. */
     uint64_t read_up_to;

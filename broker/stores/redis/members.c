@@ -140,7 +140,7 @@ static bool is_alive(RedisMembers *members, const uint8_t *id, Span entry, Membe
     return clock_ms() <= now->since_ms + still_ms;
 }
 
-static void take_others(RedisMembers *members, const Reply *reply, MembersNews *news) {
+static void take_others(RedisMembers *members, const Reply *reply, MembersView *view) {
     MemberSeen seen[MEMBERS_MAX];
     size_t n_seen = 0;
     char made[400];
@@ -155,64 +155,64 @@ static void take_others(RedisMembers *members, const Reply *reply, MembersNews *
             break;
         at = end;
         if (k < members->n_shards)
-            news->made |= UINT64_C(1) << k;
+            view->made |= UINT64_C(1) << k;
     }
-    news->binds = reply_number(reply, FIRST_OTHER - 1);
+    view->binds = reply_number(reply, FIRST_OTHER - 1);
     for (size_t i = FIRST_OTHER; i + 1 < reply->n && n_seen < MEMBERS_MAX - 1; i += 2) {
-        ShardMember *other = &news->others[news->n];
+        ShardMember *other = &view->others[view->n];
         Span entry = reply_word(reply, i + 1);
 
         *other = (ShardMember){0};
         if (take_hex(reply_word(reply, i), other->id) &&
             take_entry(entry, members->n_shards, other))
-            news->n += is_alive(members, other->id, entry, &seen[n_seen++]);
+            view->n += is_alive(members, other->id, entry, &seen[n_seen++]);
     }
     memcpy(members->seen, seen, n_seen * sizeof(*seen));
     members->n_seen = n_seen;
 }
 
 /* The script has refused the broker. */
-static void refuse(const RedisMembers *members, const Reply *reply, MembersNews *news) {
+static void refuse(const RedisMembers *members, const Reply *reply, MembersView *view) {
     const char *key = members->link.key;
     Span word = reply_word(reply, 0);
     char text[TEXT_ESCAPED_MAX];
     Span detail = reply_word(reply, 1);
 
     text_escape(text, detail.data ? (const void *)detail.data : "", detail.len);
-    news->is_wrong = true;
+    view->is_wrong = true;
     if (span_begins(word, "EMPTY"))
-        snprintf(news->why, sizeof(news->why),
+        snprintf(view->why, sizeof(view->why),
                  "there is no %s in Redis: it was emptied, or is another Redis than that of id=%s",
                  key, members->id);
     else if (span_begins(word, "SHARDS"))
-        snprintf(news->why, sizeof(news->why),
+        snprintf(view->why, sizeof(view->why),
                  "%s in Redis has shards=%.40s, and the URL says shards=%u", key, text,
                  members->n_shards);
     else if (span_begins(word, "SPACE"))
-        snprintf(news->why, sizeof(news->why),
+        snprintf(view->why, sizeof(view->why),
                  "the queues of %s in Redis are one space without shards: use another name= for "
                  "queues with shards",
                  members->link.keys[2]);
     else if (span_begins(word, "OTHER"))
-        snprintf(news->why, sizeof(news->why), "%s in Redis has the id %.40s, and not %s", key,
+        snprintf(view->why, sizeof(view->why), "%s in Redis has the id %.40s, and not %s", key,
                  text, members->id);
     else if (span_begins(word, "FORMAT"))
-        snprintf(news->why, sizeof(news->why),
+        snprintf(view->why, sizeof(view->why),
                  "%s in Redis has format %.40s, and this ferry reads format %d", key, text,
                  REDIS_CLUSTER_FORMAT);
     else
-        snprintf(news->why, sizeof(news->why), "%s has %d brokers already", key, MEMBERS_MAX);
+        snprintf(view->why, sizeof(view->why), "%s has %d brokers already", key, MEMBERS_MAX);
 }
 
 /* lease_ms 0: the entry of this broker is removed. */
 static void call_member(RedisMembers *members, const ShardMember *own, uint32_t lease_ms,
-                        MembersNews *news) {
+                        MembersView *view) {
     char rule[REDIS_ID_SIZE + 8], shards[12], id[2 * WIRE_TOKEN + 1], lease[12], entry[ENTRY_MAX];
     LinkCall call = {.script = &members->script, .n_args = 5};
 
-    memset(news, 0, offsetof(MembersNews, why) + 1);
-    news->announced = members->announce.done;
-    news->announced_number = members->announce.done_number;
+    memset(view, 0, offsetof(MembersView, why) + 1);
+    view->announced = members->announce.done;
+    view->announced_number = members->announce.done_number;
     snprintf(rule, sizeof(rule), "%s:%s", members->id_is_known ? "must" : "any", members->id);
     snprintf(shards, sizeof(shards), "%u", members->n_shards);
     snprintf(lease, sizeof(lease), "%u", lease_ms);
@@ -225,16 +225,16 @@ static void call_member(RedisMembers *members, const ShardMember *own, uint32_t 
     call.args[4] = span_text(entry);
     redis_link_call(&members->link, &call, 1, false, clock_ns() + CALL_MS * UINT64_C(1000000));
     if (call.outcome != LINK_DONE) {
-        news->is_wrong = call.outcome == LINK_WRONG;
-        snprintf(news->why, sizeof(news->why), "%s", members->link.why);
+        view->is_wrong = call.outcome == LINK_WRONG;
+        snprintf(view->why, sizeof(view->why), "%s", members->link.why);
         return;
     }
-    news->is_valid = span_begins(reply_word(call.reply, 0), "OK");
-    if (news->is_valid)
-        take_others(members, call.reply, news);
+    view->is_valid = span_begins(reply_word(call.reply, 0), "OK");
+    if (view->is_valid)
+        take_others(members, call.reply, view);
     else
-        refuse(members, call.reply, news);
-    if (news->is_valid && !members->id_is_known) {
+        refuse(members, call.reply, view);
+    if (view->is_valid && !members->id_is_known) {
         Span found = reply_word(call.reply, 2);
 
         members->id_is_known = found.len == REDIS_ID_SIZE;
@@ -245,20 +245,20 @@ static void call_member(RedisMembers *members, const ShardMember *own, uint32_t 
 }
 
 int redis_members_check(RedisMembers *members, ferry_error *reterr) {
-    MembersNews news;
+    MembersView view;
 
-    call_member(members, &(ShardMember){0}, 0, &news);
-    if (news.is_valid)
+    call_member(members, &(ShardMember){0}, 0, &view);
+    if (view.is_valid)
         return 0;
-    return news.is_wrong ? error_set_code(reterr, -EINVAL, "%s", news.why) : STORE_HAS_MORE;
+    return view.is_wrong ? error_set_code(reterr, -EINVAL, "%s", view.why) : STORE_HAS_MORE;
 }
 
 /* ---- the thread ---- */
 
-static void put_news(RedisMembers *members, const MembersNews *news) {
+static void put_view(RedisMembers *members, const MembersView *view) {
     pthread_mutex_lock(&members->lock);
-    members->news = *news;
-    members->has_news = true;
+    members->view = *view;
+    members->has_view = true;
     pthread_cond_signal(&members->answered);
     pthread_mutex_unlock(&members->lock);
     waker_call(members->waker);
@@ -287,14 +287,14 @@ static void *run(void *ctx) {
     ShardMember own;
 
     while (goes_on) {
-        MembersNews news;
+        MembersView view;
 
         goes_on = wait_for_turn(members, &own, &is_leaving);
         redis_announce_write(&members->announce, &members->link);
-        call_member(members, &own, is_leaving ? 0 : members->lease_ms, &news);
-        news.has_binds =
-            news.is_valid && redis_announce_read(&members->announce, &members->link, news.binds);
-        put_news(members, &news);
+        call_member(members, &own, is_leaving ? 0 : members->lease_ms, &view);
+        view.has_binds =
+            view.is_valid && redis_announce_read(&members->announce, &members->link, view.binds);
+        put_view(members, &view);
     }
     return NULL;
 }
@@ -345,21 +345,21 @@ void redis_members_wait(RedisMembers *members) {
     uint64_t until_ms = clock_ms() + WAIT_MS;
 
     pthread_mutex_lock(&members->lock);
-    while (!members->has_news && cond_wait_until(&members->answered, &members->lock, until_ms))
+    while (!members->has_view && cond_wait_until(&members->answered, &members->lock, until_ms))
         continue;
     pthread_mutex_unlock(&members->lock);
 }
 
-bool redis_members_take(RedisMembers *members, MembersNews *ret) {
-    bool has_news;
+bool redis_members_take(RedisMembers *members, MembersView *ret) {
+    bool has_view;
 
     pthread_mutex_lock(&members->lock);
-    has_news = members->has_news;
-    members->has_news = false;
-    if (has_news)
-        *ret = members->news;
+    has_view = members->has_view;
+    members->has_view = false;
+    if (has_view)
+        *ret = members->view;
     pthread_mutex_unlock(&members->lock);
-    return has_news;
+    return has_view;
 }
 
 void redis_members_stop(RedisMembers *members) {

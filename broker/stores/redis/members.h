@@ -15,7 +15,7 @@
 #include "broker/stores/redis/spread.h"
 
 /* The answer of Redis: the other members, and the shards that the cluster has had before. */
-typedef struct MembersNews {
+typedef struct MembersView {
     ShardMember others[MEMBERS_MAX];
     size_t n;
     uint64_t made;
@@ -27,7 +27,7 @@ typedef struct MembersNews {
     bool is_valid;              /* false: `why` says why the entries cannot be read */
     bool is_wrong;              /* another attempt would fail, too */
     char why[STORE_REASON_MAX]; /* NUL-terminated */
-} MembersNews;
+} MembersView;
 
 /* When the end of an entry was last another one, by the clock of this process. */
 typedef struct MemberSeen {
@@ -55,8 +55,8 @@ typedef struct RedisMembers {
     ShardMember own;
     uint32_t pause_ms; /* between two calls */
     bool is_leaving, called, stopping;
-    MembersNews news;
-    bool has_news;
+    MembersView view;
+    bool has_view;
 } RedisMembers;
 
 /* Takes the URL out of options. 0, or a negative errno with its cause in reterr. */
@@ -67,7 +67,7 @@ void redis_members_close(RedisMembers *members);
  * answer, members->link.why has the reason; or a negative errno, and *reterr. */
 int redis_members_check(RedisMembers *members, ferry_error *reterr);
 
-/* Starts the thread. It calls the waker when it has news. 0, or a negative errno. */
+/* Starts the thread. It calls the waker when it has a new view. 0, or a negative errno. */
 int redis_members_start(RedisMembers *members, const ShardMember *own, Waker *waker);
 /* From now on the entry of this broker has these shards; Redis gets it at once. pause_ms: the time
  * between two calls. is_leaving: the thread removes the entry of this broker. */
@@ -76,7 +76,7 @@ void redis_members_tell(RedisMembers *members, const ShardMember *own, uint32_t 
 /* The thread calls Redis at once. */
 void redis_members_call(RedisMembers *members);
 /* True: *ret is the latest answer. */
-bool redis_members_take(RedisMembers *members, MembersNews *ret);
+bool redis_members_take(RedisMembers *members, MembersView *ret);
 /* Waits a moment for an answer. */
 void redis_members_wait(RedisMembers *members);
 /* Removes the entry, for at most a second, and ends the thread. */

@@ -53,8 +53,8 @@ typedef struct RedisReader {
     uint64_t last_job; /* the highest number of a job that the space has had */
     bool was_given;    /* the lease before was given back */
     WallClock wall;    /* the clock of Redis */
-    uint64_t
-        served_ms; /* by it: when another broker had the space last; 0: no other broker had it */
+    /* By it: when another broker had the space last; 0: no other broker had it. */
+    uint64_t served_ms;
     char setting[STORE_SETTING_MAX];
 
     ReadStep step;   /* the next one */

@@ -115,15 +115,15 @@ void redis_relay_announce(RedisRelay *relay, const uint64_t *leases) {
     redis_members_call(relay->members);
 }
 
-void redis_relay_take_news(RedisRelay *relay, const MembersNews *news) {
+void redis_relay_take_view(RedisRelay *relay, const MembersView *view) {
     const RelayUser *user = &relay->relay.user;
 
-    if (news->announced <= relay->told || relay->known < news->announced_number)
+    if (view->announced <= relay->told || relay->known < view->announced_number)
         return;
-    for (size_t i = 0; i < news->n; i++)
-        if (news->others[i].known < news->announced_number)
+    for (size_t i = 0; i < view->n; i++)
+        if (view->others[i].known < view->announced_number)
             return;
-    relay->told = news->announced;
+    relay->told = view->announced;
     if (user->on_known)
         user->on_known(relay->told, user->ctx);
 }

@@ -29,7 +29,7 @@ void redis_relay_take_binds(RedisRelay *relay);
 /* Announces the binds of the shards that are dirty. leases: the numbers of their leases. */
 void redis_relay_announce(RedisRelay *relay, const uint64_t *leases);
 /* Redis says which announcements the other brokers know. */
-void redis_relay_take_news(RedisRelay *relay, const MembersNews *news);
+void redis_relay_take_view(RedisRelay *relay, const MembersView *view);
 /* Reports the entries whose sending has ended to the user of the relay. */
 void redis_relay_take_sent(RedisRelay *relay);
 /* Takes over what the slice says about retained values; wall: the clock of Redis. False: out of

@@ -53,9 +53,9 @@ struct RedisShards {
     RedisRelay relay;
     RedisStoreOptions options;
     ShardMember own;
-    MembersNews news; /* the last valid news */
-    uint64_t
-        told_ms; /* when the log last had the reason why there are no valid news; 0: there are */
+    MembersView view; /* the last valid view */
+    /* When the log last had the reason why the latest view was not valid; 0: it was valid. */
+    uint64_t told_ms;
     bool is_leaving;
     bool knows_binds;  /* of the cluster, from before this broker has started */
     bool has_restored; /* in this turn */
@@ -89,8 +89,8 @@ static SpreadPlan make_plan(RedisShards *shards) {
 
     look_at_own(shards);
     members[0] = shards->own;
-    memcpy(members + 1, shards->news.others, shards->news.n * sizeof(*members));
-    return spread_plan(members, shards->news.n + 1, 0, shards->n);
+    memcpy(members + 1, shards->view.others, shards->view.n * sizeof(*members));
+    return spread_plan(members, shards->view.n + 1, 0, shards->n);
 }
 
 /* ---- owners ---- */
@@ -108,11 +108,11 @@ static void look_at_owner(RedisShards *shards, unsigned k) {
     StoreOwner owner;
 
     memset(&owner, 0, sizeof(owner)); /* with its padding: owners are compared */
-    for (size_t i = 0; i < shards->news.n && !is_owned(shard); i++)
-        if (shards->news.others[i].restored >> k & 1) {
+    for (size_t i = 0; i < shards->view.n && !is_owned(shard); i++)
+        if (shards->view.others[i].restored >> k & 1) {
             owner.is_known = true;
-            memcpy(owner.broker, shards->news.others[i].id, WIRE_TOKEN);
-            strcpy(owner.url, shards->news.others[i].url);
+            memcpy(owner.broker, shards->view.others[i].id, WIRE_TOKEN);
+            strcpy(owner.url, shards->view.others[i].url);
         }
     if (owner.is_known)
         store_set_degraded(&shard->redis.store, NULL);
@@ -149,7 +149,7 @@ static void end_thread(QueueShard *shard) {
 
 static void adopt(RedisShards *shards, unsigned k) {
     QueueShard *shard = shards->shards[k];
-    RedisReader reader = {.id_rule = shards->news.made >> k & 1 ? ID_MUST : ID_SAME};
+    RedisReader reader = {.id_rule = shards->view.made >> k & 1 ? ID_MUST : ID_SAME};
     int r;
 
     redis_set_reader(&shard->redis, &reader);
@@ -460,24 +460,24 @@ static void tell_why_away(RedisShards *shards, const char *why) {
             store_set_degraded(&shards->shards[k]->redis.store, why);
 }
 
-/* The news are not valid: the broker keeps its shards as long as their leases last. */
-static void tell_no_news(RedisShards *shards, const MembersNews *news) {
-    if (news->is_wrong)
-        tell_why_away(shards, news->why);
+/* The view is not valid: the broker keeps its shards as long as their leases last. */
+static void tell_no_view(RedisShards *shards, const MembersView *view) {
+    if (view->is_wrong)
+        tell_why_away(shards, view->why);
     if (shards->told_ms != 0 && clock_ms() < shards->told_ms + TELL_MS)
         return;
     shards->told_ms = clock_ms();
     log_warning("the brokers of the cluster are not known now, no shards move: key=%s reason='%s'",
-                shards->members.link.key, news->why);
+                shards->members.link.key, view->why);
 }
 
-static void take_news(RedisShards *shards) {
-    MembersNews news;
+static void take_view(RedisShards *shards) {
+    MembersView view;
 
-    if (!redis_members_take(&shards->members, &news))
+    if (!redis_members_take(&shards->members, &view))
         return;
-    if (!news.is_valid) {
-        tell_no_news(shards, &news);
+    if (!view.is_valid) {
+        tell_no_view(shards, &view);
         return;
     }
     if (shards->told_ms != 0) {
@@ -485,9 +485,9 @@ static void take_news(RedisShards *shards) {
         tell_why_away(shards, NULL);
     }
     shards->told_ms = 0;
-    shards->news = news;
-    shards->knows_binds |= news.has_binds;
-    redis_relay_take_news(&shards->relay, &news);
+    shards->view = view;
+    shards->knows_binds |= view.has_binds;
+    redis_relay_take_view(&shards->relay, &view);
     if (!shards->is_leaving)
         follow_plan(shards);
     for (unsigned k = 0; k < shards->n; k++)
@@ -507,7 +507,7 @@ bool redis_shards_turn(RedisShards *shards) {
         return false;
     shards->is_busy = shards->has_restored = false;
     redis_relay_take_binds(&shards->relay);
-    take_news(shards);
+    take_view(shards);
     take_mail(shards);
     for (unsigned k = 0; k < shards->n; k++)
         go_on(shards, shards->shards[k]);

@@ -3,7 +3,7 @@
 
 /*
  * Which shards a broker of a cluster takes or gives up. Each broker decides for itself, from the
- * entries of all members in Redis. If the news of two brokers differ, the leases of the shards
+ * entries of all members in Redis. If the views of two brokers differ, the leases of the shards
  * prevent that both own one shard.
  *
  * With N shards and m members, the N mod m members with the most shards keep one more than N / m,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which shards the brokers of a cluster take and give up, for random members and news. */
+/* Which shards the brokers of a cluster take and give up, for random members and views. */
 
 #include "broker/stores/redis/spread.h"
 
