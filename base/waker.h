@@ -5,7 +5,7 @@
  * Threads call the thread of a loop. A call writes to an eventfd, which wakes the loop, only if the
  * loop may be asleep. A loop that polls sees the call in memory, without system calls.
  *
- * * Before the loop sleeps with waker->fd among its descriptors, it calls waker_may_sleep(). After
+ * Before the loop sleeps with waker->fd among its descriptors, it calls waker_may_sleep(). After
  * the sleep it calls waker_is_awake(), and then waker_take().
  */
 

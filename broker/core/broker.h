@@ -84,8 +84,8 @@ struct Broker {
     uint64_t now_us;
     uint8_t id[WIRE_TOKEN];
     const char *cluster; /* the name of the brokers of one URL; NULL: they have no name */
-    uint64_t
-        epoch; /* the wall clock at the start, in microseconds: each start has a higher epoch */
+    /* The wall clock at the start, in microseconds: each start has a higher epoch. */
+    uint64_t epoch;
     /* The ids of jobs, requests and questions count up from this one, so they differ from the ids
      * of all earlier brokers. It is the epoch, counted from 2026 on. */
     uint64_t first_id;

@@ -70,8 +70,8 @@ struct Session {
     uint32_t n_watchers;
     /* queues/ */
     IdMap pulls; /* the worker's id -> Pull */
-    struct MovedPushes
-        *moved; /* the answers ferry.Moved to its pushes; NULL: there was no such answer */
+    /* The answers ferry.Moved to its pushes; NULL: there was no such answer. */
+    struct MovedPushes *moved;
     /* topics/ */
     IdMap gathers;       /* open questions of this session: the id of PUBLISH -> Gather */
     uint64_t walked_us;  /* its walks through all topics are paid for until this time */
@@ -81,8 +81,8 @@ struct Session {
     uint32_t n_waiting;             /* waiting messages of all its subscriptions */
     Session *slow_prev, *slow_next; /* in topics->slow */
 
-    struct CacheReport
-        *cache_reports; /* admin/: the report of its first cache; NULL: it has no cache */
+    /* admin/: the report of its first cache; NULL: it has no cache. */
+    struct CacheReport *cache_reports;
 
     uint32_t n_held; /* admin/: its SUBSCRIBEs that wait for retained values */
 

@@ -5,7 +5,7 @@
  * The contents of a data folder. All segments are read in order, and the jobs that are not settled
  * are kept in memory, without their bodies.
  *
- * * Bytes that cannot be read are of two kinds. If a later record says that they were flushed, the
+ * Bytes that cannot be read are of two kinds. If a later record says that they were flushed, the
  * disk has damaged them. Otherwise the broker was writing them when it stopped, and no client got a
  * confirmation: at the end of a segment they are cut off. Both kinds are reported, and copied to
  * quarantine/ first.

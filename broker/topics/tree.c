@@ -13,8 +13,8 @@
 
 struct TopicNode {
     TopicNode *star, *rest; /* the children `*` and `>` */
-    TopicNode
-        *children; /* uthash: all other children; on the last level they have several tokens each */
+    /* uthash: all other children; on the last level they have several tokens each. */
+    TopicNode *children;
     TopicNode *prev, *next; /* in the list of the parent's children */
     void *value;
     UT_hash_handle hh;

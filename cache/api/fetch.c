@@ -13,8 +13,8 @@
 enum {
     DEFAULT_WAIT_MS = 5000,
     WAIT_MAX_MS = 3600 * 1000,
-    POLL_FIRST_US =
-        500, /* first interval between look-ups while another process computes; doubles */
+    /* First interval between look-ups while another process computes; doubles. */
+    POLL_FIRST_US = 500,
     POLL_LONGEST_US = 16000,
 };
 

@@ -15,8 +15,7 @@
  *     16  u32        microseconds of the computation
  *     20  u32        random: identifies this entry among those of the same key
  *     24  for each tag: its length in a byte, its bytes, u64 stamp
- *     ..  u32        XXH3 of the header so far: other values that begin with the same bytes differ
- * here
+ *     ..  u32        XXH3 of the header so far, which tells it from values that look like one
  *
  * Little endian. The value follows.
  */

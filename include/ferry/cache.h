@@ -73,8 +73,8 @@ typedef struct ferry_cache_options {
     uint8_t near_cache;  /* the values from Redis that this process keeps too: FERRY_NEAR_… */
     bool strict;         /* return errors instead of misses and dropped writes */
     uint64_t max_bytes;  /* of memory:// and of the near cache; at least 64 KiB; 0: 64 MiB */
-    const char
-        *prefix; /* namespace put before every key and tag: 1 to 255 bytes; NULL: no prefix */
+    /* A namespace that is put before every key and tag: 1 to 255 bytes; NULL: no prefix. */
+    const char *prefix;
     uint32_t near_stale_ms; /* bound on the age of a near hit; 10 to 3 600 000; 0: 1 000 */
     uint32_t reserved32;
     uint64_t reserved[4];
@@ -250,8 +250,8 @@ typedef struct ferry_fetch_options {
  * not stored. */
 typedef int (*ferry_compute_fn)(ferry_packer *out, void *ctx);
 
-/*
- * * Looks a key up, and computes its value if the key has no value. The value is computed once for
+/**
+ * Looks a key up, and computes its value if the key has no value. The value is computed once for
  * all callers that ask, in this process and in all other processes that share the Redis server.
  *
  * If another caller is computing the value, this caller waits at most wait_ms and then computes it

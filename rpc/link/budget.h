@@ -10,7 +10,7 @@
  * always free for a new peer. The broker stops reading from a peer before the peer's share is used
  * up: see account_is_used_up().
  *
- * * Incomplete frames of many peers may take bytes that no share allows. So a sixteenth of the
+ * Incomplete frames of many peers may take bytes that no share allows. So a sixteenth of the
  * budget is a reserve for peers that hold at most BUDGET_LITTLE: the process serves them while
  * other peers fill the rest.
  */

@@ -48,8 +48,8 @@ typedef struct Board {
     atomic_uint n_taken_over[LIVES_MAX]; /* n_twice, by the life of the worker that had the job */
     atomic_uint n_phantom;               /* bodies that were never pushed */
     uint32_t n_jobs;
-    atomic_uint
-        to_kill; /* the life of the worker that must wait in a handler, plus 1; 0: no worker */
+    /* The life of the worker that must wait in a handler, plus 1; 0: no worker. */
+    atomic_uint to_kill;
     atomic_uint n_in_handler;         /* number of workers that have waited there */
     atomic_uint n_losses;             /* connections that workers lost */
     atomic_uchar was_lost[LIVES_MAX]; /* the worker was killed, or lost a connection */

@@ -6,8 +6,8 @@ or "Who ..." as the subject of a sentence or of a heading, ", who ...s it", "its
 a comment that begins within a sentence ("that the thread has"), asks ("Is it ...?") or refers to its neighbour
 ("The same for ..."). The subject of a sentence is a thing with a name.
 
-Also refuse a list in a C comment whose lines a formatter has joined: a line of a list, then text at the margin which
-would have made that line too long.
+Also refuse two faults that a formatter makes in C comments: a list whose lines are joined (a line of a list, then text at
+the margin which would have made that line too long), and a paragraph that begins with a second star.
 
     check-prose.py ROOT
 """
@@ -38,6 +38,7 @@ VAGUE = re.compile(
     r"|/\* (theirs|of (these|those|them)|what|which|whose|that (?!request\b)[a-z]+)\b")
 C_COMMENT = re.compile(r"/\*.*|^\s*\*.*|(?<![:\"/])//.*")
 COMMENT = re.compile(r"(^|\s)(#|//|\"\"\")(?!!).*|^\s*/?\*.*")
+STRAY_STAR = re.compile(r"\s*\* \* [A-Z]")
 IN_LIST = re.compile(r"\s*\*( {3,})\S")
 AT_MARGIN = re.compile(r"\s*\* ([^\s@]\S*)")
 
@@ -54,7 +55,7 @@ def riddles(path, lines):
         in_c = path.suffix in {".c", ".h"}
         part = C_COMMENT.search(line) if in_c else None
         vague = VAGUE.search(part.group() if part else "" if in_c else text)
-        if RIDDLE.search(text) or vague:
+        if RIDDLE.search(text) or vague or (in_c and STRAY_STAR.match(line)):
             yield n, line.strip()
 
 

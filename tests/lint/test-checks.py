@@ -195,7 +195,7 @@ for line in ("/* What is set aside has a body. */", "// Who calls it frees the b
              "/* It ends in time, whatever happens. */", "/* One look, however many there are. */", "/* The call goes on. */",
              "/* All settings, but for the name. */", "/* Sums and the like. */", "/* The same for a queue. */",
              "/* Has it a wildcard? */", "/* Nobody reads it. */", "/* A server; NULL: none. */", "int n; /* that wait */",
-             "int n; /* of these, large ones */"):
+             "int n; /* of these, large ones */", " * * A paragraph."):
     refuse("prose", "base/a.c:2: ", {"base/a.c": f"{SPDX}{line}\n"})
 refuse("prose", "docs/a.md:1: ", {"docs/a.md": "What is deferred has a body.\n"})
 for name, text in (("a.py", "call()  # The call goes on.\n"), ("b.py", 'def b():\n    """A message and its like."""\n'),

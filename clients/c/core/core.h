@@ -56,8 +56,8 @@ enum {
     CONNECT_MS = 5000,    /* longest wait of a call for the connection */
     STOP_LOOK_MS = 100,   /* a wait for the broker ends at most this long after ferry_stop() */
     CLOSE_WAIT_MS = 1000, /* longest wait of a close for the broker */
-    DEFERRED_MAX =
-        64 * 1024 * 1024, /* bytes of deferred messages; above this, topic messages are dropped */
+    /* Bytes of deferred messages; above this, topic messages are dropped. */
+    DEFERRED_MAX = 64 * 1024 * 1024,
     BEFORE_CONNECT_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
     FLUSH_AT = 640 * 1024,                /* new bytes in the outbox that cause a flush at once */
     TURN_MESSAGES = 200,

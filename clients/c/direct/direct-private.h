@@ -42,8 +42,8 @@ enum {
     DIRECT_TICKETS_MAX = 65536,           /* tickets that an endpoint knows */
     DIRECT_MEMORY = 512 * 1024 * 1024,    /* bytes that callers can make an endpoint hold */
     DIRECT_TRANSFERS = 256 * 1024 * 1024, /* bytes of large bodies that are arriving */
-    DIRECT_OUTPUT_MAX =
-        160 * 1024 * 1024,         /* bytes that wait for one caller before it is cut as slow */
+    /* Bytes that wait for one caller before it is cut as slow. */
+    DIRECT_OUTPUT_MAX = 160 * 1024 * 1024,
     DIRECT_ROOM = 4 * 1024 * 1024, /* bytes that wait for one caller before items get -EAGAIN */
     DIRECT_WATCHES_MAX = 1000,     /* services whose servers a caller knows */
     DIRECT_ROUTES_MAX = 256,       /* connections of a caller */

@@ -49,8 +49,8 @@ struct PushLog {
     Push *ended;       /* removed from the log; their callbacks are due */
     uint64_t flush_id; /* ferry_flush() waits for all ids up to this one; 0: no flush */
     bool confirmed;
-    uint64_t
-        moved; /* the number of the last ferry.Moved in this session; 0: there was no ferry.Moved */
+    /* The number of the last ferry.Moved in this session; 0: there was no ferry.Moved. */
+    uint64_t moved;
     /* A push that has a home leaves the log. NULL: no push has a home. */
     void (*left_home)(Push *push);
     Slabs *slabs; /* of the core */

@@ -17,8 +17,8 @@ enum {
     EXEC_OUTPUT_MAX = 64 * 1024 * 1024, /* the default max_body of a broker */
     EXEC_REASON_MAX = 4096,             /* the last bytes of standard error */
     EXEC_KILL_MS = 2000,                /* from SIGTERM to SIGKILL */
-    EXEC_RETRY =
-        75, /* the exit status of a command that wants a retry: EX_TEMPFAIL of sysexits.h */
+    /* The exit status of a command that wants a retry: EX_TEMPFAIL of sysexits.h. */
+    EXEC_RETRY = 75,
 };
 
 typedef struct Exec Exec;

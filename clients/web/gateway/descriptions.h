@@ -12,8 +12,8 @@
 enum {
     DESCRIPTIONS_MAX = 256, /* descriptions in the cache; beyond this, the oldest one is removed */
     DESCRIPTION_FRESH_MS = 2000,
-    DESCRIPTION_OLD_MS =
-        60000, /* a call does not use an older description, but waits for a new one */
+    /* A call does not use an older description, but waits for a new one. */
+    DESCRIPTION_OLD_MS = 60000,
 };
 
 typedef struct Descriptions Descriptions;

@@ -117,7 +117,7 @@ void peer_cut(Peer *peer, const char *problem);
 /* Logs the problem and closes the connection, after the messages on its control lane are sent. */
 void peer_refuse_it(Peer *peer, const char *problem);
 /* Frees the peers that are gone. True: it freed at least one. */
-bool hub_bury(Hub *hub);
+bool hub_free_gone(Hub *hub);
 /* Starts the timer that checks deadlines. */
 void hub_begin_looking(Hub *hub);
 /* Makes epoll watch for the events that this peer waits for. */

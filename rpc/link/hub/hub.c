@@ -230,5 +230,5 @@ void hub_flush(Hub *hub) {
         while ((peer = hub->touched))
             flush_peer(peer);
         /* on_gone sends answers to other peers, and flushing may show that these are gone too. */
-    } while (hub_bury(hub) || hub->touched);
+    } while (hub_free_gone(hub) || hub->touched);
 }

@@ -266,7 +266,7 @@ void peer_refuse_it(Peer *peer, const char *problem) {
     peer_close(peer);
 }
 
-bool hub_bury(Hub *hub) {
+bool hub_free_gone(Hub *hub) {
     Peer *peer, *next;
     bool any = false;
 
