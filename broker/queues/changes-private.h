@@ -100,6 +100,9 @@ void change_remove_moved(Job *job);
 /* Confirms a push: the number of the job, PUSH_STORED or another outcome, and the durability of the
  * queue (NULL: not known). */
 void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue);
+/* The job with this key is being stored, and may still fail: a push with the same key, of
+ * this client (or NULL), gets the answer to id with that of the job. -ENOMEM. */
+int pending_join(Queues *queues, const Key *key, Session *session, Client *client, uint64_t id);
 /* True: this push is still being stored; this session gets the answer to id. */
 bool pending_push_again(Queues *queues, Session *session, const Pusher *pusher, uint64_t id);
 /* True: the store has not finished this settlement yet. The session gets its answer later, or an

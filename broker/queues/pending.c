@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "broker/queues/changes-private.h"
 #include "broker/queues/jobs-private.h"
 #include "broker/queues/pulls-private.h"
@@ -24,6 +25,14 @@ typedef enum ChangeKind {
     CHANGE_MOVE,
 } ChangeKind;
 
+/* A push with the key of a job that is being stored. */
+typedef struct Twin {
+    struct Twin *prev, *next;
+    Session *session; /* gets the answer; NULL: the session is gone */
+    Client *client;   /* remembers the push; NULL: it is gone, or does not remember it */
+    uint64_t id;
+} Twin;
+
 typedef struct Change {
     ChangeKind kind;
     Job *job;         /* the new job, or (CHANGE_REMOVE, CHANGE_CANCEL) the job that is removed */
@@ -31,6 +40,7 @@ typedef struct Change {
     bool ends_move;   /* CHANGE_REMOVE: the job is stored elsewhere already */
     Session *session; /* gets the answer; NULL: the session is gone */
     uint64_t id;      /* of the answer */
+    Twin *twins;      /* utlist; CHANGE_PUSH, CHANGE_FORWARD */
     Pusher pusher;    /* CHANGE_PUSH, and CHANGE_FORWARD from one shard to another; else zero */
 } Change;
 
@@ -101,6 +111,25 @@ static void answer(const Change *change, int result) {
         problem_answer(change->session, change->id, &problem);
 }
 
+static void answer_twins(const Change *change, int result) {
+    const Job *job = change->job;
+    const Queues *queues = queue_of(job)->queues;
+    const Twin *twin;
+    Problem problem;
+
+    DL_FOREACH(change->twins, twin) {
+        if (result == 0 && twin->client)
+            dedup_window_add(twin->client->dedup_window, twin->id,
+                             queues->broker->limits.max_unconfirmed);
+        if (result == 0 && twin->session) {
+            push_ok(twin->session, twin->id, job->stored.id, PUSH_DUPLICATE, queue_of(job));
+        } else if (twin->session) {
+            store_problem(queue_of(job)->settings.store, result, &problem);
+            push_refuse(twin->session, twin->id, &problem);
+        }
+    }
+}
+
 static bool is_removal(const Change *change) {
     return change->kind == CHANGE_REMOVE || change->kind == CHANGE_CANCEL;
 }
@@ -136,6 +165,7 @@ static void finish_push(const Change *change, int result) {
     Queue *queue = queue_of(change->job);
 
     answer(change, result);
+    answer_twins(change, result);
     if (result < 0) {
         gone(change->job);
         return;
@@ -179,6 +209,7 @@ static void finish_replace(const Change *change, int result) {
     Queue *to = queue_of(change->job), *from = queue_of(change->old);
 
     answer(change, result);
+    answer_twins(change, result);
     if (result < 0) {
         if (change->kind == CHANGE_FORWARD)
             unforwarded(change->old, to);
@@ -278,7 +309,16 @@ static Pending *find_push(const Queues *queues, const Pusher *pusher) {
     return pending;
 }
 
+static void twins_free(Queues *queues, Twin *twins) {
+    Twin *twin, *next;
+
+    DL_FOREACH_SAFE(twins, twin, next) {
+        slabs_free(&queues->slabs, twin, sizeof(*twin));
+    }
+}
+
 static void pending_free(Queues *queues, Pending *pending) {
+    twins_free(queues, pending->change.twins);
     if (pending->change.pusher.forwards)
         forwards_let_go(pending->change.pusher.forwards);
     if (pending->push.client)
@@ -463,8 +503,10 @@ static void end(Queues *queues, Pending *pending, int result) {
         if (result < 0)
             key_forget(queue_of(change.job), key);
     }
+    pending->change.twins = NULL;
     pending_free(queues, pending);
     finish(&change, result);
+    twins_free(queues, change.twins);
 }
 
 void queues_store_done(uint64_t ticket, int result, void *ctx) {
@@ -487,7 +529,8 @@ static void forget_old(Pending *pending) {
     Job *old = change->old;
 
     answer(change, -EREMCHG);
-    *change = (Change){.kind = CHANGE_PUSH, .job = change->job, .pusher = change->pusher};
+    *change = (Change){
+        .kind = CHANGE_PUSH, .job = change->job, .twins = change->twins, .pusher = change->pusher};
     pending->old_store->n_open--;
     pending->old_store = NULL;
     job_free(old);
@@ -506,6 +549,17 @@ void pendings_shard_left(Queues *queues, Store *store) {
         else if (pending->old_store == store)
             forget_old(pending);
     }
+}
+
+int pending_join(Queues *queues, const Key *key, Session *session, Client *client, uint64_t id) {
+    Pending *pending = container_of(key->owner, Pending, key);
+    Twin *twin = slabs_alloc(&queues->slabs, sizeof(*twin));
+
+    if (!twin)
+        return -ENOMEM;
+    *twin = (Twin){.session = session, .client = client, .id = id};
+    DL_APPEND(pending->change.twins, twin);
+    return 0;
 }
 
 bool pending_push_again(Queues *queues, Session *session, const Pusher *pusher, uint64_t id) {
@@ -542,17 +596,27 @@ bool pending_settle_again(Queues *queues, Session *session, const Message *messa
 
 void pendings_session_gone(Queues *queues, Session *session) {
     Pending *pending;
+    Twin *twin;
 
     DL_FOREACH(queues->pendings, pending) {
         if (pending->change.session == session)
             pending->change.session = NULL;
+        DL_FOREACH(pending->change.twins, twin) {
+            if (twin->session == session)
+                twin->session = NULL;
+        }
     }
 }
 
 void pendings_client_gone(Queues *queues, Client *client) {
     Pending *pending;
+    Twin *twin;
 
     DL_FOREACH(queues->pendings, pending) {
+        DL_FOREACH(pending->change.twins, twin) {
+            if (twin->client == client)
+                twin->client = NULL;
+        }
         if (pending->change.pusher.client != client)
             continue;
         pending->change.pusher.client = NULL;

@@ -211,21 +211,9 @@ static int take_key(Queue *queue, const PushOptions *options, Key **ret, Problem
     return 0;
 }
 
-/* 0: the queue does not remember the key. PUSH_IS_DUPLICATE: it is *ret. -1: problem is set. */
-static int find_duplicate(Queue *queue, Span text, Key **ret, Problem *problem) {
-    Key *key = text.len > 0 && queue->keys ? key_find(queue, text) : NULL;
-
-    if (!key)
-        return 0;
-    /* The first push may still fail: an OK for the second push would then confirm a job that is not
-     * stored. */
-    if (key->owner) {
-        problem_set(problem, "ferry.Overloaded",
-                    "another job with this key is being stored: push again later");
-        return -1;
-    }
-    *ret = key;
-    return PUSH_IS_DUPLICATE;
+/* The key that the queue remembers, or NULL. */
+static Key *find_duplicate(Queue *queue, Span text) {
+    return text.len > 0 && queue->keys ? key_find(queue, text) : NULL;
 }
 
 /* Each user has keys of its own: otherwise a push of one user could stand for another user's push,
@@ -276,9 +264,9 @@ static int admit(Queues *queues, const Session *session, const Message *message,
     if (!queue)
         return -1;
     options->key = key_of_user(session->user, options->key, scoped);
-    r = find_duplicate(queue, options->key, &ret->key, problem);
-    if (r != 0)
-        return r;
+    ret->key = find_duplicate(queue, options->key);
+    if (ret->key)
+        return PUSH_IS_DUPLICATE;
     r = queue_make_room(queue, bytes, options->replaces, problem);
     if (r == 0 && options->key.len > 0)
         r = take_key(queue, options, &key, problem);
@@ -322,11 +310,19 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
                 const Job *replaces, Admission *ret, Problem *problem) {
     PushOptions options = {.replaces = replaces};
     const char *wrong = options_of(message, &options);
+    int r;
 
-    if (!wrong)
-        return admit(queues, session, message, block, &options, ret, problem);
-    problem_set(problem, "ferry.InvalidArgument", "%s", wrong);
-    return -1;
+    if (wrong) {
+        problem_set(problem, "ferry.InvalidArgument", "%s", wrong);
+        return -1;
+    }
+    r = admit(queues, session, message, block, &options, ret, problem);
+    if (r == PUSH_IS_DUPLICATE && ret->key->owner) {
+        problem_set(problem, "ferry.Overloaded",
+                    "another job with this key is being stored: push again later");
+        return -1;
+    }
+    return r;
 }
 
 bool forward_is_kept(Queues *queues, const Message *message) {
@@ -456,6 +452,10 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         r = admit(queues, session, message, block, &options, &admitted, &problem);
     if (r < 0) {
         push_refuse(session, message->id, &problem);
+    } else if (r == PUSH_IS_DUPLICATE && admitted.key->owner) {
+        if (message->id &&
+            pending_join(queues, admitted.key, session, pusher.client, message->id) < 0)
+            session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
     } else if (r == PUSH_IS_DUPLICATE) {
         if (pusher.client && message->id)
             dedup_window_add(pusher.client->dedup_window, message->id,

@@ -45,6 +45,8 @@ wait "$started_pid" 2>/dev/null || true
 printf '[broker]\nmax_queue_memory = 64K\n' >"$work/small.conf"
 start broker --bind "$FERRY_URL" --data "$work/other" --config "$work/small.conf" --log-level warning
 until_true ferry ping
+ferry push once x --key k --count 20 --quiet || failed 'the jobs with the same key are duplicates'
+equal 1 "$(ferry work once --drain | wc -l)" 'one job of each key'
 ferry queue set quick durability memory --quiet
 ferry push quick volatile --quiet
 expect 0 '' "'quick' has jobs: until they are gone, its durability is still memory" \

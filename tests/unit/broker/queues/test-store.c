@@ -30,10 +30,10 @@ static void a_push_that_was_not_stored_is_an_error(void) {
 
     push(s, 1, "disk.q", "x", "key", "k", NULL);
     push(s, 2, "disk.q", "x", "key", "k", NULL);
-    expect_error(s, 2, "ferry.Overloaded"); /* the broker does not know yet whether this is a
-                                             * duplicate */
+    expect_nothing(s); /* the broker does not know yet whether this is a duplicate */
     finish(1, -EIO);
     expect_error(s, 1, "ferry.Internal");
+    expect_error(s, 2, "ferry.Internal");
     slow.refuse = -EIO;
     push(s, 3, "disk.q", "x", "key", "k", NULL);
     expect_error(s, 3, "ferry.Internal");
@@ -50,6 +50,34 @@ static void a_push_that_was_not_stored_is_an_error(void) {
     queues_push(queues, s, &(Message){.op = OP_PUSH, .id = 3, .name = span_text("disk.q")}, NULL);
     finish(1, 0);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 3), 0);
+    teardown();
+}
+
+/* Two programs push at the same time. */
+static void a_duplicate_is_confirmed_when_its_job_is_stored(void) {
+    Session *s = set_up(), *t = fake_connect(&broker, 't'), *u = fake_connect(&broker, 'u');
+
+    push(s, 1, "disk.q", "x", "key", "k", NULL);
+    push(t, 2, "disk.q", "x", "key", "k", NULL);
+    push(t, 0, "disk.q", "x", "key", "k", NULL);
+    push(u, 3, "disk.q", "x", "key", "k", NULL);
+    push(s, 4, "disk.q", "x", "key", "k", "unique", (uint64_t)1, NULL);
+    CU_ASSERT_EQUAL(slow.n_append, 1);
+    expect_nothing(t);
+    say_bye(u);
+    end_session(t);
+    t = fake_connect(&broker, 't');
+    push(t, 2, "disk.q", "x", "key", "k", NULL);
+    finish(1, 0);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 1), 0);
+    expect_outcome(s, 4, PUSH_DUPLICATE);
+    expect_outcome(t, 2, PUSH_DUPLICATE);
+    push(t, 2, "disk.q", "x", "key", "k", NULL);
+    expect_outcome(t, 2, PUSH_STORED_BEFORE);
+    CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 1);
+    /* The broker ends meanwhile. */
+    push(s, 5, "disk.q", "y", "key", "l", NULL);
+    push(t, 6, "disk.q", "y", "key", "l", NULL);
     teardown();
 }
 
@@ -514,6 +542,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_push_is_confirmed_and_delivered_when_it_is_stored),
         TEST(a_push_that_was_not_stored_is_an_error),
+        TEST(a_duplicate_is_confirmed_when_its_job_is_stored),
         TEST(a_key_may_end_before_its_job_is_stored),
         TEST(an_ack_is_confirmed_when_the_job_is_forgotten),
         TEST(a_push_sent_again_meanwhile_is_answered_once),
