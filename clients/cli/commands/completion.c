@@ -17,7 +17,7 @@
 /* completions/ferry.SHELL, embedded by the build. */
 extern const char completions_ferry_bash[], completions_ferry_fish[], completions_ferry_zsh[];
 
-enum { LIVE_TIMEOUT_MS = 300 };
+enum { LIVE_TIMEOUT_MS = 300 }; /* without --wait */
 
 static void offer(const char *prefix, const char *word) {
     if (strncmp(prefix, word, strlen(prefix)) == 0)
@@ -50,6 +50,12 @@ static void offer_options(const char *prefix, const Option *table) {
     }
 }
 
+static int open_live(Cli *cli, ferry_client **ret) {
+    uint32_t timeout_ms = cli->wait_ms ? (uint32_t)cli->wait_ms : LIVE_TIMEOUT_MS;
+
+    return cli_open(cli, &(ferry_options){.timeout_ms = timeout_ms}, ret);
+}
+
 /* Offers the names that the broker at --url (or the default) knows now. */
 static void offer_live(Cli *cli, const char *prefix, Names kind) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
@@ -61,8 +67,7 @@ static void offer_live(Cli *cli, const char *prefix, Names kind) {
         offer_commands(prefix);
         return;
     }
-    if (kind == NAMES_NONE ||
-        cli_open(cli, &(ferry_options){.timeout_ms = LIVE_TIMEOUT_MS}, &client) != EXIT_OK)
+    if (kind == NAMES_NONE || open_live(cli, &client) != EXIT_OK)
         return;
     names = cli_live_names(cli, client, kind);
     json_array_foreach(names, index, name) offer(prefix, json_string_value(name));
@@ -99,7 +104,7 @@ static void offer_calls(Cli *cli, const char *prefix) {
     size_t index, n = 0;
     json_t *name;
 
-    if (cli_open(cli, &(ferry_options){.timeout_ms = LIVE_TIMEOUT_MS}, &client) != EXIT_OK)
+    if (open_live(cli, &client) != EXIT_OK)
         return;
     names = cli_live_names(cli, client, NAMES_SERVICES);
     json_array_foreach(names, index, name) {
@@ -126,8 +131,7 @@ static void offer_arguments(Cli *cli, const char *prefix, const char *method) {
     const ferry_method *declared = NULL;
     char text[300];
 
-    if (!dot || (size_t)(dot - method) >= sizeof(text) ||
-        cli_open(cli, &(ferry_options){.timeout_ms = LIVE_TIMEOUT_MS}, &client) != EXIT_OK)
+    if (!dot || (size_t)(dot - method) >= sizeof(text) || open_live(cli, &client) != EXIT_OK)
         return;
     snprintf(text, sizeof(text), "%.*s", (int)(dot - method), method);
     found = describe(client, text);
