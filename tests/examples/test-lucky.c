@@ -121,7 +121,7 @@ static void tries_are_as_many_as_the_arithmetic_says(void) {
     static Draw draws[DRAWS];
     Lab lab = {{NULL}, 0, 0, 0};
     lucky_score *score = NULL;
-    double mean;
+    double late;
     Stage stage;
 
     stage_open(&stage, lucky_start);
@@ -136,11 +136,15 @@ static void tries_are_as_many_as_the_arithmetic_says(void) {
         ask(&draws[i]);
     }
     CU_ASSERT_TRUE(process_until(stage.client, &lab.ended, DRAWS));
-    mean = (double)lab.tries / DRAWS;
-    printf("(%.3f tries, %.3f expected) ", mean, expected);
-    CU_ASSERT(mean > 0.95 * expected && mean < 1.05 * expected);
     CU_ASSERT_EQUAL(lucky_counts(stage.client, &score, &stage.error), 0);
-    CU_ASSERT(score && score->answered + score->lost == (int64_t)lab.tries);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(score);
+    CU_ASSERT(score->answered + score->lost <= (int64_t)lab.tries);
+    /* An answer that comes too late, as on a busy machine, leads to one more try. */
+    late = (double)lab.tries - (double)score->lost - (double)lab.answered;
+    printf("(%.3f tries, %.3f expected, %.0f late) ", (double)lab.tries / DRAWS, expected, late);
+    CU_ASSERT(late >= 0);
+    CU_ASSERT((double)lab.tries > expected * 0.95 * DRAWS);
+    CU_ASSERT((double)lab.tries < expected * (1.05 * DRAWS + late));
     ferry_free(score);
     for (unsigned i = 0; i < TRIES; i++)
         ferry_close(lab.patient[i]);
