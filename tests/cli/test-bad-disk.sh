@@ -15,10 +15,10 @@ start_on_disk() { # [OPTION...]
     until_true ferry ping
 }
 # /readyz, if this ferry has a web side
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-"$ferry_binary" broker --help | grep -q -e '--web' && web=(--web "127.0.0.1:$port") || web=()
+"$ferry_binary" broker --help | grep -q -e '--web' && web=(--web 127.0.0.1:0 --log-level info) || web=()
+port() { sed -n 's|.*the dashboard is at http://127.0.0.1:\([0-9]*\)/.*|\1|p' "$work/log"; }
 is_ready() { # STATUS
-    [ ${#web[@]} -eq 0 ] || python3 - "$port" "$1" <<'END'
+    [ ${#web[@]} -eq 0 ] || python3 - "$(port)" "$1" <<'END'
 import http.client, sys
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=20)
 connection.request("GET", "/readyz")
@@ -54,14 +54,18 @@ rm "$disk/hang"
 status_of "$pusher"
 equal 0 $? 'the push, after the flush'
 expect 0 first '' ferry work mail --count 1
+# Its acknowledgement is on the disk when a later push is confirmed.
+until_true sh -c "'$ferry_binary' queue show mail | grep -q 'held.0'"
+expect 0 '*' '' ferry push other x
 
 # A flush fails: its push is not confirmed, later ones are refused, and the reason is shown
 touch "$disk/fail"
-ferry push mail third --timeout 3s >"$work/out" 2>"$work/err" && failed 'a push whose flush failed is confirmed' "$work/out"
-[ -e "$disk/failed" ] || failed 'no flush has failed'
+start push mail third --timeout 10m >"$work/third" 2>&1
+pusher=$started_pid
+until_true test -e "$disk/failed"
 until_true sh -c "'$ferry_binary' stats | grep -q 'Input/output error'"
 until_true is_ready 503
-expect '*' '' 'Input/output error' ferry push mail fourth --timeout 3s
+expect '*' '' 'Input/output error' ferry push mail fourth --timeout 1m
 ferry queue list 2>&1 | grep -q 'Input/output error' || failed 'ferry queue list shows the reason'
 grep -q 'Input/output error' "$work/log" || failed 'the log has the reason' "$work/log"
 expect 0 '"HELLO"' '' ferry call text.Text.upper '"hello"'
@@ -69,6 +73,8 @@ expect 0 '*' '' ferry push fast 1
 expect 0 '*' '' ferry work mail --count 1
 equal second "$(cat "$work/out")" 'a job in memory is delivered'
 [ ! -e "$disk/again" ] || failed 'the broker flushed again after a failure'
+kill "$pusher" || failed 'a push whose flush failed has ended'
+equal '' "$(cat "$work/third")" 'a push whose flush failed is not confirmed'
 kill "$broker"
 status_of "$broker"
 equal 1 $? 'the exit status of a broker whose disk has failed'

@@ -131,11 +131,9 @@ def tls():
 
 def inside():
     """ferry broker --web: a thread of the broker's process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    broker = start(ferry, "broker", "--bind", url, "--log-level", "error", "--web", f"127.0.0.1:{port}", "--quiet")
-    until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+    said = scratch / "log"
+    broker = start(ferry, "broker", "--bind", url, "--web", "127.0.0.1:0", stderr=open(said, "w"))
+    port = int(until(lambda: re.search(r"the dashboard is at http://127.0.0.1:(\d+)/", said.read_text()))[1])
     until(lambda: ask(port, "GET", "/readyz").status == 200)
     run("push", "mail", "x")
     equal([q["name"] for q in ask(port, "GET", "/api/queues").json], ["mail"], "queues")
