@@ -46,7 +46,7 @@ expect 1 '' 'cannot make the data folder /nowhere/data' broker --bind "ipc://$wo
 broker_pid=$started_pid
 mkfifo "$work/lines"
 exec 7<>"$work/lines"
-"$ferry_binary" push q - --timeout 400ms <&7 2>"$work/said" &
+"$ferry_binary" push q - --timeout 10s <&7 2>"$work/said" &
 push_pid=$!
 echo one >&7
 until_true bash -c "'$ferry_binary' queue show q | grep -q 'ready.1'"
@@ -54,7 +54,7 @@ kill -STOP "$broker_pid"
 echo two >&7
 expect 5 '' '' status_of "$push_pid"
 exec 7>&-
-grep -q 'nothing was confirmed for 400 ms' "$work/said" || failed 'a push that hangs' "$work/said"
+grep -q 'nothing was confirmed for 10000 ms' "$work/said" || failed 'a push that hangs' "$work/said"
 grep -q '1 of 2 jobs are stored' "$work/said" || failed 'what was stored is told' "$work/said"
 expect 3 '' 'answers at' ferry push q x --timeout 300ms
 expect 3 '' 'answers at' ferry call a.b --timeout 300ms

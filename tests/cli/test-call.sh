@@ -68,7 +68,7 @@ expect 6 '' "has no method 'mul'" ferry call calc.Calc.mul
 expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.div
 expect 6 '' "no server offers 'nobody'" ferry call nobody.here
 expect '*' '' "waiting for a server of 'never.Never'" ferry call never.Never.say '"x"' --wait-for-server --timeout 300ms
-ferry call late.Late.say '"hi"' --wait-for-server >"$work/late" 2>&1 &
+ferry call late.Late.say '"hi"' --wait-for-server --timeout 2m >"$work/late" 2>&1 &
 late=$!
 until_true grep -q 'waiting for a server' "$work/late"
 start serve late.Late.say --echo
@@ -89,9 +89,11 @@ expect 8 '' 'TooBig: the arguments have 67108866 bytes; the limit (max_body) is 
 rm "$work/huge"
 
 # Ctrl-C while waiting
-start call slow.Slow.wait --timeout 1m
+start serve stuck.Stuck.wait --exec "touch '$work/stuck'; exec sleep 600"
+until_true served stuck.Stuck
+start call stuck.Stuck.wait --timeout 10m
 call=$started_pid
-sleep 0.3
+until_true test -e "$work/stuck"
 kill -INT "$call"
 status_of "$call" 2>/dev/null
 equal 130 $? 'a call that is interrupted'
@@ -105,7 +107,7 @@ until [ -s "$work/pids" ]; do expect 5 '' '' ferry call sleep.Sleep.long --timeo
 begun=$(wc -l <"$work/pids")
 ended() { ! runs "$(tail -1 "$work/pids")"; }
 until_true ended
-start call sleep.Sleep.long 2>"$work/told"
+start call sleep.Sleep.long --timeout 2m 2>"$work/told"
 call=$started_pid
 until_true bash -c "[ \$(wc -l <'$work/pids') -gt $begun ]"
 kill -INT "$server"

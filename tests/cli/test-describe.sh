@@ -167,9 +167,8 @@ grep -q '^    dividend: 1000$' "$work/err" || failed 'the fields of an exception
 expect 2 '' 'standard input, line 2: item: expected i32, got' into '1\nx\n' call calc.Calc.sum
 expect 2 '' 'line 1: item: there is no .hihg.: did you mean .high.' into '{"low": 1, "hihg": 2}\n' call calc.Calc.shift 5
 expect 2 '' 'line 1: item: .* is not JSON' into '{"low"\n' call calc.Calc.shift 5
-expect 5 '{"low": 5, "high": 6}' 'DeadlineExceeded: no item came on the stream for 400 ms' \
-    into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5
-expect 5 '*' 'for 200 ms' into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5 --timeout 200ms
+expect 5 '*' 'DeadlineExceeded: no item came on the stream for 400 ms' into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5
+expect 5 '{"low": 5, "high": 6}' 'for 10000 ms' into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5 --timeout 10s
 expect 2 '' 'args.to' ferry call calc.Calc.count 1
 expect 2 '' 'standard input is for the items' into '1' call calc.Calc.shift -
 expect 2 '' '--count is for methods that answer once' ferry call calc.Calc.count 1 2 --count 2
@@ -209,7 +208,7 @@ assert 0 < rows["add"]["p50_us"] <= rows["add"]["p99_us"], rows
 END
 
 # Words for the shell
-completed() { ferry __complete -- "$@" | tr '\n' ' '; }
+completed() { ferry __complete --wait 2m -- "$@" | tr '\n' ' '; }
 equal 'calc.Calc.div calc.Calc.doze ' "$(completed call calc.Calc.d)" 'methods'
 equal 'ferry.Broker.pause ferry.Broker.peek ferry.Broker.purge ' "$(completed call ferry.Broker.p | tr ' ' '\n' | sort | xargs -n1 | tr '\n' ' ')" 'methods of the broker'
 equal 'queue= limit= ' "$(completed call ferry.Broker.peek '')" 'arguments of the broker'

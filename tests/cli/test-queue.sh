@@ -79,8 +79,8 @@ equal 0 "$(field orderly max_working)" 'a setting that has ended'
 # Watching
 start queue list --watch 100ms >"$work/watched"
 until_true bash -c "[ \$(grep -c '^ranks' '$work/watched') -ge 3 ]"
-start queue show ranks --watch 100ms >"$work/watched"
-until_true bash -c "[ \$(grep -c '^ready' '$work/watched') -ge 3 ]"
+start queue show ranks --watch 100ms >"$work/watched-one"
+until_true bash -c "[ \$(grep -c '^ready' '$work/watched-one') -ge 3 ]"
 expect 2 '' 'for list, show and peek' ferry queue purge ranks --yes --watch 1s
 
 # Jobs beyond --count return to the queue without a counted attempt
@@ -161,9 +161,9 @@ ferry work par --slots 4 --count 4 -q --exec "echo >>'$work/begun'; until [ \$(w
 
 # On SIGTERM running commands finish; on SIGINT their jobs return to the queue
 printf '1\n2\n' | ferry push term - || failed 'pushing'
-start work term --exec 'sleep 0.7; cat' >"$work/term" 2>/dev/null
+start work term --exec "touch '$work/term-begun'; sleep 0.7; cat" >"$work/term" 2>/dev/null
 worker=$started_pid
-until_true has term held 1
+until_true test -e "$work/term-begun"
 kill -TERM "$worker"
 status_of "$worker"
 equal 0 $? 'SIGTERM'

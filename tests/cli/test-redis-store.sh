@@ -54,6 +54,9 @@ until_true ferry ping --url "$b"
 equal 1001 "$(ferry queue show mail --url "$b" | awk -F'\t' '$1 == "ready" {print $2}')" 'jobs after kill -9'
 equal 'orders.>' "$(ferry queue list --url "$b" | awk -F'\t' '$1 == "audit" {print $12}')" 'the bind after kill -9'
 expect 0 'hello' '' ferry work mail --count 1 --url "$b"
+# Redis has its acknowledgement when a later push is confirmed.
+until_true sh -c "'$ferry_binary' queue show mail --url '$b' | grep -q 'held.0'"
+expect 0 '*' '' ferry push other x --quiet --url "$b"
 
 # SIGSTOP: when the stopped broker wakes up, it has lost the queues, and ends
 broker a

@@ -55,7 +55,7 @@ n=$(ferry queue show "$qb" --json --url "$(at a)" | jq .ready)
 until_true has_more "$((n + 3))"
 ferry schedule list --json --url "$(at a)" | jq -e 'length == 1' >/dev/null || failed 'the schedule has moved'
 expect 0 '' '' ferry schedule remove tick --url "$(at a)"
-ferry queue peek "$qb" --json --url "$(at a)" >"$work/jobs"
+ferry queue peek "$qb" --limit 1000 --json --url "$(at a)" >"$work/jobs"
 grep -o '"ferry-moment": *"[^"]*"' "$work/jobs" | sort >"$work/moments"
 [ "$(wc -l <"$work/moments")" -ge "$((n + 3))" ] || failed 'a job for each moment' "$work/jobs"
 equal '' "$(uniq -d "$work/moments")" 'two jobs of one moment'

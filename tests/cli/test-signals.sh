@@ -29,8 +29,12 @@ expect 1 '' 'cannot write' without_stdout work full
 until_true ready full 1
 expect 0 '*' '' without_stdin push closed x
 
-# A reader that goes away
-equal '141 0' "$(ferry work full | true; echo "${PIPESTATUS[@]}")" 'a worker without a reader'
+# A reader that has gone away
+mkfifo "$work/pipe"
+exec 8<>"$work/pipe" 9>"$work/pipe" 8<&-
+ferry work full >&9
+equal 141 $? 'a worker without a reader'
+exec 9>&-
 until_true ready full 1
 (until_true bash -c "'$ferry_binary' topics | grep -q -F 'piped.>'" && seq 3 | ferry pub piped.x -) &
 equal $'1\n141 0' "$(ferry sub 'piped.>' | head -1; echo "${PIPESTATUS[@]}")" 'the first of a pipe'

@@ -12,6 +12,7 @@ start serve calc.Calc.add --echo
 until_true ferry ping calc.Calc
 start sub 'orders.*' --count 1 >"$work/sub"
 sub=$started_pid
+until_true bash -c "'$ferry_binary' topics | grep -q -F 'orders.*'"
 start tap --service calc.Calc --topic 'orders.*' --topic probe --queue mail --json --bytes 64 >"$work/tap"
 tap=$started_pid
 until_true tapped "$work/tap"

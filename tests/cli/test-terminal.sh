@@ -29,7 +29,7 @@ hides "$escape" "NO_COLOR=1 $ferry queue"
 hides "$escape" "TERM=dumb $ferry queue"
 shows '^max_bytes  *256 MiB$' "$ferry queue show ferry-bench.queue"
 shows '^retry  *1.0 s$' "$ferry queue show ferry-bench.queue"
-shows '^uptime  *[0-9.]* m\?s' "$ferry stats"
+shows '^uptime  *[0-9.]* m\?\(s\|in\)' "$ferry stats"
 shows ' ms$' "$ferry ping"
 expect 0 '' '' ferry queue pause ferry-bench.queue -q
 shows "$escape\[33mpaused" "$ferry queue"

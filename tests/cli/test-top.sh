@@ -35,10 +35,9 @@ import fcntl, os, pty, select, signal, struct, sys, termios, time
 ferry, broker = sys.argv[1], int(sys.argv[2])
 pid, terminal = pty.fork()
 if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     os.environ["TERM"] = "xterm"
     os.execv(ferry, [ferry, "top", "--every", "200ms"])
-fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-os.kill(pid, signal.SIGWINCH)
 shown = b""
 
 def until(text):
