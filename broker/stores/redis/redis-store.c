@@ -111,6 +111,7 @@ static void batch_free_or_keep(RedisQueues *redis, WriterBatch *batch) {
     buffer_reset(&batch->records);
     batch->segment = NULL;
     batch->n_passed = batch->n_runs = batch->n_items = 0;
+    batch->is_last = false;
     if (redis->spare)
         writer_batch_free(batch);
     else
@@ -519,6 +520,7 @@ void redis_give_lease_back(RedisQueues *redis, uint64_t served_ms) {
     if (!part)
         return;
     change_put_end(&part->changes, queues_last_job(redis->store.ctx), served_ms);
+    redis->open->is_last = true;
     submit(redis);
     redis->writes = false;
 }

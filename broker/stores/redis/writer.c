@@ -306,8 +306,12 @@ static void write_all(RedisWriter *writer) {
         uint64_t now_ms = clock_ms();
 
         if (batch) {
+            bool is_last = batch->is_last;
+
             write_batch(writer, batch);
             put_done(writer, batch);
+            if (is_last)
+                return;
         } else if (stopping) {
             return;
         } else if (now_ms < renew_ms) {

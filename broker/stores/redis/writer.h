@@ -66,6 +66,7 @@ typedef struct WriterBatch {
     size_t n_items;
     WriterRun runs[WRITER_RUNS]; /* runs of the clients that have pushed last */
     size_t n_runs;               /* clients so far */
+    bool is_last;                /* it gives the lease back: nothing may prolong it again */
 } WriterBatch;
 
 void writer_batch_free(WriterBatch *batch);

@@ -412,6 +412,15 @@ static void a_second_broker_waits_for_the_lease(void) {
     CU_ASSERT_STRING_EQUAL(ask("HSTRLEN @ until"), ":1");
 }
 
+static void a_lease_that_was_given_back_is_not_prolonged(void) {
+    strcpy(url_more, "&lease=1s");
+    begin_with_one_job();
+    ask("CLIENT PAUSE 500"); /* a third of the lease passes before its end is written */
+    stop();
+    CU_ASSERT_STRING_EQUAL(ask("HSTRLEN @ until"), ":1");
+    *url_more = '\0';
+}
+
 /* ---- the URL ---- */
 
 static void settings_of_the_store_are_taken_from_the_url(void) {
@@ -481,6 +490,7 @@ int main(void) {
         TEST(a_lease_that_redis_has_lost_is_not_valid_again),
         TEST(a_lease_ends_also_when_the_clock_of_redis_was_set_back),
         TEST(a_second_broker_waits_for_the_lease),
+        TEST(a_lease_that_was_given_back_is_not_prolonged),
         TEST(settings_of_the_store_are_taken_from_the_url),
         TEST(wrong_urls_are_refused),
         TESTS_END,
