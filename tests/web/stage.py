@@ -22,7 +22,7 @@ url = f"ipc://{scratch}/broker"
 environment = dict(os.environ, FERRY_URL=url)
 children = []
 failures = []
-PATIENCE_S = 30  # for things that must happen: only a hang takes this long
+PATIENCE_S = 120  # for things that must happen: only a hang takes this long
 
 
 def start(*words, **more):

@@ -196,6 +196,7 @@ async function retryDeadLetters(page, base) {
     run("push", "mail", HOSTILE);
     run("push", "mail", "second");
     run("work", "mail", "--exec", 'echo "no route: $(cat)" >&2; exit 1', "--drain", "--quiet");
+    while (JSON.parse(run("queue", "show", "mail", "--json")).dead < 2); // listed when the disk has them
     await page.goto(`${base}/#/queues/mail/dead`);
     const rows = page.locator("tbody tr");
     await rows.filter({ hasText: `no route: ${HOSTILE}` }).waitFor();
