@@ -24,7 +24,12 @@ awk -v source="$source/README.md" '
     on && inside && name { print > name }' "$source/README.md"
 [ "$(grep -cv '^ *$' server.c)" -lt 30 ] && [ "$(grep -cv '^ *$' calc.thrift)" -le 10 ]
 
+# On a busy machine half a second may be too short: the first pause is for the broker, the next one for the server.
 (
+    cat <<'END'
+began() { if [ "$n_pauses" -eq 1 ]; then ferry ping; else ferry services calc.Calc; fi >/dev/null 2>&1; }
+sleep() { : $((n_pauses += 1)); until began; do command sleep 0.05; done; }
+END
     cat commands.sh
     echo 'jobs -p >"'"$work"'/pids"'
 ) >run.sh
