@@ -28,11 +28,11 @@ int main(void) {
     FERRY_AUTO(ferry_close) ferry_client *client = NULL;
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
-    if (ferry_open(NULL, &(ferry_options){.name = NAME "-server"}, &client, &error) == 0 &&
-        START(client, &error) == 0) {
+    if (ferry_open(NULL, &(ferry_options){.name = NAME "-server"}, &client, &error) == 0) {
         running = client;
         stop_by_signals();
-        ferry_run(client, &error);
+        if (START(client, &error) == 0)
+            ferry_run(client, &error);
     }
     if (error.code != 0)
         ferry_error_print(&error, stderr);
