@@ -89,13 +89,13 @@ start() {
     pids+=("$started")
 }
 
-# until_true COMMAND...: at most ten seconds.
+# until_true COMMAND...: at most two minutes, which only a hang exceeds.
 until_true() {
-    for _ in $(seq 200); do
+    for _ in $(seq 2400); do
         "$@" >/dev/null 2>&1 && return 0
         sleep 0.05
     done
-    echo "this did not come true within 10 s: $*" >&2
+    echo "this did not come true within two minutes: $*" >&2
     cat "$scratch/log" >&2
     return 1
 }

@@ -11,7 +11,8 @@ lost=$!
 exec 7>"$scratch/return"
 until_true grep -q Press "$scratch/lost"
 { kill -9 "$server" && wait "$server"; } 2>/dev/null || true
-until_true [ -z "$("$build/ferry" services | grep '^filestream')" ]
+is_gone() { ! is_served filestream; }
+until_true is_gone
 exec 7>&-
 wait "$lost"
 cat "$scratch/lost"
