@@ -67,7 +67,7 @@ equal 1 "$(wc -l <"$work/err")" 'lines of an error for outsiders'
 expect 6 '' "has no method 'mul'" ferry call calc.Calc.mul
 expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.div
 expect 6 '' "no server offers 'nobody'" ferry call nobody.here
-expect '*' '' "waiting for a server of 'never.Never'" ferry call never.Never.say '"x"' --wait-for-server --timeout 300ms
+expect '*' '' "waiting for a server of 'never.Never'" ferry call never.Never.say '"x"' --wait-for-server --timeout 3s
 ferry call late.Late.say '"hi"' --wait-for-server --timeout 2m >"$work/late" 2>&1 &
 late=$!
 until_true grep -q 'waiting for a server' "$work/late"
@@ -75,7 +75,7 @@ start serve late.Late.say --echo
 status_of "$late"
 equal 0 $? 'a call that waited for its server'
 equal '"hi"' "$(tail -1 "$work/late")" 'its answer'
-expect 5 '' 'ferry.DeadlineExceeded' ferry call slow.Slow.wait --timeout 200ms
+expect 5 '' 'ferry.DeadlineExceeded' ferry call slow.Slow.wait --timeout 200ms --wait 2m
 expect 6 '' '' ferry call demo.Echo.say --instance nobody
 expect 1 '' 'does not describe its methods' ferry call demo.Echo.say --template
 expect 2 '' "invalid method name 'a b.c'" ferry call 'a b.c'
@@ -103,7 +103,7 @@ start serve sleep.Sleep.long --exec "echo \$\$ >>'$work/pids'; exec sleep 60"
 server=$started_pid
 until_true served sleep.Sleep
 # On a busy machine the command may not have begun in this time: then once more.
-until [ -s "$work/pids" ]; do expect 5 '' '' ferry call sleep.Sleep.long --timeout 300ms; done
+until [ -s "$work/pids" ]; do expect 5 '' '' ferry call sleep.Sleep.long --timeout 300ms --wait 2m; done
 begun=$(wc -l <"$work/pids")
 ended() { ! runs "$(tail -1 "$work/pids")"; }
 until_true ended

@@ -112,7 +112,7 @@ grep -q '^    in calc.Calc.div on ' "$work/err" || failed 'where an exception co
 grep -q '^    by divide at calc-server.c:[0-9]*$' "$work/err" || failed 'the line that threw it' "$work/err"
 expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze
 grep -q 'allow more time with --timeout' "$work/err" || failed 'what to do about a deadline' "$work/err"
-expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze --timeout 100ms
+expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze --timeout 100ms --wait 2m
 expect 6 '' '' ferry call calc.Calc.add 2 3 --instance nobody
 expect 0 5 '' ferry call calc.Calc.add 2 3 --instance the-one
 expect 6 '' 'no server offers' ferry call nobody.Here.add 2

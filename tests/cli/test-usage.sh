@@ -62,12 +62,12 @@ expect 2 '' 'log-level' ferry broker --log-level loud
 
 # No broker
 export FERRY_URL="ipc://$work/nobody"
-expect 3 '' "no broker listens at ipc://$work/nobody" ferry ping --timeout 300ms
+expect 3 '' "no broker listens at ipc://$work/nobody" ferry ping --timeout 5s
 expect 3 '' "ferry broker" ferry pub t x
 expect 3 '' "no broker listens" ferry push q x
 expect 3 '' 'NotConnected' ferry services --url "ipc://$work/nobody2"
 # A command that is run once does not wait for 5 s; --wait does, and says so.
-expect 3 '' "nobody: waiting" ferry services --wait 1s
+expect 3 '' "nobody: waiting" ferry services --wait 3s
 if ferry help cache >/dev/null 2>&1; then
     expect 3 '' 'is Redis running there' ferry cache get x --cache redis://127.0.0.1:1
     ! grep -q broker "$work/err" || failed 'cache asks for no broker' "$work/err"
