@@ -106,7 +106,8 @@ static void transfer(uint64_t total, uint64_t late_ms) {
     stage_open(&stage, caps_start);
     CU_ASSERT_EQUAL(caps_capitalize(stage.client, &stream, &stage.error), 0);
     CU_ASSERT_EQUAL(ferry_stream_watch(stream, pump, &t), 0);
-    for (until_ms = clock_ms() + late_ms; clock_ms() < until_ms; usleep(1000))
+    for (until_ms = clock_ms() + late_ms; clock_ms() < until_ms || (late_ms > 0 && t.sent == 0);
+         usleep(1000))
         ferry_process(stage.client, &stage.error);
     if (late_ms > 0) {
         CU_ASSERT(t.sent > 0 && t.sent < 2 * 1024 * 1024); /* the writer waited */
