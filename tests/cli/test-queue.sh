@@ -128,6 +128,12 @@ kill -9 "$worker"
 gone() { ! runs "$shell" && ! runs "$child"; }
 until_true gone
 expect 0 x '' ferry work killed --count 1
+# Also if it is killed as soon as the command has begun
+expect 0 '*' '' ferry push hasty x
+start work hasty --exec "echo \$\$ >'$work/hasty'; kill -9 \$PPID; exec sleep 600"
+until_true test -s "$work/hasty"
+ended() { ! runs "$(cat "$work/hasty")"; }
+until_true ended
 
 # As process 1 it waits for orphans
 if unshare -fp true 2>/dev/null; then

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
@@ -135,36 +134,19 @@ static void arguments_of(Arguments *arguments, const Cli *cli, const PipelineSta
     add(arguments, "--", stage->queue);
 }
 
+/* Each worker has its own process group, so that Ctrl-C reaches only the pipeline, which stops its
+ * stages in order. */
 static int spawn(StageWorker *worker, int out, int err) {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t no_signals, defaults;
     Arguments arguments;
-    int r;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC), r;
 
+    if (null < 0)
+        return -errno;
     arguments_of(&arguments, worker->workers->cli, worker->workers->stage);
-    sigemptyset(&no_signals);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGINT);
-    sigaddset(&defaults, SIGTERM);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    if (out >= 0)
-        posix_spawn_file_actions_adddup2(&actions, out, 1);
-    posix_spawn_file_actions_adddup2(&actions, err, 2);
-    /* Each worker has its own process group, so that Ctrl-C reaches only the pipeline, which stops
-     * its stages in order. */
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                              POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &no_signals);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    r = -posix_spawn(&worker->pid, "/proc/self/exe", &actions, &attributes,
-                     (char *const *)arguments.v, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
+    r = keeper_spawn(
+        &(KeptProgram){"/proc/self/exe", (char *const *)arguments.v, environ, null, out, err},
+        &worker->pid);
+    close(null);
     return r;
 }
 
@@ -256,7 +238,6 @@ static int start(StageWorker *worker) {
     }
     worker->started_ms = clock_ms();
     worker->workers->n_running++;
-    keeper_add(worker->pid);
     worker->process = (Watch){pidfd_open(worker->pid, 0), on_exited};
     r = worker->process.fd < 0 ? -errno : loop_watch(workers->loop, &worker->process, EPOLLIN);
     if (r < 0) {

@@ -6,7 +6,6 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
@@ -120,33 +119,12 @@ static char **environment_new(const ExecOptions *options) {
 static int spawn(Exec *exec, const ExecOptions *options, const Pipes *pipes) {
     CLEANUP(environment_free) char **environment = environment_new(options);
     char *argv[] = {"sh", "-c", (char *)options->command, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, defaults;
-    int r;
 
     if (!environment)
         return -ENOMEM;
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGINT);
-    sigaddset(&defaults, SIGTERM);
-    sigaddset(&defaults, SIGHUP);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_adddup2(&actions, pipes->in[0], 0);
-    posix_spawn_file_actions_adddup2(&actions, pipes->out[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, pipes->err[1], 2);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                              POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    r = -posix_spawn(&exec->pid, "/bin/sh", &actions, &attributes, argv, environment);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return r;
+    return keeper_spawn(
+        &(KeptProgram){"/bin/sh", argv, environment, pipes->in[0], pipes->out[1], pipes->err[1]},
+        &exec->pid);
 }
 
 /* ---- its life ---- */
@@ -355,7 +333,6 @@ int exec_start(Loop *loop, const ExecOptions *options, Exec **ret) {
         exec->pid = 0;
         return r;
     }
-    keeper_add(exec->pid);
     DL_APPEND(running, exec);
     loop->on_child = reap_orphans;
     fd = pidfd_open(exec->pid, 0);
