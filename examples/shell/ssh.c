@@ -284,8 +284,9 @@ static int dial_and_execute(Remote *remote, const char *line) {
         close(dial.fd);
         return -ENOMEM;
     }
-    r = connect_and_execute(remote, dial.fd, line); /* the session closes the descriptor */
+    r = connect_and_execute(remote, dial.fd, line);
     ssh_free(remote->session);
+    close(dial.fd); /* a session does not close the descriptor that it was given */
     return r;
 }
 

@@ -2,6 +2,7 @@
 /* The example shell: commands on this machine, by SSH on an sshd of the test's own, by Telnet;
  * refusals. */
 
+#include <dirent.h>
 #include <libssh/libssh.h>
 #include <libssh/server.h>
 #include <netinet/in.h>
@@ -210,6 +211,30 @@ static void commands_run_with_all_their_streams(void) {
         CU_ASSERT_EQUAL(run(where[i], "die", NULL, NULL, NULL, 10000, &result), 0);
         CU_ASSERT(result.status == -1 && strcmp(result.text, "killed by SIGKILL") == 0);
     }
+}
+
+static int n_descriptors(void) {
+    DIR *folder = opendir("/proc/self/fd");
+    int n = 0;
+
+    while (folder && readdir(folder))
+        n++;
+    if (folder)
+        closedir(folder);
+    return n;
+}
+
+/* The service is in this process. */
+static void the_connection_to_the_host_ends_with_the_call(void) {
+    shell_login login = at(ssh_port, NULL);
+    int before = n_descriptors();
+    Result result;
+
+    know("host.pub", ssh_port);
+    CU_ASSERT_EQUAL(run(&login, "hello", NULL, NULL, NULL, 10000, &result), 0);
+    for (int i = 0; i < 6000 && n_descriptors() > before; i++)
+        usleep(10000);
+    CU_ASSERT_EQUAL(n_descriptors(), before);
 }
 
 static void arguments_are_never_read_by_a_shell(void) {
@@ -487,6 +512,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_client_that_checks_no_key_tells_an_impostor_its_password),
         TEST(commands_run_with_all_their_streams),
+        TEST(the_connection_to_the_host_ends_with_the_call),
         TEST(arguments_are_never_read_by_a_shell),
         TEST(a_terminal_is_typed_into),
         TEST(much_goes_through_in_both_directions),
