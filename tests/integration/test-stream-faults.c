@@ -122,6 +122,7 @@ static int play_caller(int argc, char **argv) {
         return EXIT_FAILURE;
     if (strcmp(argv[1], "test.S.echo") == 0 && ferry_stream_next(stream, &item, NULL) != 1)
         return EXIT_FAILURE;
+    ferry_ping(client, NULL, NULL); /* the broker has the item too */
     tell("ready 0");
     for (;;)
         sleep_ms(1000);
