@@ -73,9 +73,8 @@ static int watch(const ZmqTransport *transport, int fd) {
 
 static int set_up_socket(void *socket, const char *endpoint) {
     const int settings[][2] = {
-        {ZMQ_IMMEDIATE, 1},
-        /* A new session needs a new socket (docs/PROTOCOL.md, "Recovery"). With -1, libzmq would
-         * drop messages that arrived before the connection ended. */
+        /* A new session needs a new socket (docs/PROTOCOL.md, "Recovery"). With -1, or with
+         * ZMQ_IMMEDIATE, libzmq would drop messages that arrived before the connection ended. */
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
         /* The credit that this client grants limits the messages of the broker. With a high-water
          * mark here, a full pipe and a heartbeat can abort the process (libzmq 4.3.4). */
@@ -130,10 +129,11 @@ static int connect_to(ZmqTransport *transport, const char *endpoint) {
         r = set_keys(transport->socket, transport->keys);
     if (r < 0)
         return r;
-    transport->monitor = socket_monitor(
-        transport->context, transport->socket,
-        ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+    transport->monitor =
+        socket_monitor(transport->context, transport->socket,
+                       ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
+                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                           ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
     if (!transport->monitor)
         return -errno;
     transport->base.fds[1] = socket_fd(transport->monitor);
@@ -212,7 +212,9 @@ static void read_monitor(ZmqTransport *transport, uint64_t now_ms) {
     while (monitor_next(transport->monitor, &event, &value)) {
         if (transport->ended == -EACCES)
             continue; /* an event for the end of the connection follows */
-        if (event == ZMQ_EVENT_DISCONNECTED)
+        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+            transport->base.is_open = true;
+        else if (event == ZMQ_EVENT_DISCONNECTED)
             transport->ended = -ECONNRESET;
         else if (event == ZMQ_EVENT_CLOSED)
             transport->ended = transport->ended ? transport->ended : -ECONNREFUSED;
@@ -249,9 +251,8 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
     zmq_msg_t frame;
     int r;
 
-    /* With ZMQ_IMMEDIATE, the socket is writable only after the connection is established. */
     if (!base->is_open)
-        base->is_open = (socket_events(transport->socket) & ZMQ_POLLOUT) != 0;
+        read_monitor(transport, now_ms);
     zmq_msg_init(&frame);
     while (zmq_msg_recv(&frame, transport->socket, ZMQ_DONTWAIT) < 0) {
         if (transport->ended)
@@ -342,8 +343,7 @@ static int send_batches(Transport *base, Outbox *outbox) {
 /* ZMQ_FD is edge-triggered. */
 static bool has_input(Transport *base) {
     ZmqTransport *transport = (ZmqTransport *)base;
-    bool waits_for_room = !base->is_open || transport->refused;
-    unsigned wanted = waits_for_room ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
+    unsigned wanted = transport->refused ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
 
     if (socket_events(transport->socket) & wanted)
         return true;

@@ -115,6 +115,19 @@ static void a_link_reconnects_to_a_new_broker(void) {
     rmdir(folder);
 }
 
+/* The program was away while the broker answered and ended. */
+static void answers_before_the_end_of_a_connection_are_read(void) {
+    begin(TCP);
+    for (unsigned i = 1; i <= 10; i++)
+        CU_ASSERT_EQUAL(mini_call(&client, i, i), 0);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, broker.n_calls == 10));
+    mini_broker_close(&broker);
+    mini_turns(NULL, NULL, 100); /* the thread of libzmq notices the end */
+    CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, client.n_down == 1));
+    CU_ASSERT_EQUAL(client.n_messages, 10);
+    mini_client_close(&client);
+}
+
 /* The client must not connect hundreds of times a second. */
 static void an_attempt_lasts_longer_if_the_program_was_away(void) {
     char urls[300];
@@ -487,6 +500,7 @@ int main(int argc, char **argv) {
         TEST(messages_are_refused_before_the_link_is_up),
         TEST(a_forked_child_keeps_no_connection_watched),
         TEST(a_link_reconnects_to_a_new_broker),
+        TEST(answers_before_the_end_of_a_connection_are_read),
         TEST(an_attempt_lasts_longer_if_the_program_was_away),
         TEST(an_address_without_an_answer_is_given_up_after_three_seconds),
         TEST(pauses_grow_if_the_broker_ends_each_session),
