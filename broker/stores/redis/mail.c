@@ -79,7 +79,11 @@ static void end_values(RedisMail *mail, MailShard *shard, Span marks) {
 
     for (SentEntry *entry = shard->batch; entry; entry = entry->next, i++)
         entry->result = i < marks.len && marks.data[i] == '0' ? 0 : -E2BIG;
-    mail->values_ms = 0; /* the own values are read back at once */
+    /* The own values are read back at once, and the next look waits for them. */
+    mail->values_ms = 0;
+    pthread_mutex_lock(&mail->lock);
+    mail->is_away = false;
+    pthread_mutex_unlock(&mail->lock);
     return_batch(mail, shard);
 }
 
