@@ -401,7 +401,7 @@ static bool is_drained(const BrokerProgram *program) {
     const Broker *broker = &program->broker;
 
     return (rooms_n_unfinished(broker) == 0 && broker->sessions.n_to_leave == 0 &&
-            own_stores_have_left(&program->stores)) ||
+            own_stores_have_left(&program->stores) && sessions_are_answered(broker)) ||
            broker->now_ms >= program->drain_ends_ms;
 }
 

@@ -391,6 +391,18 @@ void sessions_drain(Broker *broker) {
         }
 }
 
+/* A socket without room has a batch of answers, if no other messages wait for it. */
+bool sessions_are_answered(const Broker *broker) {
+    for (const Session *session = broker->sessions.first; session; session = session->next) {
+        const Outbox *out = &session->peer->out;
+
+        if (!session->ending && (out->lanes[LANE_CALLS].bytes > 0 || out->transfers ||
+                                 (session->peer->is_full && out->lanes[LANE_BULK].bytes == 0)))
+            return false;
+    }
+    return true;
+}
+
 void session_left(Session *session) {
     session->broker->sessions.n_to_leave -= session->is_to_leave;
     session->is_to_leave = false;

@@ -11,6 +11,8 @@
 void sessions_drain(Broker *broker);
 /* The client sends nothing new in this session. */
 void session_left(Session *session);
+/* The sockets of all sessions have taken the answers of the calls lane. */
+bool sessions_are_answered(const Broker *broker);
 
 /* Handles the first message of a connection: makes a session, or cuts the connection. */
 void session_hello(Broker *broker, Peer *peer, const Message *message);

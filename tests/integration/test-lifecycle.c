@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "support/faults.h"
+#include "support/raw-peer.h"
 #include "support/roles.h"
 #include "support/suite.h"
 
@@ -63,6 +64,40 @@ static void sigterm_ends_when_calls_in_flight_are_done(void) {
     CU_ASSERT_EQUAL(process_end(&broker.process, 0, PATIENCE_MS), 0);
     ferry_close(both[0]);
     ferry_close(both[1]);
+    daemon_end(&broker);
+}
+
+static void note_answer(const Message *message, void *ctx) {
+    if (message->op == OP_OK)
+        *(uint64_t *)ctx = message->id;
+}
+
+/* The peer gives credit for the answers only after the broker has begun to drain. */
+static void sigterm_ends_after_the_answers_are_sent(void) {
+    enum { PUBLISHES = 1000, CREDIT = 100 };
+    Message message;
+    uint64_t last = 0;
+    Daemon broker;
+    int fd;
+
+    daemon_start(
+        &broker,
+        &(DaemonOptions){.tcp = true, .level = "info", .config = "[broker]\ndrain_timeout = 5m\n"});
+    fd = raw_session(broker.port, CREDIT);
+    raw_keep_alive(fd);
+    for (uint64_t i = 1; i <= PUBLISHES; i++)
+        CU_ASSERT_TRUE(raw_say(fd, &(Message){.op = OP_PUBLISH, .id = i, .name = span_text("t")}));
+    CU_ASSERT_TRUE(raw_say(fd, &(Message){.op = OP_PING, .id = 1}));
+    CU_ASSERT_EQUAL(raw_hear(fd, OP_PONG, PATIENCE_MS, &message), HEARD);
+    process_signal(&broker.process, SIGTERM);
+    for (int i = 0; i < PATIENCE_MS && daemon_log_lines(&broker, "draining") == 0; i++)
+        sleep_ms(1);
+    CU_ASSERT_TRUE(raw_say(fd, &(Message){.op = OP_CREDIT, .credit.bytes = 1 << 20}));
+    while (raw_hear_batch(fd, PATIENCE_MS, note_answer, &last) == HEARD)
+        continue;
+    CU_ASSERT_EQUAL(last, PUBLISHES);
+    CU_ASSERT_EQUAL(process_end(&broker.process, 0, PATIENCE_MS), 0);
+    raw_close(fd);
     daemon_end(&broker);
 }
 
@@ -177,6 +212,7 @@ static void the_next_broker_starts_after_a_killed_one(void) {
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(sigterm_ends_when_calls_in_flight_are_done),
+        TEST(sigterm_ends_after_the_answers_are_sent),
         TEST(sigterm_waits_no_longer_than_drain_timeout),
         TEST(sighup_reads_the_configuration_again),
         TEST(a_second_broker_reports_the_first_and_ends),
