@@ -392,7 +392,7 @@ int api_suite(CacheSetup *setup, bool near) {
         TEST(statistics_count_what_happened),
         TESTS_END,
     };
-    ferry_cache_options options = {.timeout_ms = 5000, .strict = true, .near_cache = near};
+    ferry_cache_options options = {.timeout_ms = 60000, .strict = true, .near_cache = near};
     int r;
 
     if (ferry_cache_open(setup->url, &options, &cache, NULL) < 0)

@@ -71,7 +71,7 @@ static void a_cache_follows_the_master(void) {
 
 static void a_replica_is_not_taken_for_the_master(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    ferry_cache_options options = {.timeout_ms = 1000, .strict = true};
+    ferry_cache_options options = {.timeout_ms = 5000, .strict = true};
     ferry_cache *cache = NULL;
     RedisServer server, sentinel;
     char url[200];

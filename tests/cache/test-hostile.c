@@ -98,7 +98,7 @@ static void half_an_answer_and_silence_end_at_the_deadline(void) {
 
 static void an_unexpected_answer_ends_the_connection(void) {
     FakeRedis *fake = fake_redis_start(same_answer, "$1\r\na\r\n$1\r\nb\r\n");
-    ferry_cache *cache = open_with_timeout("redis", fake, 5000);
+    ferry_cache *cache = open_with_timeout("redis", fake, PATIENCE_MS);
     ferry_cache_stats stats;
 
     CU_ASSERT_EQUAL(get(cache, "a"), 1);

@@ -31,7 +31,7 @@ static void opening_fails_whole(void) {
 }
 
 static ferry_cache *open_cache(void) {
-    ferry_cache_options options = {.timeout_ms = 2000, .near_cache = true};
+    ferry_cache_options options = {.timeout_ms = 60000, .near_cache = true};
     ferry_cache *cache = NULL;
 
     CU_ASSERT_EQUAL_FATAL(ferry_cache_open(url, &options, &cache, NULL), 0);
