@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -249,6 +251,20 @@ size_t process_n_fds(pid_t pid) {
 
 /* ---- brokers ---- */
 
+/* True: from now on, no other test on this machine gets the port. A name in the abstract namespace
+ * lasts until this process ends. */
+static bool reserve(uint16_t port) {
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "ferry-test-port-%u", port);
+
+    if (bind(fd, (struct sockaddr *)&name,
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+        return true;
+    close(fd);
+    return false;
+}
+
 uint16_t free_port(void) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
@@ -262,7 +278,7 @@ uint16_t free_port(void) {
         at.sin_port = htons(port);
         is_free = bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
         close(fd);
-        if (is_free)
+        if (is_free && reserve(port))
             return port;
     }
     give_up("a free port");
@@ -390,7 +406,7 @@ int daemon_start_second(const Daemon *daemon, char *said, size_t size) {
 
     snprintf(log, sizeof(log), "%s/second", daemon->folder);
     start_with(daemon, &process, log);
-    status = process_end(&process, 0, 10000);
+    status = process_end(&process, 0, 120000);
     file = fopen(log, "re");
     if (file) {
         n = fread(said, 1, size - 1, file);

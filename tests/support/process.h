@@ -100,9 +100,10 @@ size_t daemon_log_lines(const Daemon *daemon, const char *containing);
 bool daemon_log_is_clean(const Daemon *daemon);
 
 /*
- * A TCP port that no process uses now. It is below the ports that the kernel gives to clients
- * (32768 and above), so a connection of another test cannot take it before the server listens, or
- * while the server is restarted. A node of a Redis cluster also takes the port 10 000 above.
+ * A TCP port that no process uses now, and that no other test gets. It is below the ports that the
+ * kernel gives to clients (32768 and above), so a connection of another test cannot take it before
+ * the server listens, or while the server is restarted. A node of a Redis cluster also takes the
+ * port 10 000 above.
  */
 uint16_t free_port(void);
 void sleep_ms(uint64_t ms);

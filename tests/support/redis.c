@@ -99,7 +99,7 @@ static bool launch(RedisServer *server) {
         give_up("fork");
     if (server->pid == 0)
         run_server(server);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 12000; i++) {
         const char *line = redis_ask(server, "PING");
 
         if (line[0] == '+' || line[0] == '-')
@@ -336,7 +336,7 @@ const char *redis_ask(const RedisServer *server, const char *words) {
         while (len < sizeof(line) - 1 && !strstr(line, "\r\n")) {
             struct pollfd wait = {.fd = fd, .events = POLLIN};
             ssize_t n =
-                poll(&wait, 1, 5000) == 1 ? read(fd, line + len, sizeof(line) - 1 - len) : 0;
+                poll(&wait, 1, 60000) == 1 ? read(fd, line + len, sizeof(line) - 1 - len) : 0;
 
             if (n <= 0)
                 break;
