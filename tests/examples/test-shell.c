@@ -2,7 +2,6 @@
 /* The example shell: commands on this machine, by SSH on an sshd of the test's own, by Telnet;
  * refusals. */
 
-#include <dirent.h>
 #include <libssh/libssh.h>
 #include <libssh/server.h>
 #include <netinet/in.h>
@@ -15,6 +14,7 @@
 #include "examples/stage.h"
 #include "examples/world.h"
 #include "shell.h"
+#include "support/process.h"
 
 static const char secret[] = "open sesame";
 
@@ -147,16 +147,14 @@ static void trust_anybody(void) {
 
 static void a_client_that_checks_no_key_tells_an_impostor_its_password(void) {
     ssh_bind bind = ssh_bind_new();
-    shell_login login = at(impostor_port, secret);
+    shell_login login;
     char key[128];
     unsigned port;
     pthread_t thread;
     Result result;
-    int probe = listen_on("127.0.0.1", &impostor_port);
 
-    close(probe);
-    port = impostor_port;
-    login.port = impostor_port;
+    port = impostor_port = free_port();
+    login = at(impostor_port, secret);
     snprintf(key, sizeof(key), "%s/other", world_folder());
     ssh_bind_options_set(bind, SSH_BIND_OPTIONS_BINDADDR, "127.0.0.1");
     ssh_bind_options_set(bind, SSH_BIND_OPTIONS_BINDPORT, &port);
@@ -213,28 +211,17 @@ static void commands_run_with_all_their_streams(void) {
     }
 }
 
-static int n_descriptors(void) {
-    DIR *folder = opendir("/proc/self/fd");
-    int n = 0;
-
-    while (folder && readdir(folder))
-        n++;
-    if (folder)
-        closedir(folder);
-    return n;
-}
-
 /* The service is in this process. */
 static void the_connection_to_the_host_ends_with_the_call(void) {
     shell_login login = at(ssh_port, NULL);
-    int before = n_descriptors();
+    size_t before = process_n_fds(getpid());
     Result result;
 
     know("host.pub", ssh_port);
     CU_ASSERT_EQUAL(run(&login, "hello", NULL, NULL, NULL, 10000, &result), 0);
-    for (int i = 0; i < 6000 && n_descriptors() > before; i++)
+    for (int i = 0; i < 6000 && process_n_fds(getpid()) > before; i++)
         usleep(10000);
-    CU_ASSERT_EQUAL(n_descriptors(), before);
+    CU_ASSERT_EQUAL(process_n_fds(getpid()), before);
 }
 
 static void arguments_are_never_read_by_a_shell(void) {
@@ -483,7 +470,7 @@ static void make_script(const char *name, const char *text) {
 static void set_up(char *sshd, char *telnetd, pid_t pids[2]) {
     char list[700], path[128], port[8];
 
-    close(listen_on("127.0.0.1", &ssh_port));
+    ssh_port = free_port();
     snprintf(port, sizeof(port), "%u", ssh_port);
     pids[0] = spawn("/bin/bash", sshd, world_folder(), port, NULL);
     pids[1] = spawn_on_port(&telnet_port, "/usr/bin/python3", telnetd, NULL);
