@@ -164,6 +164,10 @@ struct JobStatus {
   13: i64 session
   /** True: `headers` and `body` are missing, because they are being read from the disk. Ask again. */
   14: optional bool reading
+  /** Its ordering key. Absent: it has no ordering key. */
+  15: optional string order
+  /** Why a ready job is not delivered yet, for people. Absent: nothing is known that it waits for. */
+  16: optional string waits_for
 }
 
 /** A recurring job. */

@@ -237,6 +237,25 @@ typedef struct Peek {
     uint64_t now_ms;
 } Peek;
 
+static const char *why_it_waits(const Job *job) {
+    const Queue *queue = queue_of(job);
+    const QueueSettings *settings = &queue->settings;
+
+    if (job->state != JOB_READY)
+        return NULL;
+    if (queue->paused)
+        return "the queue is paused";
+    if (job->parked)
+        return "an earlier job has its ordering key";
+    if (queue->n_pulls == 0)
+        return "the queue has no worker";
+    if (settings->max_working && queue->n_in_flight >= settings->max_working)
+        return "max_working jobs are in flight";
+    if (timer_armed(&queue->rate_timer))
+        return "the rate of the queue is reached";
+    return queue->free ? NULL : "all workers are busy";
+}
+
 static void write_job(Buffer *to, const Job *job, uint64_t now_ms) {
     static const char *const states[] = {
         [JOB_STORING] = "storing", [JOB_READY] = "ready",       [JOB_DELAYED] = "delayed",
@@ -245,8 +264,10 @@ static void write_job(Buffer *to, const Job *job, uint64_t now_ms) {
     const Queue *queue = queue_of(job);
     uint64_t due_ms = job->stored.due_ms > now_ms ? job->stored.due_ms - now_ms : 0;
     uint64_t expires_ms = job->stored.expires_ms > now_ms ? job->stored.expires_ms - now_ms : 0;
+    const char *waits_for = why_it_waits(job);
+    Span order = stored_job_order(&job->stored);
 
-    write_map(to, job_is_paged_out(job) ? 14 : 13);
+    write_map(to, 13 + job_is_paged_out(job) + (waits_for != NULL) + (order.len > 0));
     write_pair(to, "job", job->stored.id);
     write_text(to, "queue");
     write_str(to, queue->name, queue->stored.name_len);
@@ -260,6 +281,14 @@ static void write_job(Buffer *to, const Job *job, uint64_t now_ms) {
     write_pair(to, "session", job->session ? job->session->number : 0);
     write_text(to, "reason");
     write_str(to, job->reason, job->n_reason);
+    if (order.len > 0) {
+        write_text(to, "order");
+        write_str(to, order.data, order.len);
+    }
+    if (waits_for) {
+        write_text(to, "waits_for");
+        write_text(to, waits_for);
+    }
     write_content(to, job);
 }
 

@@ -206,6 +206,8 @@ typedef struct ferry_job_status {
     const char *reason;  /* reason of its last failure; "": it has not failed */
     ferry_bytes body;    /* its first 64 KiB; empty if the broker cannot read it from its disk */
     uint64_t n_body;     /* length of the whole body */
+    const char *ordering_key; /* "": it has no ordering key */
+    const char *waits_for;    /* why a ready job is not delivered yet, for people; "": not known */
 } ferry_job_status;
 
 /* Reads the state of a job. If the body is on the broker's disk, the function waits until the

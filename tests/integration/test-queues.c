@@ -249,11 +249,17 @@ static void a_job_is_steered_by_its_number(void) {
     CU_ASSERT_TRUE(status->due_ms > 0 && status->due_ms <= 1000000);
     CU_ASSERT_EQUAL(status->n_body, 1);
     CU_ASSERT_EQUAL(memcmp(status->body.data, "x", 1), 0);
+    CU_ASSERT_STRING_EQUAL(status->ordering_key, "");
+    CU_ASSERT_STRING_EQUAL(status->waits_for, "");
     ferry_free(status);
+    CU_ASSERT_EQUAL(ferry_queue_job(client, pushed.job, NULL, &error), -EINVAL);
     CU_ASSERT_EQUAL(ferry_queue_move_job(client, pushed.job, "steered.to", &moved, &error), 0);
     CU_ASSERT_EQUAL(ferry_queue_job(client, pushed.job, &status, &error), -ENOENT);
     CU_ASSERT_EQUAL(ferry_queue_move_job(client, moved, "steered.to", NULL, &error), -EINVAL);
     CU_ASSERT_EQUAL(ferry_queue_run_now(client, moved, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_queue_job(client, moved, &status, &error), 0);
+    CU_ASSERT_STRING_EQUAL(status->waits_for, "the queue has no worker");
+    ferry_free(status);
     CU_ASSERT_EQUAL(ferry_work(client, "steered.to", NULL, note, &work, NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &work.n, 1));
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);

@@ -22,7 +22,7 @@ enum { READ_TRIES = 100, READ_PAUSE_MS = 20 }; /* wait while the broker reads a 
 
 typedef struct Found {
     uint64_t attempt, priority;
-    Span queue, state, reason, body;
+    Span queue, state, reason, order, waits_for, body;
     bool reading;
 } Found;
 
@@ -51,6 +51,10 @@ static void read_status(Reader *pairs, Span key, ferry_job_status *to, Found *fo
         read_text(pairs, &found->state);
     else if (span_is(key, "reason"))
         read_text(pairs, &found->reason);
+    else if (span_is(key, "order"))
+        read_text(pairs, &found->order);
+    else if (span_is(key, "waits_for"))
+        read_text(pairs, &found->waits_for);
     else if (span_is(key, "body"))
         found->body = reader_nil(pairs) ? (Span){NULL, 0} : reader_bin(pairs);
     else if (span_is(key, "reading"))
@@ -83,8 +87,8 @@ static int status_of(Span map, ferry_job_status **ret, bool *ret_reading, ferry_
     if (pairs.problem)
         return error_set(reterr, "ferry.Internal", "the broker's answer is malformed: %s",
                          pairs.problem);
-    made = ferry_alloc(sizeof(*made) + found.queue.len + found.state.len + found.reason.len + 3 +
-                       found.body.len);
+    made = ferry_alloc(sizeof(*made) + found.queue.len + found.state.len + found.reason.len +
+                       found.order.len + found.waits_for.len + 5 + found.body.len);
     if (!made)
         return error_set_code(reterr, -ENOMEM, NULL);
     *made = status;
@@ -94,6 +98,8 @@ static int status_of(Span map, ferry_job_status **ret, bool *ret_reading, ferry_
     made->queue = copy_text(&at, found.queue);
     made->state = copy_text(&at, found.state);
     made->reason = copy_text(&at, found.reason);
+    made->ordering_key = copy_text(&at, found.order);
+    made->waits_for = copy_text(&at, found.waits_for);
     if (found.body.len > 0)
         memcpy(at, found.body.data, found.body.len);
     made->body = ferry_bytes_of(at, found.body.len);
@@ -107,6 +113,8 @@ int ferry_queue_job(ferry_client *client, uint64_t job, ferry_job_status **ret,
     CLEANUP(ferry_free) ferry_job_status *status = NULL;
     bool is_reading = true;
 
+    if (!ret)
+        return error_set(reterr, "ferry.Misuse", "ret is NULL");
     for (int i = 0; is_reading && i < READ_TRIES; i++) {
         CLEANUP(ferry_free) ferry_reply *reply = NULL;
         int r;

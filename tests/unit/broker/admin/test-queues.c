@@ -242,7 +242,7 @@ static uint32_t peeked(const char *queue, uint64_t limit, uint64_t *ret_first) {
     n = reader_array(&reader);
     *ret_first = 0;
     if (n > 0) {
-        CU_ASSERT_EQUAL(reader_map(&reader), 13);
+        CU_ASSERT_TRUE(reader_map(&reader) >= 13);
         CU_ASSERT_TRUE(span_is(reader_str(&reader), "job"));
         *ret_first = reader_uint(&reader);
     }

@@ -13,9 +13,10 @@ static uint64_t push_one(Session *s, const char *queue, const char *body, uint64
     return expect_ok(s, id);
 }
 
-/* The state of the job, as ferry.Broker shows it; empty: no job has this number. */
-static const char *state_of(uint64_t job) {
-    static char state[20];
+/* A text about the job, as ferry.Broker shows it; empty: it is absent, or no job has this number.
+ */
+static const char *text_of(uint64_t job, const char *name) {
+    static char state[60];
     Buffer shown_job = {0};
     uint32_t left;
     Reader pairs;
@@ -25,7 +26,7 @@ static const char *state_of(uint64_t job) {
     if (queues_show_job(queues, job, &shown_job) == 0) {
         pairs = pairs_of(span_of(shown_job.data, shown_job.len), &left);
         while (pairs_next(&pairs, &left, &key)) {
-            if (span_is(key, "state")) {
+            if (span_is(key, name)) {
                 Span value = reader_str(&pairs);
 
                 snprintf(state, sizeof(state), "%.*s", (int)value.len, (const char *)value.data);
@@ -38,6 +39,49 @@ static const char *state_of(uint64_t job) {
     }
     buffer_deinit(&shown_job);
     return state;
+}
+
+static const char *state_of(uint64_t job) {
+    return text_of(job, "state");
+}
+
+static void a_ready_job_says_why_it_waits(void) {
+    Session *s;
+    uint64_t job, tied;
+
+    setup();
+    s = fake_connect(&broker, 's');
+    job = push_one(s, "q", "x", 0);
+    CU_ASSERT_STRING_EQUAL(text_of(job, "waits_for"), "the queue has no worker");
+    CU_ASSERT_STRING_EQUAL(text_of(job, "order"), "");
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), true, NULL, 0), QUEUES_LATER);
+    CU_ASSERT_STRING_EQUAL(text_of(job, "waits_for"), "the queue is paused");
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), false, NULL, 0), QUEUES_LATER);
+    pull(s, 1, "q", 1);
+    expect_ok(s, 1);
+    expect_job(s, 1, "x", 1);
+    CU_ASSERT_STRING_EQUAL(text_of(job, "waits_for"), "");
+    push(s, 2, "q", "y", "order", "k", NULL);
+    tied = expect_ok(s, 2);
+    CU_ASSERT_STRING_EQUAL(text_of(tied, "waits_for"), "all workers are busy");
+    CU_ASSERT_STRING_EQUAL(text_of(tied, "order"), "k");
+    configure("q", "max_working", "1");
+    CU_ASSERT_STRING_EQUAL(text_of(tied, "waits_for"), "max_working jobs are in flight");
+    configure("q", "max_working", "0");
+    configure("q", "rate", "1/h");
+    ack(s, 0, job, 1);
+    rooms_turn_end(&broker);
+    expect_job(s, 1, "y", 1);
+    push(s, 3, "q", "z", "order", "k", NULL);
+    job = expect_ok(s, 3);
+    pull(s, 4, "q", 5);
+    expect_ok(s, 4);
+    rooms_turn_end(&broker);
+    CU_ASSERT_STRING_EQUAL(text_of(job, "waits_for"), "an earlier job has its ordering key");
+    job = push_one(s, "q", "free", 0);
+    rooms_turn_end(&broker);
+    CU_ASSERT_STRING_EQUAL(text_of(job, "waits_for"), "the rate of the queue is reached");
+    teardown();
 }
 
 static void a_job_is_shown_in_each_state(void) {
@@ -197,6 +241,7 @@ static void a_job_is_delivered_at_a_time_of_the_wall_clock(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
+        TEST(a_ready_job_says_why_it_waits),
         TEST(a_job_is_shown_in_each_state),
         TEST(a_waiting_job_is_cancelled),
         TEST(the_worker_of_a_cancelled_job_is_told_and_gets_the_next_one),
