@@ -61,7 +61,7 @@ static bool put_slice(RedisMail *mail, unsigned k, Reply *reply) {
 }
 
 /* Reads the next values of a shard. True: there are no more, or they cannot be read. */
-static bool read_some(RedisMail *mail, unsigned k, uint64_t place) {
+static bool read_some(RedisMail *mail, unsigned k, uint64_t place, bool *ret_is_away) {
     LinkCall call = {.script = &mail->values, .n_args = 4};
     MailShard *shard = &mail->shards[k];
     char from[24], max[12], bytes[12];
@@ -81,7 +81,10 @@ static bool read_some(RedisMail *mail, unsigned k, uint64_t place) {
     call.args[3] = span_text(mail->id);
     redis_link_call(&shard->link, &call, 1, false,
                     clock_ns() + MAIL_ATTEMPT_MS * UINT64_C(1000000));
-    return call.outcome != LINK_DONE || put_slice(mail, k, call.reply);
+    if (call.outcome == LINK_DONE)
+        return put_slice(mail, k, call.reply);
+    *ret_is_away = true;
+    return true;
 }
 
 /* The numbers of the last changes of all shards take one round trip. True: all values were read,
@@ -109,7 +112,7 @@ static bool look(RedisMail *mail, bool *ret_is_away) {
         if (last == 0 && place <= NO_CHANGE)
             mail->shards[k].change = NO_CHANGE; /* the first value will be a new one */
         else if (last != place)
-            is_whole &= read_some(mail, k, place);
+            is_whole &= read_some(mail, k, place, ret_is_away);
         mail->shards[k].looked_ms = clock_ms();
         reply_free(commands[k].reply);
     }
