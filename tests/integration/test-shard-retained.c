@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "broker/admin/retained.h"
 #include "integration/shard-scene.h"
 #include "support/suite.h"
 
@@ -207,7 +208,10 @@ static void a_subscriber_gets_each_message_once(void) {
 
     start(&scene, 1, "10s");
     subscribe(&scene, &subscriber);
-    turn_for_ms(&scene, &subscriber, SETTLE_MS);
+    for (int i = 0; i < BROKERS; i++)
+        while (broker_stat(scene.clients[i], "subscriptions") == 0)
+            turn_for_ms(&scene, &subscriber, LOOK_MS);
+    turn_for_ms(&scene, &subscriber, RETAINED_SPREAD_MS + SETTLE_MS);
     retain_all(&scene, 7);
     turn_all_until(&subscriber.client, 1, &subscriber.n, scene.last, PATIENCE_MS);
     turn_for_ms(&scene, &subscriber, SETTLE_MS);
