@@ -130,7 +130,7 @@ static void errors_of_redis_become_errnos(void) {
         FakeRedis *fake = fake_redis_start(same_answer, (void *)(uintptr_t)cases[i].reply);
         /* A server that is loading is asked until the time is over. */
         bool waits = cases[i].code == -ENOTCONN;
-        ferry_cache *cache = open_with_timeout("redis", fake, waits ? TIMEOUT_MS : PATIENCE_MS);
+        ferry_cache *cache = open_with_timeout("redis", fake, waits ? 3000 : PATIENCE_MS);
         int r = get(cache, "a");
 
         if (r != cases[i].code)

@@ -369,7 +369,7 @@ static void jobs_of_a_worker_survive_its_connection(void) {
     Daemon broker;
     Proxy *proxy;
 
-    daemon_start(&broker, &(DaemonOptions){.tcp = true});
+    daemon_start(&broker, &(DaemonOptions){.tcp = true, .config = "[broker]\nlease_grace = 4s\n"});
     proxy = proxy_start(broker.port);
     worker = open_with(proxy_url(proxy), NULL);
     client = open_with(broker.url, NULL);
@@ -379,14 +379,13 @@ static void jobs_of_a_worker_survive_its_connection(void) {
         CU_ASSERT_EQUAL(ferry_push(client, "held", ferry_str("x"), NULL, NULL), 0);
     CU_ASSERT_TRUE(turn_until(worker, &work.n, 5, PATIENCE_MS));
 
-    /* The worker is back before the grace period of 500 ms ends, and lists the jobs that it
-     * holds. */
+    /* The worker is back before the grace period of 4 s ends, and lists the jobs that it holds. */
     proxy_cut(proxy);
     turn_for(worker, 300);
     CU_ASSERT_EQUAL(ferry_ping(worker, NULL, NULL), 0);
     CU_ASSERT_EQUAL(
         ferry_work(client, "held", &(ferry_work_options){.slots = 8}, hold, &other, NULL, NULL), 0);
-    turn_for(client, 800);
+    turn_for(client, 4500);
     turn_for(worker, 1);
     CU_ASSERT_EQUAL(other.n, 0);
     CU_ASSERT_EQUAL(work.n, 5);
