@@ -15,10 +15,6 @@
 
 static void on_timer(Timer *timer, void *ctx);
 
-bool call_may_be_sent_again(const Core *core, const PendingCall *call) {
-    return ((call->flags & CALL_IDEMPOTENT) || core->brokers) && !call->is_streaming;
-}
-
 void call_wait_for_connection(Core *core, PendingCall *call, uint64_t now_ms) {
     uint64_t ends_ms = now_ms + CONNECT_MS;
 

@@ -3,8 +3,6 @@
 
 #include "clients/c/calls/call.h"
 
-#include <utlist.h>
-
 #include "clients/c/calls/send.h"
 #include "clients/c/core/client.h"
 #include "clients/c/core/intercept.h"

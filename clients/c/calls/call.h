@@ -12,6 +12,8 @@
  *   follow.c   calls about queues at other brokers
  */
 
+#include <utlist.h>
+
 #include "base/block.h"
 #include "clients/c/core/core.h"
 
@@ -109,7 +111,9 @@ void calls_cancel(ferry_client *client);
 
 /* True: the call keeps its message. Idempotent calls are retried. A call of any kind that a
  * draining broker refuses goes to another broker. */
-bool call_may_be_sent_again(const Core *core, const PendingCall *call);
+static inline bool call_may_be_sent_again(const Core *core, const PendingCall *call) {
+    return ((call->flags & CALL_IDEMPOTENT) || core->brokers) && !call->is_streaming;
+}
 
 /* Sends the call again, with the time that is left. */
 void call_send_again(Core *core, PendingCall *call, uint64_t now_ms);
@@ -131,8 +135,18 @@ static inline bool call_is_oneway(const PendingCall *call) {
 }
 
 /* Add the call to the calls of a handle, and remove it. */
-void call_link(ferry_client *handle, PendingCall *call);
-void call_unlink(PendingCall *call);
+static inline void call_link(ferry_client *handle, PendingCall *call) {
+    call->handle = handle;
+    DL_APPEND(handle->calls, call);
+    handle->core->unconfirmed.n_oneway += call_is_oneway(call);
+}
+
+static inline void call_unlink(PendingCall *call) {
+    ferry_client *handle = call->handle;
+
+    DL_DELETE(handle->calls, call);
+    handle->core->unconfirmed.n_oneway -= call_is_oneway(call);
+}
 
 /* Ends the call with this error, or with the error of an earlier attempt. error is moved. */
 void call_end_with(Core *core, PendingCall *call, ferry_error *error, bool in_turn);

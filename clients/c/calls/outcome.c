@@ -11,19 +11,6 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
 
-void call_link(ferry_client *handle, PendingCall *call) {
-    call->handle = handle;
-    DL_APPEND(handle->calls, call);
-    handle->core->unconfirmed.n_oneway += call_is_oneway(call);
-}
-
-void call_unlink(PendingCall *call) {
-    ferry_client *handle = call->handle;
-
-    DL_DELETE(handle->calls, call);
-    handle->core->unconfirmed.n_oneway -= call_is_oneway(call);
-}
-
 /* Removes the call from every list and table; its outcome must be reported afterwards. */
 static void leave(Core *core, PendingCall *call) {
     await_take(core, &call->await);
