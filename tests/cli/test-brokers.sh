@@ -34,6 +34,12 @@ equal 2 "$(ferry stats --json | jq length)" 'counters of both brokers'
 equal 1 "$(ferry stats | grep -c "broker.$a$")" 'each with its URL'
 equal 3 "$(ferry top --once --every 100ms --json | jq '.stats.pushed')" 'the sum of the counters of both'
 
+# A broker that does not answer: the next one of the list does
+kill -STOP "${started[0]}"
+expect 0 '*' '' ferry ping
+expect 0 '*' '' ferry ping --url "ipc://$work/none,$a,$b?prefer=order"
+kill -CONT "${started[0]}"
+
 # A broker that is away is left out, with a note
 kill "${started[1]}"
 wait "${started[1]}" 2>/dev/null

@@ -233,6 +233,7 @@ static void tell_event(int event, const ferry_error *error, void *ctx) {
     if (event == FERRY_EVENT_UP)
         cli->is_up = true;
     cli->n_lost += event == FERRY_EVENT_DOWN;
+    cli->n_failed += event == FERRY_EVENT_RETRY;
     if (event == FERRY_EVENT_RETRY)
         snprintf(cli->problem, sizeof(cli->problem), "%s", error->message);
     if (!cli->command->runs_on)
@@ -246,6 +247,17 @@ static void tell_event(int event, const ferry_error *error, void *ctx) {
     else if (event == FERRY_EVENT_UP && cli->was_down)
         cli_note(cli, "connected again");
     cli->was_down = event == FERRY_EVENT_DOWN || (cli->was_down && event != FERRY_EVENT_UP);
+}
+
+/* The attempts after which a command that is run once gives up: one for each broker of the URL. It
+ * is not known how many brokers a name has. */
+static unsigned n_attempts(const Cli *cli) {
+    enum { OF_A_NAME = 4 };
+    unsigned n = 1;
+
+    for (const char *at = cli_url(cli); at && (at = strchr(at, ',')); at++)
+        n++;
+    return n == 1 && has_brokers(cli) ? OF_A_NAME : n;
 }
 
 /* Waits for the broker. A command that is run once does not wait where nothing listens; GRACE_MS is
@@ -273,7 +285,7 @@ static int wait_for_broker(Cli *cli, ferry_client *client, uint64_t timeout_ms) 
                 cli_note(cli, "%s: waiting",
                          *cli->problem ? cli->problem : text_escape_url(shown, cli_url(cli)));
         }
-        if (is_late && !waits && *cli->problem)
+        if (is_late && !waits && cli->n_failed >= n_attempts(cli))
             break;
         poll(&input, 1, end_ms - now_ms < 100 ? (int)(end_ms - now_ms) : 100);
         if (ferry_process(client, &error) < 0)

@@ -78,6 +78,7 @@ struct Cli {
     bool is_up;        /* connected at least once */
     bool was_down;     /* the connection is lost */
     unsigned n_lost;   /* times that a connection was lost */
+    unsigned n_failed; /* attempts to connect that failed */
     char problem[256]; /* the reason why the latest attempt to connect failed; "": no attempt has
                           failed */
 };
