@@ -45,6 +45,10 @@ redis-cli -s "$work/redis" config set appendonly no >/dev/null
 without_file() { ferry queue list --url "$a" | grep -q 'redis appendonly=no wait=0'; }
 until_true without_file
 redis-cli -s "$work/redis" config set appendonly yes >/dev/null
+redis-cli -s "$work/redis" config set maxmemory-policy allkeys-lru >/dev/null
+evicts() { ferry queue list --url "$a" | grep -q 'redis appendfsync=always wait=0 maxmemory-policy=allkeys-lru'; }
+until_true evicts
+redis-cli -s "$work/redis" config set maxmemory-policy noeviction >/dev/null
 expect 0 '' '' ferry queue bind audit 'orders.>' --quiet --url "$a"
 seq 1000 | ferry push mail - --quiet --url "$a" >/dev/null || failed 'pushing 1000 jobs'
 

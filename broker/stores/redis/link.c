@@ -201,26 +201,34 @@ static Span setting_of(const Reply *reply, const char *name) {
 void redis_link_setting(RedisLink *link, char to[STORE_SETTING_MAX]) {
     RedisCommand command = {.route = span_text(link->key), .repeatable = true};
     char why[REDIS_WHY] = "";
-    Span fsync = span_text("unknown");
+    Span fsync = span_text("unknown"), policy = {NULL, 0};
     bool is_off = false;
+    int n;
 
     command_add_text(&command, "CONFIG");
     command_add_text(&command, "GET");
-    /* Servers before 7.0 take one pattern: it matches appendonly and appendfsync. */
-    command_add_text(&command, "append*[yc]");
+    /* Servers before 7.0 take one pattern: it matches appendonly, appendfsync and maxmemory-policy.
+     */
+    command_add_text(&command, "[am][pa][px]*[yc]");
     if (redis_run(link->redis, &command, 1, clock_ns() + SETTING_MS * UINT64_C(1000000), why) ==
         0) {
         is_off = span_is(setting_of(command.reply, "appendonly"), "no");
         fsync = setting_of(command.reply, "appendfsync");
+        policy = setting_of(command.reply, "maxmemory-policy");
     } else if (outcome_of(&command, why) != LINK_WRONG) {
         reply_free(command.reply);
         return;
     }
     if (is_off)
-        snprintf(to, STORE_SETTING_MAX, "appendonly=no wait=%u", link->n_wait);
+        n = snprintf(to, STORE_SETTING_MAX, "appendonly=no wait=%u", link->n_wait);
     else
-        snprintf(to, STORE_SETTING_MAX, "appendfsync=%.*s wait=%u",
-                 (int)(fsync.len < SETTING_MAX ? fsync.len : SETTING_MAX), (const char *)fsync.data,
-                 link->n_wait);
+        n = snprintf(to, STORE_SETTING_MAX, "appendfsync=%.*s wait=%u",
+                     (int)(fsync.len < SETTING_MAX ? fsync.len : SETTING_MAX),
+                     (const char *)fsync.data, link->n_wait);
+    /* The other policies delete only keys with a time to live, and a space has no such keys. */
+    if (span_begins(policy, "allkeys"))
+        snprintf(to + n, STORE_SETTING_MAX - (size_t)n, " maxmemory-policy=%.*s",
+                 (int)(policy.len < SETTING_MAX ? policy.len : SETTING_MAX),
+                 (const char *)policy.data);
     reply_free(command.reply);
 }
