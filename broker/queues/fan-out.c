@@ -179,7 +179,11 @@ int queues_fan_out_check(Queue *queue, const Message *message, Problem *problem)
 static void refuse(const Fanout *fan_out) {
     Problem problem;
 
-    store_problem(fan_out->failed, fan_out->result, &problem);
+    if (!fan_out->failed && fan_out->result == -EBUSY)
+        problem_set(&problem, "ferry.Overloaded",
+                    "a shard of the cluster was not restored yet, or its data is gone");
+    else
+        store_problem(fan_out->failed, fan_out->result, &problem);
     problem.is_unknown |= fan_out->n_stored > 0;
     problem_answer(fan_out->session, fan_out->id, &problem);
 }

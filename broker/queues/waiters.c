@@ -20,8 +20,9 @@ void store_problem(const Store *store, int result, Problem *ret) {
         problem_set(ret, "ferry.Full",
                     "the disk of the broker is full: jobs can be finished, but not added");
     else if (result == -ENOBUFS)
-        problem_set(ret, "ferry.Full", "%s: jobs can be finished, but not added",
-                    reason ? reason : "the memory of the store is full");
+        problem_set(ret, "ferry.Full", "%s: %s",
+                    reason ? reason : "the memory of the store is full",
+                    store ? "jobs can be finished, but not added" : "try again later");
     else if (result == -EDQUOT)
         problem_set(ret, "ferry.Full",
                     "a queue at another broker does not get the message: the inbox of its shard is "

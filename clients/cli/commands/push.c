@@ -234,6 +234,14 @@ static int run_push(Cli *cli, const void *values, int argc, char **argv) {
     return status;
 }
 
+static const Hint hints[] = {
+    {"ferry.DeadlineExceeded",
+     "allow more time with --timeout; 'ferry stats' shows why a store does not confirm pushes"},
+    {"ferry.Overloaded",
+     "try again later; 'ferry stats' shows why a store does not confirm pushes"},
+    {NULL, NULL},
+};
+
 const Command command_push = {
     .name = "push",
     .usage =
@@ -258,5 +266,6 @@ const Command command_push = {
     .max_args = 2,
     .completes = NAMES_QUEUES,
     .runs_on = true,
+    .hints = hints,
     .run = run_push,
 };
