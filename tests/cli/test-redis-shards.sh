@@ -74,6 +74,15 @@ expect 0 "$more" 'moved' ferry queue move "$from" "$to" --url "$both"
 until_true has_ready "$to" $((n + 1 + more))
 equal 0 "$(ready "$from")" 'all jobs have moved'
 
+# Redis does not answer: after the lease no broker has the shards of a, and it says why
+kill -STOP "${started[0]}"
+have_none() { ferry shards --url "$both" --json | jq -e '[.[] | select(.state == "none" and .owner == ""
+    and (.degraded | test("Redis at ")))] | length == 2' >/dev/null; }
+until_true have_none
+kill -CONT "${started[0]}"
+are_back() { ferry shards --url "$both" --json | jq -e 'all(.[]; .state == "here" and .degraded == null)' >/dev/null; }
+until_true are_back
+
 # Entries that no ferry has written are no members
 ask hset 'ferry:{shop}:members' nonsense text "$(printf %032d 1)" '99999999999999 tcp://x 4' \
     "$(printf %032d 2)" $'99999999999999 tcp://x\ny 0' >/dev/null

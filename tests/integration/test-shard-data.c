@@ -2,8 +2,9 @@
 
 /*
  * Active brokers that share the queues in Redis, and a Redis that does not have their data any
- * more: it was emptied, restored from an old dump, taken by another cluster, or converted by a
- * later ferry; and a URL that lists brokers of two clusters. The brokers say so, and write nothing.
+ * more: it was emptied, restored from an old dump, taken by another cluster, converted by a later
+ * ferry, or is away; and a URL that lists brokers of two clusters. The brokers say so, and write
+ * nothing.
  */
 
 #include <errno.h>
@@ -152,6 +153,20 @@ static void expect_no_push(const char *reason) {
     ferry_close(client);
 }
 
+/* No retained value is accepted, either. */
+static void expect_no_value(const char *reason) {
+    ferry_client *client = open_with(urls, NULL);
+    ferry_error error = FERRY_ERROR_INIT;
+
+    CU_ASSERT_EQUAL(ferry_publish(client, "news", ferry_str("lost"),
+                                  &(ferry_publish_options){.retain = true}, NULL),
+                    0);
+    CU_ASSERT(ferry_flush(client, &error) < 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, reason));
+    ferry_error_clear(&error);
+    ferry_close(client);
+}
+
 typedef struct Jobs {
     const char *wanted;
     int n, n_others;
@@ -193,6 +208,7 @@ static void an_emptied_redis_gets_nothing(void) {
         until_logged(&brokers[i], "the data of the queues is gone from Redis", SHARDS / BROKERS);
     }
     expect_no_push("it was emptied");
+    expect_no_value("its data is gone");
     CU_ASSERT_STRING_EQUAL(redis_ask(&redis, "DBSIZE"), ":0\r\n");
     end();
 }
@@ -274,6 +290,19 @@ static void a_format_of_a_later_ferry_stops_the_moves_of_shards(void) {
     end();
 }
 
+/* The leases end, and no broker can take them. */
+static void a_redis_that_does_not_answer_is_named(void) {
+    begin();
+    redis_freeze(&redis);
+    for (unsigned i = 0; i < BROKERS; i++)
+        until_logged(&brokers[i], "a shard has left this broker", SHARDS / BROKERS);
+    expect_no_push("Redis at ");
+    redis_unfreeze(&redis);
+    push_all("first");
+    expect_jobs(urls, "first", QUEUES);
+    end();
+}
+
 static int say(ferry_request *request, void *ctx) {
     (void)ctx;
     return ferry_request_return(request, request->body);
@@ -313,6 +342,7 @@ int main(void) {
         TEST(brokers_of_another_cluster_in_their_redis_are_left_alone),
         TEST(a_cluster_of_the_same_form_is_another_one),
         TEST(a_format_of_a_later_ferry_stops_the_moves_of_shards),
+        TEST(a_redis_that_does_not_answer_is_named),
         TEST(clients_do_not_mix_brokers_of_two_clusters),
         TESTS_END,
     };

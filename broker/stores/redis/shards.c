@@ -452,18 +452,20 @@ static void tell_mail(RedisShards *shards) {
     }
 }
 
-/* why: NULL: shards can come to this broker again. */
+/* Of shards that no broker has. why: NULL: shards can come to this broker again. */
 static void tell_why_away(RedisShards *shards, const char *why) {
-    for (unsigned k = 0; k < shards->n; k++)
-        if (shards->shards[k]->state == SHARD_AWAY &&
-            !shards->shards[k]->redis.store.owner.is_known)
-            store_set_degraded(&shards->shards[k]->redis.store, why);
+    for (unsigned k = 0; k < shards->n; k++) {
+        QueueShard *shard = shards->shards[k];
+
+        if ((shard->state == SHARD_AWAY || shard->state == SHARD_ENDING) &&
+            !shard->redis.store.owner.is_known)
+            store_set_degraded(&shard->redis.store, why);
+    }
 }
 
 /* The view is not valid: the broker keeps its shards as long as their leases last. */
 static void tell_no_view(RedisShards *shards, const MembersView *view) {
-    if (view->is_wrong)
-        tell_why_away(shards, view->why);
+    tell_why_away(shards, view->why);
     if (shards->told_ms != 0 && clock_ms() < shards->told_ms + TELL_MS)
         return;
     shards->told_ms = clock_ms();

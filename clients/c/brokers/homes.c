@@ -31,7 +31,7 @@ struct Home {
     Timer pause;
     uint8_t owner[WIRE_TOKEN]; /* the broker that has the queue, if it is known */
     bool has_owner;
-    char why[200]; /* the last answer, if no broker has the queue; empty: another answer */
+    char why[200]; /* no broker has taken a push since then: the last reason; else empty */
     size_t len;
     char name[];
 };
@@ -307,8 +307,8 @@ bool home_is_elsewhere(const Push *push) {
     return push->is_held || push->await.route;
 }
 
-const char *home_why_held(const Push *push) {
-    return push->is_held && *push->home->why ? push->home->why : NULL;
+const char *home_why(const Push *push) {
+    return push->home && *push->home->why ? push->home->why : NULL;
 }
 
 /* The push was sent and not stored. It will be sent before all younger ones. */
@@ -367,8 +367,7 @@ static int make_homes(Core *leader) {
 static void note_why(Home *home, const Message *message) {
     ferry_error error = FERRY_ERROR_INIT;
 
-    if (!home->has_owner)
-        error_of_message(message, &error);
+    error_of_message(message, &error);
     snprintf(home->why, sizeof(home->why), "%s", error.message ? error.message : "");
     ferry_error_clear(&error);
 }
@@ -386,7 +385,8 @@ static bool has_moved(Core *leader, Push *push, const Message *message, const Mo
     home->has_owner = moved->broker.len > 0;
     if (home->has_owner)
         memcpy(home->owner, moved->broker.data, WIRE_TOKEN);
-    note_why(home, message);
+    else
+        note_why(home, message);
     home->was_refused = true;
     take_back(home, push);
     go_on(home);
@@ -414,6 +414,7 @@ void home_answer(Core *leader, Await *await, const Message *message, const void 
     if (push->home && push->home->asked == push) {
         push->home->is_closed = false;
         push->home->n_refusals = 0;
+        *push->home->why = '\0';
     }
     push_answered(leader, push, message, in_turn);
 }

@@ -30,8 +30,8 @@ bool home_is_known_elsewhere(const Core *leader, Span queue, const uint8_t broke
 
 /* True: the push does not need the leader's own connection. */
 bool home_is_elsewhere(const Push *push);
-/* Why no broker takes the push now, lent until the next turn; NULL: the reason is not known. */
-const char *home_why_held(const Push *push);
+/* Why no broker has taken the push, lent until the next turn; NULL: the reason is not known. */
+const char *home_why(const Push *push);
 
 /* Receives the answer to a push of a leader. */
 void home_answer(Core *leader, Await *await, const Message *message, const void *block);

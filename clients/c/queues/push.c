@@ -200,7 +200,7 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
     if (!home_is_elsewhere(push))
         r = session_await(core == client->core ? client : &core->main, until_ms, reterr);
     if (r == 0 && core_wait(core, &result.done, until_ms) < 0) {
-        const char *why = home_why_held(push);
+        const char *why = home_why(push);
 
         r = error_set(reterr, "ferry.DeadlineExceeded",
                       "the push was not confirmed within %u ms%s%s", timeout_ms, why ? ": " : "",

@@ -12,15 +12,44 @@ static const Column columns[] = {
     {"DEGRADED", "degraded", COLUMN_TEXT}, {NULL, NULL, COLUMN_TEXT},
 };
 
+enum { ELSEWHERE = 3 };
+
 /* A broker that has a shard knows most about it: its state has the lowest index in this list. */
 static unsigned rank_of(const json_t *row) {
-    static const char *const states[] = {"here", "restoring", "leaving", "elsewhere"};
+    static const char *const states[] = {"here", "restoring", "leaving", [ELSEWHERE] = "elsewhere"};
     const char *state = json_string_value(json_object_get(row, "state"));
     unsigned rank = 0;
 
     while (rank < sizeof(states) / sizeof(*states) && state && strcmp(state, states[rank]) != 0)
         rank++;
-    return rank;
+    return rank > ELSEWHERE && !json_object_get(row, "degraded") ? rank + 1 : rank;
+}
+
+/* The row names a broker that says itself that it does not have the shard: a broker that has no
+ * news of the others keeps the last ones. */
+static bool is_outdated(const json_t *rows, const json_t *row) {
+    const json_t *shard = json_object_get(row, "shard"), *owner = json_object_get(row, "owner");
+    const json_t *other;
+    size_t i;
+
+    json_array_foreach(rows, i, other) {
+        if (json_equal(json_object_get(other, "shard"), shard) &&
+            json_equal(json_object_get(other, "broker"), owner))
+            return rank_of(other) >= ELSEWHERE;
+    }
+    return false;
+}
+
+static void correct(const json_t *rows) {
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row) {
+        if (rank_of(row) == ELSEWHERE && is_outdated(rows, row)) {
+            json_object_set_new(row, "state", json_string("none"));
+            json_object_set_new(row, "owner", json_string(""));
+        }
+    }
 }
 
 /* One row for each shard, from the broker that knows best. */
@@ -31,7 +60,7 @@ static json_t *merged(const Cli *cli, const json_t *rows) {
     json_array_foreach(rows, i, row) {
         json_t *number = json_object_get(row, "shard"), *broker = json_object_get(row, "broker");
 
-        if (rank_of(row) < 3) /* the broker that was asked has the shard */
+        if (rank_of(row) < ELSEWHERE) /* the broker that was asked has the shard */
             json_object_set_new(row, "owner",
                                 broker ? json_incref(broker) : json_string(cli_url(cli)));
         json_object_del(row, "broker");
@@ -54,6 +83,7 @@ static int show(Cli *cli, ferry_client *client, const char *name) {
     (void)name;
     if (status != EXIT_OK)
         return status;
+    correct(all);
     rows = merged(cli, all);
     if (json_array_size(rows) == 0)
         cli_note(cli, "the queues of this broker are in no store with shards");
