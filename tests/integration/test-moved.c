@@ -98,6 +98,47 @@ static void a_broker_that_the_url_does_not_list_is_an_error(void) {
     }
 }
 
+/* The push waits for the owner, and the error says why. */
+static void expect_reason(ferry_client *client, const char *reason) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    while (!(error.message && strstr(error.message, reason)) && !is_over(until_ms)) {
+        ferry_error_clear(&error);
+        CU_ASSERT_EQUAL_FATAL(ferry_push(client, "mail", ferry_str("one"), NULL, &error),
+                              -ETIMEDOUT);
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, brokers[2].url));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, reason));
+    ferry_error_clear(&error);
+}
+
+static void an_owner_of_another_protocol_is_named(void) {
+    ferry_client *client = set_up("012", &(ferry_options){.timeout_ms = 300});
+
+    scripted_lock();
+    owner = 2;
+    brokers[2].refusal = "HELLO: this broker speaks only version 2";
+    scripted_unlock();
+    expect_reason(client, "speaks only version 2");
+    CU_ASSERT_EQUAL(n_at(2, OP_PUSH), 0);
+    /* When a broker has the queue that this client can use, pushes go on. */
+    set_owner(1);
+    CU_ASSERT_EQUAL(push(client, "mail", "two"), 0);
+    CU_ASSERT_EQUAL(n_at(1, OP_PUSH), 1);
+    tear_down(client);
+}
+
+static void an_owner_that_cannot_be_reached_is_named(void) {
+    ferry_client *client = set_up("012", &(ferry_options){.timeout_ms = 300});
+
+    scripted_stop(&brokers[2]);
+    set_owner(2);
+    expect_reason(client, "is at another broker");
+    scripted_restart(&brokers[2]);
+    tear_down(client);
+}
+
 /* ---- lost brokers ---- */
 
 static int swallowing = -1;
@@ -299,6 +340,8 @@ int main(void) {
         TEST(a_push_waits_until_some_broker_has_its_queue),
         TEST(a_push_without_a_broker_ends_at_its_deadline),
         TEST(a_broker_that_the_url_does_not_list_is_an_error),
+        TEST(an_owner_of_another_protocol_is_named),
+        TEST(an_owner_that_cannot_be_reached_is_named),
         TEST(pushes_of_a_lost_broker_keep_their_origin_and_id_at_the_next_one),
         TEST(a_broker_that_starts_again_is_waited_for),
         TEST(an_old_id_of_a_listed_broker_is_no_error),

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "base/random.h"
+#include "rpc/wire/writer.h"
 
 enum { PATIENCE_MS = 60000 };
 
@@ -45,6 +46,17 @@ void scripted_end(ScriptedBroker *broker, int fd) {
     scripted_session(broker, fd)->is_over = true;
 }
 
+static void refuse(const ScriptedBroker *broker, ScriptedSession *session) {
+    CLEANUP(buffer_deinit) Buffer map = {0};
+
+    write_map(&map, 2);
+    write_text(&map, "type");
+    write_text(&map, "ferry.Unsupported");
+    write_text(&map, "message");
+    write_text(&map, broker->refusal);
+    raw_say(session->fd, &(Message){.op = OP_FAULT, .fault.map = span_of(map.data, map.len)});
+}
+
 static void begin(ScriptedBroker *broker, ScriptedSession *session, const Message *hello) {
     memcpy(session->client, hello->hello.client.data, WIRE_TOKEN);
     session->floor = hello->hello.floor;
@@ -66,7 +78,9 @@ static void on_message(const Message *message, void *ctx) {
 
     if (session->is_over)
         return;
-    if (message->op == OP_HELLO)
+    if (message->op == OP_HELLO && reading->broker->refusal)
+        refuse(reading->broker, session);
+    else if (message->op == OP_HELLO)
         begin(reading->broker, session, message);
     else if (message->op == OP_PING)
         raw_say(session->fd, &(Message){.op = OP_PONG, .id = message->id});

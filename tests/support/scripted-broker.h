@@ -31,6 +31,7 @@ struct ScriptedBroker {
     uint16_t port;
     char url[40];
     uint8_t id[WIRE_TOKEN]; /* a new one after each start */
+    const char *refusal;    /* answers HELLO with FAULT(ferry.Unsupported) and this text; or NULL */
     ScriptFn fn;
     void *ctx; /* for the test */
     int listener;

@@ -40,6 +40,9 @@ typedef enum Owner {
  * member, for OWNER_MEMBER. */
 Owner brokers_find_owner(Core *leader, Span broker, Span url, Route **ret);
 
+/* The last problem of the connection to the broker with this URL; NULL: it is not known. */
+const ferry_error *brokers_problem(const Core *leader, Span url);
+
 /* The member whose session is with this broker. broker empty: a member with any session; the search
  * begins with the nth member. NULL: no member has a session. */
 Core *brokers_find_member(const Core *leader, Span broker, unsigned nth);

@@ -31,7 +31,7 @@ struct Home {
     Timer pause;
     uint8_t owner[WIRE_TOKEN]; /* the broker that has the queue, if it is known */
     bool has_owner;
-    char why[200]; /* no broker has taken a push since then: the last reason; else empty */
+    char why[400]; /* no broker has taken a push since then: the last reason; else empty */
     size_t len;
     char name[];
 };
@@ -364,11 +364,15 @@ static int make_homes(Core *leader) {
 
 /* ---- answers ---- */
 
-static void note_why(Home *home, const Message *message) {
+/* No broker has the queue, or the client has no session with the broker that has it. */
+static void note_why(Home *home, const Message *message, Span url) {
+    const ferry_error *problem = brokers_problem(home->homes->leader, url);
+    bool is_known = problem && problem->message;
     ferry_error error = FERRY_ERROR_INIT;
 
     error_of_message(message, &error);
-    snprintf(home->why, sizeof(home->why), "%s", error.message ? error.message : "");
+    snprintf(home->why, sizeof(home->why), "%s%s%s", error.message ? error.message : "",
+             is_known ? ": " : "", is_known ? problem->message : "");
     ferry_error_clear(&error);
 }
 
@@ -385,8 +389,8 @@ static bool has_moved(Core *leader, Push *push, const Message *message, const Mo
     home->has_owner = moved->broker.len > 0;
     if (home->has_owner)
         memcpy(home->owner, moved->broker.data, WIRE_TOKEN);
-    else
-        note_why(home, message);
+    if (owner == OWNER_AWAY)
+        note_why(home, message, moved->url);
     home->was_refused = true;
     take_back(home, push);
     go_on(home);

@@ -42,6 +42,13 @@ Core *brokers_find_member(const Core *leader, Span broker, unsigned nth) {
     return NULL;
 }
 
+const ferry_error *brokers_problem(const Core *leader, Span url) {
+    for (unsigned i = 0; i < leader->n_members; i++)
+        if (span_is(url, leader->brokers->each[i].url))
+            return link_problem(leader->members[i]->link);
+    return NULL;
+}
+
 Owner brokers_find_owner(Core *leader, Span broker, Span url, Route **ret) {
     const struct Brokers *brokers = leader->brokers;
     /* The next list of brokers may have it. */
