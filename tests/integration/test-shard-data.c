@@ -232,7 +232,7 @@ static void restore_a_dump(bool has_leases) {
     redis_kill(&redis);
     redis_restart(&redis);
     for (unsigned i = 0; i < BROKERS; i++)
-        until_logged(&brokers[i], "Redis has lost changes that it had confirmed", 1);
+        until_logged(&brokers[i], "Redis has lost changes that it had confirmed", SHARDS / BROKERS);
     for (unsigned i = 0; i < BROKERS; i++)
         until_shards(i, SHARDS / BROKERS, SHARDS);
     expect_jobs(urls, "first", QUEUES);
