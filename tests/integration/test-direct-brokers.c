@@ -183,6 +183,28 @@ static void one_port_serves_callers_of_three_brokers(void) {
     end(N);
 }
 
+/* The next broker of the caller does not know the server yet, or any more. */
+static void calls_go_on_while_a_server_returns_to_its_broker(void) {
+    ferry_client *client;
+
+    broker_spawn(&brokers[1]);
+    begin(1, "tcp://127.0.0.1:*");
+    *all.url = '\0';
+    broker_list(&all, brokers[0].url);
+    broker_list(&all, brokers[1].url);
+    strcat(all.url, "?prefer=order");
+    client = connect_to(&all);
+    call_without(&brokers[0], client);
+    broker_kill(&brokers[0]);
+    /* The answer to this ping comes after the answer about the servers. */
+    while (ferry_ping(client, NULL, NULL) < 0)
+        continue;
+    call(client, "calc.Echo.say", WITHOUT_BROKER, 0);
+    ferry_close(client);
+    end(1);
+    broker_terminate(&brokers[1]);
+}
+
 /* A broker that restarts gets the endpoint again, and new callers learn of it there. */
 static void a_broker_that_restarts_learns_of_the_port(void) {
     ferry_client *client;
@@ -259,6 +281,7 @@ int main(void) {
         TEST(the_broker_learns_what_servers_count),
         TEST(one_port_serves_callers_of_three_brokers),
         TEST(a_broker_that_restarts_learns_of_the_port),
+        TEST(calls_go_on_while_a_server_returns_to_its_broker),
         TEST(a_server_of_three_brokers_runs_in_the_loop_of_its_program),
         TESTS_END,
     };

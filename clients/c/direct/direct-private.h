@@ -225,6 +225,7 @@ struct WatchedService {
     Await await;
     UT_hash_handle hh;
     Direct *direct;
+    Timer returning; /* for servers that the broker does not know yet */
     ServerRoute *routes;
     ServerRoute **up; /* routes that take calls: n_up of them */
     unsigned n_up, n_routes, up_cap;

@@ -17,7 +17,8 @@
 
 enum {
     EVENTS_MAX = 64,
-    IDLE_MS = 50, /* a caller that has not read for this long reads before it sends */
+    RETURN_MS = 10000, /* a server comes back to a broker that has started within this time */
+    IDLE_MS = 50,      /* a caller that has not read for this long reads before it sends */
 };
 
 /* ---- which routes take calls ---- */
@@ -239,7 +240,19 @@ void routes_server(Core *core, const Message *message, const void *block, bool l
         route_new(watch, message);
 }
 
-/* The answer to WATCH follows the servers that there are. */
+static void on_not_returned(Timer *timer, void *ctx) {
+    const WatchedService *watch = container_of(timer, WatchedService, returning);
+    ServerRoute *route;
+
+    (void)ctx;
+    DL_FOREACH(watch->routes, route) {
+        if (route->is_old)
+            leave(route);
+    }
+}
+
+/* The answer to WATCH follows the servers that there are. Servers whose connections are up may only
+ * be later than this client at a broker that has started. */
 static void on_watched(Core *core, Await *await, const Message *message, const void *block) {
     WatchedService *watch = container_of(await, WatchedService, await);
     ServerRoute *route;
@@ -249,7 +262,9 @@ static void on_watched(Core *core, Await *await, const Message *message, const v
     if (!message)
         return; /* the session has ended */
     DL_FOREACH(watch->routes, route) {
-        if (route->is_old)
+        if (route->is_old && message->op == OP_OK && route->is_up)
+            timer_arm(&core->timers, &watch->returning, clock_ms() + RETURN_MS, on_not_returned);
+        else if (route->is_old)
             leave(route);
     }
 }
@@ -262,6 +277,7 @@ static void ask(WatchedService *watch) {
         route->is_old = true;
     }
     await_take(core, &watch->await);
+    timer_disarm(&core->timers, &watch->returning);
     watch->await = (Await){.fn = on_watched, .id = (*core->next_id)++, .session_only = true};
     if (await_put(core, &watch->await) < 0 ||
         link_put(core->link, LANE_CALLS,
@@ -431,6 +447,7 @@ void routes_free(Direct *direct) {
         while (watch->routes)
             route_free(watch->routes);
         await_take(direct->core, &watch->await);
+        timer_disarm(&direct->core->timers, &watch->returning);
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that uthash set */
         HASH_DEL(direct->watches, watch);
         free(watch->up);
