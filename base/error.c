@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 /* Macros for clang-tidy: see error.h. */
 #undef error_set
@@ -76,20 +77,6 @@ const ErrorType *error_type_by_code(int code) {
     return &types[INTERNAL];
 }
 
-static size_t text_size(const char *text) {
-    return text ? strlen(text) + 1 : 0;
-}
-
-static char *put_text(char **at, const char *text) {
-    char *here = *at;
-
-    if (!text)
-        return NULL;
-    strcpy(here, text);
-    *at += strlen(text) + 1;
-    return here;
-}
-
 static ferry_error_detail *detail_new(const ErrorParts *parts) {
     size_t size = sizeof(ferry_error_detail) + parts->n_trace * sizeof(char *);
     ferry_error_detail *detail;
@@ -108,11 +95,11 @@ static ferry_error_detail *detail_new(const ErrorParts *parts) {
         error_copy(&detail->cause, parts->cause);
     detail->trace = (char **)(detail + 1);
     at = (char *)(detail->trace + parts->n_trace);
-    detail->type = put_text(&at, parts->type);
-    detail->message = put_text(&at, parts->message);
-    detail->origin = put_text(&at, parts->origin);
+    detail->type = text_put(&at, parts->type);
+    detail->message = text_put(&at, parts->message);
+    detail->origin = text_put(&at, parts->origin);
     for (size_t i = 0; i < parts->n_trace; i++)
-        detail->trace[i] = put_text(&at, parts->trace[i]);
+        detail->trace[i] = text_put(&at, parts->trace[i]);
     if (parts->data.len > 0) {
         memcpy(at, parts->data.data, parts->data.len);
         detail->data = ferry_bytes_of(at, parts->data.len);

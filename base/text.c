@@ -445,3 +445,17 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
     }
     return best;
 }
+
+size_t text_size(const char *text) {
+    return text ? strlen(text) + 1 : 0;
+}
+
+char *text_put(char **at, const char *text) {
+    char *here = *at;
+
+    if (!text)
+        return NULL;
+    strcpy(here, text);
+    *at += strlen(text) + 1;
+    return here;
+}

@@ -63,3 +63,8 @@ const char *text_format_ms(char to[24], uint64_t ms);
 
 /* The candidate that is most similar to word, or NULL when no candidate is similar. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t n);
+
+/* For texts that are copied into one piece of memory: the bytes of a text with its NUL (NULL: 0),
+ * and its copy at *at, which moves behind it (NULL stays NULL). */
+size_t text_size(const char *text);
+char *text_put(char **at, const char *text);

@@ -104,36 +104,17 @@ bool schedule_names_find_far(const Binds *binds, Span name, Span *ret_queue) {
 
 /* ---- changes ---- */
 
-static Span put(uint8_t **at, Span text) {
-    Span copy = {*at, text.len};
-
-    if (text.len > 0)
-        memcpy(*at, text.data, text.len);
-    *at += text.len;
-    return copy;
-}
-
 static int begin(Binds *binds, unsigned shard, const ScheduleParts *parts, bool is_removal,
                  Session *session, uint64_t id) {
-    size_t n = parts->name.len + parts->queue.len + parts->cron.len + parts->zone.len +
-               parts->missed.len + parts->body.len;
-    ScheduleChange *change = calloc(1, sizeof(*change) + n);
-    uint8_t *at;
+    ScheduleChange *change = calloc(1, sizeof(*change) + schedule_parts_size(parts));
 
     if (!change)
         return -ENOMEM;
-    at = change->bytes;
     change->session = session;
     change->id = id;
     change->shard = shard;
     change->is_removal = is_removal;
-    change->parts = (ScheduleParts){.name = put(&at, parts->name),
-                                    .queue = put(&at, parts->queue),
-                                    .cron = put(&at, parts->cron),
-                                    .zone = put(&at, parts->zone),
-                                    .missed = put(&at, parts->missed),
-                                    .body = put(&at, parts->body),
-                                    .every_ms = parts->every_ms};
+    change->parts = schedule_parts_copy(parts, change->bytes);
     DL_APPEND(binds->schedule_changes, change);
     binds->n_schedule_changes++;
     change->number = announce(binds, shard);

@@ -147,6 +147,11 @@ static void schedule_free(Schedule *schedule) {
     free(schedule);
 }
 
+size_t schedule_parts_size(const ScheduleParts *parts) {
+    return parts->name.len + parts->queue.len + parts->cron.len + parts->zone.len +
+           parts->missed.len + parts->body.len;
+}
+
 static Span put(uint8_t **at, Span text) {
     Span copy = {*at, text.len};
 
@@ -154,6 +159,17 @@ static Span put(uint8_t **at, Span text) {
         memcpy(*at, text.data, text.len);
     *at += text.len;
     return copy;
+}
+
+ScheduleParts schedule_parts_copy(const ScheduleParts *parts, uint8_t *to) {
+    return (ScheduleParts){.name = put(&to, parts->name),
+                           .queue = put(&to, parts->queue),
+                           .cron = put(&to, parts->cron),
+                           .zone = put(&to, parts->zone),
+                           .missed = put(&to, parts->missed),
+                           .body = put(&to, parts->body),
+                           .every_ms = parts->every_ms,
+                           .since_ms = parts->since_ms};
 }
 
 static int refuse(ferry_error *reterr, const char *problem) {
@@ -191,25 +207,14 @@ static int interpret(Schedule *schedule, ferry_error *reterr) {
 
 static int schedule_new(Schedules *schedules, unsigned shard, const ScheduleParts *parts,
                         Schedule **ret, ferry_error *reterr) {
-    size_t n_bytes = 1 + parts->name.len + parts->queue.len + parts->cron.len + parts->zone.len +
-                     parts->missed.len + parts->body.len;
-    Schedule *schedule = calloc(1, sizeof(*schedule) + n_bytes);
-    uint8_t *at;
+    Schedule *schedule = calloc(1, sizeof(*schedule) + 1 + schedule_parts_size(parts));
     int r;
 
     if (!schedule)
         return -ENOMEM;
-    at = schedule->bytes;
-    *at++ = (uint8_t)shard;
+    schedule->bytes[0] = (uint8_t)shard;
     schedule->schedules = schedules;
-    schedule->parts = (ScheduleParts){.name = put(&at, parts->name),
-                                      .queue = put(&at, parts->queue),
-                                      .cron = put(&at, parts->cron),
-                                      .zone = put(&at, parts->zone),
-                                      .missed = put(&at, parts->missed),
-                                      .body = put(&at, parts->body),
-                                      .every_ms = parts->every_ms,
-                                      .since_ms = parts->since_ms};
+    schedule->parts = schedule_parts_copy(parts, schedule->bytes + 1);
     r = interpret(schedule, reterr);
     if (r < 0) {
         zone_free(schedule->zone);

@@ -42,6 +42,10 @@ typedef struct ScheduleParts {
     uint64_t since_ms; /* moments begin after this time of the wall clock, in ms since 1970 */
 } ScheduleParts;
 
+/* The bytes of all texts and the body; and the parts with copies of them in this memory. */
+size_t schedule_parts_size(const ScheduleParts *parts);
+ScheduleParts schedule_parts_copy(const ScheduleParts *parts, uint8_t *to);
+
 /* Call it after queues_new(). */
 int schedules_new(Schedules **ret, Broker *broker);
 /* Call it before queues_free(). */

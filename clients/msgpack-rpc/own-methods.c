@@ -37,13 +37,9 @@ static int wrong(ferry_error *reterr, const char *what) {
     return error_set(reterr, "ferry.InvalidArgument", "%s", what);
 }
 
-static Span text_or_bytes(Reader *reader) {
-    return reader_peek(reader) == WIRE_BIN ? reader_bin(reader) : reader_str(reader);
-}
-
 /* A name as a string; ferry checks it. */
 static int read_name(Reader *reader, char to[NAME_MAX_BYTES + 1], ferry_error *reterr) {
-    Span name = text_or_bytes(reader);
+    Span name = rpc_read_text(reader);
 
     if (reader->problem || name.len > NAME_MAX_BYTES ||
         (name.len && memchr(name.data, 0, name.len)))
@@ -56,7 +52,7 @@ static int read_name(Reader *reader, char to[NAME_MAX_BYTES + 1], ferry_error *r
 /* Returns the bytes of a text or binary; for any other value, its MessagePack. */
 static ferry_bytes read_body(Reader *reader) {
     WireType type = reader_peek(reader);
-    Span body = type == WIRE_STR || type == WIRE_BIN ? text_or_bytes(reader) : reader_value(reader);
+    Span body = type == WIRE_STR || type == WIRE_BIN ? rpc_read_text(reader) : reader_value(reader);
 
     return ferry_bytes_of(body.data, body.len);
 }
@@ -97,10 +93,10 @@ static int read_form(RpcSubscription *subscription, Reader *reader, ferry_error 
     if (reader_peek(reader) != WIRE_MAP)
         return wrong(reterr, "the second argument must be a map of method, args and unpack");
     for (n = reader_map(reader); n > 0 && !reader->problem; n--) {
-        Span key = text_or_bytes(reader);
+        Span key = rpc_read_text(reader);
 
         if (span_is(key, "method")) {
-            Span method = text_or_bytes(reader);
+            Span method = rpc_read_text(reader);
 
             buffer_reset(&subscription->method);
             buffer_append(&subscription->method, method.data, method.len);

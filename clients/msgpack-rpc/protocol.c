@@ -14,10 +14,6 @@ enum { ERROR_DEPTH_MAX = 8 };
 
 /* ---- reading ---- */
 
-static Span text_or_bytes(Reader *reader) {
-    return reader_peek(reader) == WIRE_BIN ? reader_bin(reader) : reader_str(reader);
-}
-
 static int refuse(const char **ret_problem, const char *problem) {
     *ret_problem = problem;
     return -EPROTO;
@@ -57,7 +53,7 @@ int rpc_read(Span value, RpcMessage *ret, const char **ret_problem) {
         message.id = (uint32_t)id;
     }
     if (kind != RPC_RESPONSE) {
-        message.method = text_or_bytes(&reader);
+        message.method = rpc_read_text(&reader);
         if (reader.problem)
             return refuse(ret_problem, "a method is a text");
         read_params(&message, &reader);

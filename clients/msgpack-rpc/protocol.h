@@ -25,6 +25,11 @@ typedef struct RpcMessage {
     const char *problem; /* the request or notification has no list of parameters; a static text */
 } RpcMessage;
 
+/* Reads a text, which some clients send as bytes. */
+static inline Span rpc_read_text(Reader *reader) {
+    return reader_peek(reader) == WIRE_BIN ? reader_bin(reader) : reader_str(reader);
+}
+
 /* Reads one value. -EPROTO: it is not a message of msgpack-rpc; *ret_problem says why. */
 int rpc_read(Span value, RpcMessage *ret, const char **ret_problem);
 

@@ -30,6 +30,11 @@ static inline void write_pair(Buffer *to, const char *key, uint64_t value) {
     write_uint(to, value);
 }
 
+static inline void write_nonzero_pair(Buffer *to, const char *key, uint64_t value) {
+    if (value != 0)
+        write_pair(to, key, value);
+}
+
 /* ---- writing into memory that is large enough; each function returns the end ---- */
 
 static inline uint8_t *put_be(uint8_t *to, uint64_t value, int bytes) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "clients/c/core/core.h"
 
 static unsigned count_processors(void) {
@@ -21,20 +22,6 @@ static unsigned count_processors(void) {
 }
 
 /* ---- options: copied, with all their strings, headers and the interceptor ---- */
-
-static size_t text_size(const char *text) {
-    return text ? strlen(text) + 1 : 0;
-}
-
-static const char *put_text(char **at, const char *text) {
-    char *here = *at;
-
-    if (!text)
-        return NULL;
-    strcpy(here, text);
-    *at += strlen(text) + 1;
-    return here;
-}
 
 static int copy_options(ferry_pool *pool, const ferry_pool_options *options) {
     const ferry_options none = {.name = NULL}, *client = options->client ? options->client : &none;
@@ -53,15 +40,15 @@ static int copy_options(ferry_pool *pool, const ferry_pool_options *options) {
     headers = (ferry_header *)(void *)pool->texts;
     at = (char *)(headers + n);
     for (size_t i = 0; i < n; i++) {
-        headers[i].name = put_text(&at, client->headers[i].name);
-        headers[i].value = put_text(&at, client->headers[i].value);
+        headers[i].name = text_put(&at, client->headers[i].name);
+        headers[i].value = text_put(&at, client->headers[i].value);
     }
-    pool->url = put_text(&at, options->url);
+    pool->url = text_put(&at, options->url);
     pool->client = *client;
-    pool->client.name = put_text(&at, client->name);
-    pool->client.instance = put_text(&at, client->instance);
-    pool->client.key_file = put_text(&at, client->key_file);
-    pool->client.server_key = put_text(&at, client->server_key);
+    pool->client.name = text_put(&at, client->name);
+    pool->client.instance = text_put(&at, client->instance);
+    pool->client.key_file = text_put(&at, client->key_file);
+    pool->client.server_key = text_put(&at, client->server_key);
     if (client->interceptor) {
         pool->interceptor = *client->interceptor;
         pool->client.interceptor = &pool->interceptor;

@@ -24,13 +24,6 @@ static int check(const ferry_push_options *options, ferry_error *reterr) {
     return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
 }
 
-static void write_number(Buffer *to, const char *key, uint64_t value) {
-    if (value == 0)
-        return;
-    write_text(to, key);
-    write_uint(to, value);
-}
-
 int push_options_write(Buffer *scratch, const ferry_push_options *options, Span *ret_options,
                        Span *headers, ferry_error *reterr) {
     unsigned n = (options->key != NULL) + (options->ordering_key != NULL) + (options->unique > 0) +
@@ -51,11 +44,11 @@ int push_options_write(Buffer *scratch, const ferry_push_options *options, Span 
         write_text(scratch, "order");
         write_text(scratch, options->ordering_key);
     }
-    write_number(scratch, "unique", options->unique);
-    write_number(scratch, "at", options->at_ms);
-    write_number(scratch, "delay", options->delay_ms);
-    write_number(scratch, "ttl", options->ttl_ms);
-    write_number(scratch, "priority", options->priority);
+    write_nonzero_pair(scratch, "unique", options->unique);
+    write_nonzero_pair(scratch, "at", options->at_ms);
+    write_nonzero_pair(scratch, "delay", options->delay_ms);
+    write_nonzero_pair(scratch, "ttl", options->ttl_ms);
+    write_nonzero_pair(scratch, "priority", options->priority);
     len = scratch->len;
     if (options->n_headers > 0) {
         r = headers_write(scratch, *headers, options->n_headers, options->headers, reterr);

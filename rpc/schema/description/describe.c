@@ -96,13 +96,6 @@ static void write_key_type(Buffer *to, const char *key, const ferry_type *type) 
     write_type(to, type);
 }
 
-static void write_key_uint(Buffer *to, const char *key, uint64_t value) {
-    if (value == 0)
-        return;
-    write_text(to, key);
-    write_uint(to, value);
-}
-
 static int write_method(Buffer *to, const ferry_method *method) {
     bool oneway = method->flags & FERRY_ONEWAY, idempotent = method->flags & FERRY_IDEMPOTENT;
     bool inherited = method->flags & FERRY_INHERITED;
@@ -129,8 +122,8 @@ static int write_method(Buffer *to, const ferry_method *method) {
     write_flag(to, oneway, "oneway");
     write_flag(to, idempotent, "idempotent");
     write_flag(to, inherited, "inherited");
-    write_key_uint(to, "timeout_ms", method->timeout_ms);
-    write_key_uint(to, "cache_ttl_ms", method->cache_ttl_ms);
+    write_nonzero_pair(to, "timeout_ms", method->timeout_ms);
+    write_nonzero_pair(to, "cache_ttl_ms", method->cache_ttl_ms);
     write_notes(to, method->notes);
     return r;
 }
