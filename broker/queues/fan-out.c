@@ -215,7 +215,7 @@ static void finish(Fanout *fan_out, size_t first, size_t n, int result) {
         fan_out->n_stored++;
         queue->n_pushed++;
         queue->queues->broker->stats.pushed++;
-        job_enter(job);
+        job_enter_new(job);
         queue_touch(queue);
     }
 }

@@ -199,7 +199,7 @@ static void on_stored(Queues *queues, Waiter *waiter, int result) {
         queue_maybe_idle(queue);
     } else if (job) {
         forwards_add(queues, arrival->from, arrival->id);
-        job_enter(job);
+        job_enter_new(job);
         queue_touch(queue);
     }
     arrival_free(queues, arrival);

@@ -114,10 +114,19 @@ void job_set_pusher(Job *job, uint32_t quota) {
     quota_charge_job(queue_of(job)->queues->broker, quota, job_bytes(job));
 }
 
+void job_undrop(Job *job) {
+    if (!job->dropped)
+        return;
+    job->dropped = false;
+    queue_of(job)->n_dropping--;
+    queue_of(job)->dropping_bytes -= job_bytes(job);
+}
+
 void job_free(Job *job) {
     Queue *queue = queue_of(job);
     Queues *queues = queue->queues;
 
+    job_undrop(job);
     queue->n_jobs--;
     queue->settings.store->n_jobs--;
     queue->bytes -= job_bytes(job);

@@ -48,6 +48,7 @@ struct Job {
     bool pageable : 1;           /* `paging` describes the content; `content` is unused */
     bool loading : 1;            /* the store is reading its content */
     bool unreadable : 1;         /* the store has failed to read its content */
+    bool dropped : 1;            /* to make room in its queue; the store may still be removing it */
     uint32_t pusher;             /* the quota that counts the job: see sessions/quota.h */
     union {                      /* the last member */
         StoredMessage content;   /* headers and body: their bytes follow */
@@ -137,12 +138,17 @@ Job *job_new(Queue *queue, const JobParts *parts);
 
 /* Counts the job in the quota of the user who pushed it; 0: in no quota. */
 void job_set_pusher(Job *job, uint32_t quota);
+/* The job is dropped no longer: it is removed, or the store has failed. */
+void job_undrop(Job *job);
 /* Frees a job that is in no list. */
 void job_free(Job *job);
 
 /* Each puts a job that is in no list into a list of its queue: by its delay; at the front, where
  * returned jobs stand in the order of their ids; delayed until due_ms. */
 void job_enter(Job *job);
+/* Like job_enter(), for a job that was stored just now: if the queue drops its oldest jobs, they
+ * make room for it. push.c */
+void job_enter_new(Job *job);
 void job_enter_front(Job *job);
 void job_enter_delayed(Job *job, uint64_t due_ms);
 /* The queue's back-off after this many doublings, at most retry_max_ms. */

@@ -32,7 +32,7 @@ static void finish(Job *job, int result) {
     }
     queue->n_pushed++;
     queue->queues->broker->stats.pushed++;
-    job_enter(job);
+    job_enter_new(job);
     queue_touch(queue);
 }
 

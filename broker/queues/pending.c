@@ -141,7 +141,7 @@ static bool is_across(const Job *old, const Job *job) {
 static void enter(Job *job) {
     Queue *queue = queue_of(job);
 
-    job_enter(job);
+    job_enter_new(job);
     queue_dispatch(queue);
 }
 
@@ -177,6 +177,7 @@ static void finish_push(const Change *change, int result) {
 }
 
 void job_back_to_front(Job *job) {
+    job_undrop(job);
     job_enter_front(job);
     queue_touch(queue_of(job));
 }

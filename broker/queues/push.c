@@ -128,6 +128,9 @@ static bool drop_oldest(Queue *queue) {
     if (!job)
         return false;
     job_leave(job);
+    job->dropped = true;
+    queue->n_dropping++;
+    queue->dropping_bytes += job_bytes(job);
     queue->n_dropped++;
     queue->queues->broker->stats.dropped++;
     change_remove(job, NULL, 0);
@@ -137,14 +140,24 @@ static bool drop_oldest(Queue *queue) {
 /* True: one more job of `bytes` bytes fits into the queue, once `replaces` is gone. */
 static bool fits(const Queue *queue, size_t bytes, const Job *replaces) {
     bool same = replaces && queue_of(replaces) == queue;
-    uint64_t jobs = queue->n_jobs - (same ? 1 : 0);
-    uint64_t old_bytes = queue->bytes - (same ? job_bytes(replaces) : 0);
+    uint64_t jobs = queue->n_jobs - queue->n_dropping - (same ? 1 : 0);
+    uint64_t old_bytes = queue->bytes - queue->dropping_bytes - (same ? job_bytes(replaces) : 0);
 
     return jobs < queue->settings.max_jobs && old_bytes + bytes <= queue->settings.max_bytes;
 }
 
 bool queue_is_full(const Queue *queue, size_t bytes) {
     return !fits(queue, bytes, NULL);
+}
+
+void job_enter_new(Job *job) {
+    Queue *queue = queue_of(job);
+
+    /* The job is counted already, and is in no list yet. */
+    while (queue->settings.overflow == OVERFLOW_DROP_OLDEST && !fits(queue, job_bytes(job), job) &&
+           drop_oldest(queue))
+        continue;
+    job_enter(job);
 }
 
 static void tell_full(Queue *queue) {
@@ -165,14 +178,9 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
                     bytes, queue->name, (unsigned long long)settings->max_bytes);
         return -1;
     }
-    while (!fits(queue, bytes, replaces)) {
-        size_t n_before = queue->n_jobs;
-
-        /* If a store removes jobs later, dropping one makes no room yet: refuse the new job instead
-         * of dropping all others. */
-        if (settings->overflow == OVERFLOW_DROP_OLDEST && drop_oldest(queue) &&
-            queue->n_jobs < n_before)
-            continue;
+    /* drop-oldest: job_enter_new() drops a job when the new one is stored. Jobs in flight stay. */
+    if (!fits(queue, bytes, replaces) &&
+        (settings->overflow == OVERFLOW_REFUSE || queue->n_jobs == queue->n_in_flight)) {
         problem_set(problem, "ferry.Full",
                     "queue '%s' is full: it has %zu of %llu jobs and %llu of %llu bytes",
                     queue->name, queue->n_jobs, (unsigned long long)settings->max_jobs,

@@ -131,6 +131,8 @@ struct Queue {
     size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: jobs in all states */
     size_t n_paged_out, n_loading;                  /* jobs in all states */
     uint64_t bytes;                                 /* headers and bodies of all jobs */
+    size_t n_dropping;                              /* jobs that are dropped, but not removed yet */
+    uint64_t dropping_bytes;
     TapMark tap;
     uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped, n_cancelled;
     Key *keys;      /* uthash */

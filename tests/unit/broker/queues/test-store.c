@@ -269,21 +269,53 @@ static void a_dead_letter_that_is_not_stored_is_tried_again(void) {
     teardown();
 }
 
-static void dropping_and_purging_wait_for_the_store(void) {
-    uint64_t n;
+/* Otherwise a push that is not stored would cost another job, and pushes that come together would
+ * be refused. */
+static void the_oldest_job_is_dropped_when_the_new_one_is_stored(void) {
     Session *s = set_up();
 
     configure("disk.q", "max_jobs", "2");
     configure("disk.q", "overflow", "drop-oldest");
+    push(s, 0, "disk.q", "a", NULL);
+    push(s, 0, "disk.q", "b", NULL);
+    finish(2, 0);
+    push(s, 1, "disk.q", "lost", NULL);
+    finish(1, -EIO);
+    expect_error(s, 1, "ferry.Internal");
+    CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 2);
+    for (uint64_t id = 2; id <= 5; id++)
+        push(s, id, "disk.q", id < 4 ? "between" : id == 4 ? "c" : "d", NULL);
+    CU_ASSERT_EQUAL(slow.n_settle, 0);
+    finish(4, 0);
+    for (uint64_t id = 2; id <= 5; id++)
+        expect_ok(s, id);
+    CU_ASSERT_EQUAL(slow.n_settle, 4);
+    CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 2);
+    CU_ASSERT_EQUAL(count_of("disk.q", "dropped"), 4);
+    finish(3, 0);
+    finish(1, -EIO); /* this one is not lost */
+    CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 3);
+    push(s, 6, "disk.q", "e", NULL);
+    finish(1, 0);
+    expect_ok(s, 6);
+    CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 2);
+    finish(slow.n, 0);
+    pull(s, 7, "disk.q", 9);
+    expect_ok(s, 7);
+    expect_job(s, 7, "d", 1);
+    expect_job(s, 7, "e", 1);
+    push(s, 8, "disk.q", "f", NULL); /* jobs in flight are not dropped */
+    expect_error(s, 8, "ferry.Full");
+    teardown();
+}
+
+static void purging_waits_for_the_store(void) {
+    uint64_t n;
+    Session *s = set_up();
+
     for (int i = 0; i < 2; i++)
         push(s, 0, "disk.q", "x", NULL);
     finish(2, 0);
-    push(s, 1, "disk.q", "y", NULL); /* a job is being dropped: there is no room yet */
-    expect_error(s, 1, "ferry.Full");
-    finish(1, 0);
-    push(s, 2, "disk.q", "y", NULL);
-    finish(1, 0);
-    expect_ok(s, 2);
     CU_ASSERT_EQUAL(queues_purge(queues, span_text("disk.q"), NULL, 0, &n), 0);
     CU_ASSERT_EQUAL(n, 2);
     finish(1, 0);
@@ -552,7 +584,8 @@ int main(void) {
         TEST(a_store_that_fails_makes_no_dead_letters_of_forwarded_jobs),
         TEST(between_stores_a_job_is_pushed_first_and_then_forgotten),
         TEST(a_dead_letter_that_is_not_stored_is_tried_again),
-        TEST(dropping_and_purging_wait_for_the_store),
+        TEST(the_oldest_job_is_dropped_when_the_new_one_is_stored),
+        TEST(purging_waits_for_the_store),
         TEST(a_failed_move_between_stores_keeps_the_job),
         TEST(a_job_that_was_moved_before_a_restart_is_not_stored_twice),
         TEST(changes_of_different_jobs_end_in_any_order),
