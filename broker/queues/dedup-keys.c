@@ -71,6 +71,11 @@ void key_forget(Queue *queue, Key *key) {
     slabs_free(&queue->queues->slabs, key, sizeof(Key) + key->len);
 }
 
+void keys_trim(Queue *queue) {
+    while (queue->n_keys > queue->settings.max_keys)
+        key_forget(queue, queue->first_key);
+}
+
 size_t keys_free(Queue *queue, size_t max) {
     size_t n = 0;
 

@@ -206,5 +206,7 @@ Key *key_find(Queue *queue, Span key);
 /* Adds a key; until_ms UINT64_MAX: a unique key. NULL: out of memory. */
 Key *key_add(Queue *queue, Span key, uint64_t until_ms);
 void key_forget(Queue *queue, Key *key);
+/* Forgets the oldest keys, until max_keys are left. */
+void keys_trim(Queue *queue);
 /* Forgets up to max keys, except unique keys; returns their number. */
 size_t keys_free(Queue *queue, size_t max);

@@ -221,6 +221,7 @@ static int take_key(Queue *queue, const PushOptions *options, Key **ret, Problem
 
 /* The key that the queue remembers, or NULL. */
 static Key *find_duplicate(Queue *queue, Span text) {
+    keys_trim(queue); /* max_keys may have changed */
     return text.len > 0 && queue->keys ? key_find(queue, text) : NULL;
 }
 

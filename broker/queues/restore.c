@@ -114,6 +114,7 @@ void queues_restore_last(Queues *queues, uint64_t last_job) {
 int queues_restore_key(Queues *queues, Span name, Span key, uint64_t until_ms) {
     Problem problem;
     Queue *queue;
+    Key *before;
 
     if (key.len == 0 || key.len > QUEUE_KEY_MAX)
         return -EINVAL;
@@ -122,7 +123,16 @@ int queues_restore_key(Queues *queues, Span name, Span key, uint64_t until_ms) {
     queue = queue_get(queues, name, &problem);
     if (!queue)
         return -EINVAL;
-    return key_find(queue, key) || key_add(queue, key, until_ms) ? 0 : -ENOMEM;
+    /* A key that max_keys had ended was used again: the later job counts. */
+    before = key_find(queue, key);
+    if (before && before->until_ms >= until_ms)
+        return 0;
+    if (before)
+        key_forget(queue, before);
+    if (!key_add(queue, key, until_ms))
+        return -ENOMEM;
+    keys_trim(queue);
+    return 0;
 }
 
 int queues_restore(Queues *queues, ferry_error *reterr) {

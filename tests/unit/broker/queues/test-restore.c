@@ -24,6 +24,35 @@ static void stores_are_opened_and_restored_in_slices(void) {
     teardown();
 }
 
+/* Records of keys that max_keys has ended are in the store until their time. */
+static void no_more_than_max_keys_come_back(void) {
+    Session *s = set_up();
+    char key[] = "k0";
+
+    configure("disk.q", "max_keys", "2");
+    for (uint64_t i = 0; i < 4; i++) {
+        key[1] = (char)('0' + i);
+        CU_ASSERT_EQUAL(
+            queues_restore_key(queues, span_text("disk.q"), span_text(key), broker.now_ms + 50 + i),
+            0);
+    }
+    CU_ASSERT_EQUAL(queue_find(queues, span_text("disk.q"))->n_keys, 2);
+    /* k2 was ended, and used again. */
+    CU_ASSERT_EQUAL(
+        queues_restore_key(queues, span_text("disk.q"), span_text("k2"), broker.now_ms + 60), 0);
+    wait_ms(55);
+    push(s, 1, "disk.q", "x", "key", "k2", NULL);
+    expect_outcome(s, 1, PUSH_DUPLICATE);
+    push(s, 2, "disk.q", "x", "key", "k1", NULL);
+    finish(1, 0);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 2), 0);
+    configure("disk.q", "max_keys", "1");
+    push(s, 3, "disk.q", "x", "key", "k1", NULL);
+    expect_outcome(s, 3, PUSH_DUPLICATE);
+    CU_ASSERT_EQUAL(queue_find(queues, span_text("disk.q"))->n_keys, 1);
+    teardown();
+}
+
 static void jobs_come_back_as_they_were(void) {
     static const uint8_t held[] = {0x92, 0x92, 101, 3, 0x92, 102, 1};
     Message content = {.body = span_text("x")};
@@ -108,6 +137,7 @@ static void a_store_is_told_of_a_forgotten_queue(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(stores_are_opened_and_restored_in_slices),
+        TEST(no_more_than_max_keys_come_back),
         TEST(jobs_come_back_as_they_were),
         TEST(a_store_is_told_of_a_forgotten_queue),
         TESTS_END,
