@@ -57,8 +57,10 @@ grep -q '"durability": "disk"' "$work/out" || failed 'the queue without jobs is 
 for _ in $(seq 100); do printf 'A%01500d\n' 7; done | ferry push many - --quiet || failed 'pushing'
 first=$(ferry queue peek many --json | grep -o '"job": [0-9]*' | head -1 | grep -o '[0-9]*$')
 equal A0 "$(ferry job show "$first" | awk -F'\t' '$1 == "body" {print substr($2, 1, 2)}')" 'the body of a job on disk'
+ferry push tied x --order o --key k --unique --quiet >"$work/out" || failed 'pushing'
 kill "$started_pid"
 wait "$started_pid" 2>/dev/null || true
+ferry store dump "$work/other" | grep -q '"order": "o", "unique": "k"' || failed 'dump prints the keys of a job'
 
 # A flipped bit
 at=$(grep -abo three "$work"/data/journal-* | head -1 | cut -d: -f2)

@@ -139,6 +139,10 @@ static int dump_job(const DiskRecord *record, void *ctx) {
         add_number(object, "due_ms", record->due_ms);
     if (record->expires_ms)
         add_number(object, "expires_ms", record->expires_ms);
+    if (record->order.len > 0)
+        json_object_set_new(object, "order", body_of(record->order));
+    if (record->unique.len > 0)
+        json_object_set_new(object, "unique", body_of(record->unique));
     if (record->reason.len > 0)
         json_object_set_new(object, "reason", body_of(record->reason));
     if (headers_span.len > 0 &&
