@@ -162,7 +162,7 @@ static void pause(Queue *queue, bool paused) {
 int queues_pause(Queues *queues, Span name, bool paused, Session *session, uint64_t id) {
     Queue *queue = queue_find(queues, name);
     Store *store = queue ? queue->settings.store : NULL;
-    FactChange *change = queue ? change_new(queues, store, (Span){NULL, 0}, session, id) : NULL;
+    FactChange *change = queue ? change_new(queues, store, span_of("", 0), session, id) : NULL;
     int r;
 
     if (!change)
