@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <xxhash.h>
 
 #include <ferry/ferry.h>
@@ -87,7 +88,7 @@ typedef struct Chaos {
     Process pushers[LEDGER_PUSHERS], publisher, workers[WORKERS];
     ferry_client *probe;
     Fault faults[2]; /* the present ones */
-    size_t n_present, n_faults, n_ended_itself;
+    size_t n_present, n_faults, n_ended_itself, n_lost_shards;
     size_t unsettled[16]; /* numbers in the ledger of faults that have ended: their shards may still
                            * move */
     size_t n_unsettled;
@@ -390,13 +391,46 @@ static size_t count_wrong_tokens(const Chaos *chaos, size_t *ret_tokens) {
     return n_wrong;
 }
 
+/* The clock of the program at the time of a line of a log. */
+static uint64_t ms_of_line(const char *line) {
+    uint64_t now_ms = clock_ms(), wall_ms;
+    struct timespec wall;
+    struct tm tm = {0};
+    const char *rest = strptime(line, "%Y-%m-%dT%H:%M:%S.", &tm);
+
+    clock_gettime(CLOCK_REALTIME, &wall);
+    wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    return now_ms - (wall_ms - (uint64_t)timegm(&tm) * 1000 - strtoull(rest ? rest : "", NULL, 10));
+}
+
+/* On a busy machine a broker may be too late to prolong the lease of a shard, also without a
+ * fault. */
+static void explain_lost_shards(Chaos *chaos) {
+    char line[300];
+
+    for (unsigned i = 0; i < BROKERS; i++) {
+        FILE *file = fopen(chaos->brokers[i].log, "re");
+
+        while (file && fgets(line, sizeof(line), file))
+            if (strstr(line, "a shard has left this broker")) {
+                uint64_t at_ms = ms_of_line(line);
+                size_t number = ledger_fault(&chaos->ledger, at_ms - LEASE_MS);
+
+                chaos->ledger.faults[number].until_ms = at_ms;
+                chaos->n_lost_shards++;
+            }
+        if (file)
+            fclose(file);
+    }
+}
+
 static void report(Chaos *chaos, size_t n_tokens, size_t n_wrong) {
     printf("\n    seed %" PRIu64
            ": %u shards, %zu faults; %zu leases, two owners at once: %zu by the brokers' "
            "logs, %zu by %zu calls in the logs of Redis; brokers that lost a lease and ended: "
-           "%zu\n    until a push is confirmed:\n",
+           "%zu, shards that were lost: %zu\n    until a push is confirmed:\n",
            chaos->dice.seed, chaos->n_shards, chaos->n_faults, n_tokens, n_wrong,
-           chaos->aof.n_wrong, chaos->aof.n_calls, chaos->n_ended_itself);
+           chaos->aof.n_wrong, chaos->aof.n_calls, chaos->n_ended_itself, chaos->n_lost_shards);
     for (int i = 0; i < N_CLASSES; i++)
         printf("    %-22s %4zu times: p50 %6.0f ms, p99 %6.0f ms\n", class_names[i],
                chaos->n_recoveries[i], share_of(chaos->recovery_ms[i], chaos->n_recoveries[i], 0.5),
@@ -467,6 +501,7 @@ static void nothing_confirmed_is_lost_by_faults_of_brokers_and_redis(void) {
         ledger_end_pusher(&chaos.pushers[i]);
     ledger_end_pusher(&chaos.publisher);
     ledger_end_schedules(&chaos.ledger);
+    explain_lost_shards(&chaos);
     verdict = ledger_judge(&chaos.ledger);
     for (unsigned i = 0; i < SERVERS; i++) {
         redis_kill(&chaos.servers[i]);
