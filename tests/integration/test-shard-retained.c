@@ -203,13 +203,16 @@ static void the_first_value_of_a_topic_reaches_a_subscriber(void) {
 }
 
 static void a_subscriber_gets_each_message_once(void) {
+    uint64_t n_sessions[BROKERS];
     Subscriber subscriber;
     Scene scene = {0};
 
     start(&scene, 1, "10s");
+    for (int i = 0; i < BROKERS; i++)
+        n_sessions[i] = broker_stat(scene.clients[i], "sessions");
     subscribe(&scene, &subscriber);
     for (int i = 0; i < BROKERS; i++)
-        while (broker_stat(scene.clients[i], "subscriptions") == 0)
+        while (broker_stat(scene.clients[i], "sessions") == n_sessions[i])
             turn_for_ms(&scene, &subscriber, LOOK_MS);
     turn_for_ms(&scene, &subscriber, RETAINED_SPREAD_MS + SETTLE_MS);
     retain_all(&scene, 7);
