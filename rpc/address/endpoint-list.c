@@ -55,11 +55,16 @@ static bool is_over_libzmq(const char *url) {
     return endpoint_after_transport(url) != url;
 }
 
+static const char name_of_all[] =
+    "it is the name of all brokers: a URL has no other broker beside it";
+
 static int check_last(const EndpointList *list, ferry_error *reterr) {
     const char *url = list->urls[list->n - 1];
     const char *problem = endpoint_problem(url, ENDPOINT_CONNECT);
 
-    if (problem && strncmp(url, "tcp://", 6) == 0 && strchr(url, ','))
+    if (lookup_finds_brokers(url))
+        problem = name_of_all;
+    else if (problem && strncmp(url, "tcp://", 6) == 0 && strchr(url, ','))
         problem = "each broker of a list is a URL: tcp://A:5877,tcp://B:5877";
     if (problem)
         return cannot_use(url, problem, reterr);
@@ -76,9 +81,7 @@ static int check_last(const EndpointList *list, ferry_error *reterr) {
 
 /* A URL that has the name of its brokers. */
 static int read_name(EndpointList *list, ferry_error *reterr) {
-    const char *problem = next_comma(list->text)
-                              ? "it is the name of all brokers: a URL has no other broker beside it"
-                              : lookup_problem_of(list->text);
+    const char *problem = next_comma(list->text) ? name_of_all : lookup_problem_of(list->text);
 
     list->name = list->text;
     return problem ? cannot_use(list->text, problem, reterr) : 0;

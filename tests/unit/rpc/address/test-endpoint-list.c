@@ -122,6 +122,8 @@ static void a_name_stands_for_brokers(void) {
     CU_ASSERT_PTR_NOT_NULL(
         strstr(refuse("tcp+srv://a.test,tcp://b:1"), "no other broker beside it"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("tcp://b:1,tcp+srv://a.test"), "'tcp+srv://a.test'"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(refuse("tcp://b:1,tcp+dns://a.test:1"), "no other broker beside it"));
     CU_ASSERT_PTR_NOT_NULL(strstr(refuse("zmq+tcp+srv://a.test"), "is not the URL"));
 }
 
