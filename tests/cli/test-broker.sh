@@ -80,4 +80,5 @@ start broker --bind "$FERRY_URL" --log-level warning
 until_true grep -q 'ferry work: connected again' "$work/worker"
 expect 0 '*' '' ferry push slow again
 until_true grep -q again "$work/done"
+expect '*' '' 'cannot listen on tcp://nowhere.invalid:7: its host was not found' ferry broker --insecure --bind tcp://nowhere.invalid:7
 done_testing

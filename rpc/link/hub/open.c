@@ -101,7 +101,8 @@ static int bind_error(const char *endpoint, int r, ferry_error *reterr) {
                          "cannot listen on %s: a file of that name exists and is not a socket",
                          endpoint);
     default:
-        return error_set_code(reterr, r, "cannot listen on %s: %s", endpoint, strerror(-r));
+        return error_set_code(reterr, r, "cannot listen on %s: %s", endpoint,
+                              r == -ENODEV ? "its host was not found" : strerror(-r));
     }
 }
 
