@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "clients/c/brokers/homes.h"
 #include "moved-scene.h"
 #include "support/suite.h"
@@ -64,6 +65,7 @@ static void a_push_without_a_broker_ends_at_its_deadline(void) {
 
     owner = UNKNOWN;
     CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 300}, &hasty, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(hasty, "mail", ferry_str("one"), NULL, &error), -ETIMEDOUT);
     CU_ASSERT_TRUE(error.outcome_unknown);
     ferry_error_clear(&error);
@@ -273,20 +275,34 @@ static void pushes_that_wait_end_with_the_client(void) {
     CU_ASSERT_EQUAL(results[1], 10);
 }
 
-static void a_client_that_closes_finishes_its_moved_pushes(void) {
-    for (int at = 0; at < N; at++) {
-        ferry_client *client = set_up("012", NULL);
-        int results[2] = {0};
+/* Returns how long closing took. */
+static uint64_t push_and_close(int at, int results[2]) {
+    ferry_client *client = set_up("012", NULL);
+    uint64_t began_ms;
 
-        owner = at;
-        CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
-        for (int i = 0; i < 100; i++)
-            CU_ASSERT_EQUAL(push_async(client, "mail", i, results), 0);
-        ferry_close(client);
-        CU_ASSERT_EQUAL(results[0], 100);
-        CU_ASSERT_EQUAL(n_at(at, OP_PUSH), 100);
-        tear_down(NULL);
-    }
+    owner = at;
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    for (int i = 0; i < 100; i++)
+        CU_ASSERT_EQUAL(push_async(client, "mail", i, results), 0);
+    began_ms = clock_ms();
+    ferry_close(client);
+    return clock_ms() - began_ms;
+}
+
+/* Closing takes at most a second. If the machine is too busy for this, the test begins again. */
+static void a_client_that_closes_finishes_its_moved_pushes(void) {
+    for (int at = 0; at < N; at++)
+        for (int n = 0; n < 20; n++) {
+            int results[2] = {0};
+            bool is_late = push_and_close(at, results) >= 1000;
+
+            CU_ASSERT_EQUAL(results[0] + results[1], 100);
+            CU_ASSERT_TRUE(is_late || results[0] == 100);
+            CU_ASSERT_TRUE(is_late || n_at(at, OP_PUSH) == 100);
+            tear_down(NULL);
+            if (!is_late)
+                break;
+        }
 }
 
 static void move_and_stop(ferry_client *client, int at, int results[2]) {
