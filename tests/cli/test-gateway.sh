@@ -15,8 +15,8 @@ start gateway msgpack-rpc --listen "unix:$work/rpc" --listen tcp://127.0.0.1:0 -
 port() { sed -n 's|.*listening on tcp://127.0.0.1:\([0-9]*\)$|\1|p' "$work/log" | grep .; }
 until_true port
 tcp=127.0.0.1:$(port)
-start gateway msgpack-rpc --listen "unix:$work/maps" --service calc.Calc --errors map 2>/dev/null
-until_true test -S "$work/maps"
+start gateway msgpack-rpc --listen "unix:$work/maps" --service calc.Calc --errors map 2>"$work/maps.log"
+until_true grep -q 'listening on' "$work/maps.log"
 
 if /usr/bin/python3 -c 'import msgpack' 2>/dev/null; then
     expect 0 'calls: passed' '' client "unix:$work/rpc" calls

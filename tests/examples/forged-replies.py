@@ -36,7 +36,7 @@ def wait_for(condition):
 
 try:
     start(ferry, "broker", "--bind", url, "--log-level", "warning")
-    wait_for(lambda: os.path.exists(f"{folder}/broker"))
+    peer.wait_for_broker(f"{folder}/broker")
     start(f"{examples}/lucky-server")
     stranger = peer.Peer(url, "stranger")
     services = lambda: [s["name"] for s in stranger.call("ferry.Broker", "services")]

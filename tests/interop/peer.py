@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ferry client in Python, written from docs/PROTOCOL.md alone: nothing of ferry's is imported."""
-import io, itertools, os, time
+import io, itertools, os, socket, time
 import msgpack, zmq
 
 HELLO, WELCOME, PING, PONG, CREDIT, PART, BYE, FAULT = range(1, 9)
@@ -16,6 +16,17 @@ class RemoteError(Exception):
     def __init__(self, error):
         super().__init__(f"{error['type']}: {error.get('message', '')}")
         self.error = error
+
+
+def wait_for_broker(path, timeout=120.0):
+    """The socket's file is there before the broker listens, and libzmq does not try again."""
+    ends = time.monotonic() + timeout
+    while time.monotonic() < ends:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(path) == 0:
+                return
+        time.sleep(0.01)
+    raise TimeoutError
 
 
 class Peer:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client and a worker in Python, and wrong sockets, against the real broker: test-interop.py FERRY [keys]. With "keys" they
 come over TCP with keys, and peers without the right ones see why they are refused."""
-import os, random, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import os, random, shutil, signal, subprocess, sys, tempfile, threading, time
 
 try:
     import peer, zmq
@@ -61,12 +61,7 @@ def refusal(*keys):
 broker = subprocess.Popen([sys.argv[1], "broker", *binds, "--log-level", "warning"], stderr=log)
 stop, loop = threading.Event(), None
 try:
-    # The socket's file is there before the broker listens, and libzmq does not try again.
-    for _ in range(6000):
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(f"{folder}/broker") == 0:
-                break
-        time.sleep(0.01)
+    peer.wait_for_broker(f"{folder}/broker")
     calls, served, seen, done = peer.Peer(url, "caller", keys or ()), peer.Peer(url, "server", keys or ()), [], []
 
     def calculate(method, *args):
