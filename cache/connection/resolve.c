@@ -4,14 +4,17 @@
 #include "cache/connection/resolve.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 
 /* Memory to which glibc may still write after the look-up was abandoned. */
 typedef struct Resolution {
     struct gaicb gai;
+    struct Resolution *next; /* in `abandoned` */
     struct addrinfo hints;
     char port[8];
     char name[];
@@ -80,17 +83,48 @@ int resolve_poll(Resolve *resolve, uint64_t until_ns) {
     return take(resolve, r, found);
 }
 
+/* ---- abandoned look-ups ---- */
+
+/* glibc's thread may still write to their memory. */
+static Resolution *abandoned;
+static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void resolution_free(Resolution *asked) {
+    if (asked->gai.ar_result && gai_error(&asked->gai) == 0)
+        freeaddrinfo(asked->gai.ar_result);
+    free(asked);
+}
+
+/* Also frees earlier look-ups that have ended. */
+static void abandon(Resolution *asked) {
+    Resolution **at = &abandoned;
+
+    pthread_mutex_lock(&abandoned_lock);
+    asked->next = abandoned;
+    abandoned = asked;
+    while (*at) {
+        Resolution *one = *at;
+
+        if (gai_error(&one->gai) == EAI_INPROGRESS) {
+            at = &one->next;
+        } else {
+            *at = one->next;
+            resolution_free(one);
+        }
+    }
+    pthread_mutex_unlock(&abandoned_lock);
+}
+
 void resolve_deinit(Resolve *resolve) {
     if (resolve->found)
         freeaddrinfo(resolve->found);
     if (resolve->asked) {
-        /* The look-up can no longer be cancelled, and glibc's thread may still write to this
-         * memory: leak it. */
-        if (gai_cancel(resolve->asked) != EAI_NOTCANCELED) {
-            if (resolve->asked->ar_result && gai_error(resolve->asked) == 0)
-                freeaddrinfo(resolve->asked->ar_result);
-            free(resolve->asked);
-        }
+        Resolution *asked = container_of(resolve->asked, Resolution, gai);
+
+        if (gai_cancel(resolve->asked) == EAI_NOTCANCELED)
+            abandon(asked);
+        else
+            resolution_free(asked);
     }
     *resolve = (Resolve){0};
 }

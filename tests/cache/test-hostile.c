@@ -14,7 +14,7 @@
 #include "support/suite.h"
 
 /* TIMEOUT_MS: for servers that stay silent. LATE_MS: only a hang is that late. */
-enum { TIMEOUT_MS = 100, LATE_MS = 60000, PATIENCE_MS = 120000 };
+enum { TIMEOUT_MS = 2000, LATE_MS = 60000, PATIENCE_MS = 120000 };
 
 static ferry_cache *open_with_timeout(const char *scheme, const FakeRedis *fake,
                                       uint32_t timeout_ms) {
