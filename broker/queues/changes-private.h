@@ -101,7 +101,8 @@ void change_remove_moved(Job *job);
  * queue (NULL: not known). */
 void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue);
 /* The job with this key is being stored, and may still fail: a push with the same key, of
- * this client (or NULL), gets the answer to id with that of the job. -ENOMEM. */
+ * this client (or NULL), gets the answer to id with that of the job. -EBUSY: too many pushes wait
+ * so; -ENOMEM. */
 int pending_join(Queues *queues, const Key *key, Session *session, Client *client, uint64_t id);
 /* True: this push is still being stored; this session gets the answer to id. */
 bool pending_push_again(Queues *queues, Session *session, const Pusher *pusher, uint64_t id);

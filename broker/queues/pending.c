@@ -315,6 +315,7 @@ static void twins_free(Queues *queues, Twin *twins) {
 
     DL_FOREACH_SAFE(twins, twin, next) {
         slabs_free(&queues->slabs, twin, sizeof(*twin));
+        queues->n_twins--;
     }
 }
 
@@ -554,10 +555,14 @@ void pendings_shard_left(Queues *queues, Store *store) {
 
 int pending_join(Queues *queues, const Key *key, Session *session, Client *client, uint64_t id) {
     Pending *pending = container_of(key->owner, Pending, key);
-    Twin *twin = slabs_alloc(&queues->slabs, sizeof(*twin));
+    Twin *twin;
 
+    if (queues->n_twins >= queues->broker->limits.max_unconfirmed)
+        return -EBUSY;
+    twin = slabs_alloc(&queues->slabs, sizeof(*twin));
     if (!twin)
         return -ENOMEM;
+    queues->n_twins++;
     *twin = (Twin){.session = session, .client = client, .id = id};
     DL_APPEND(pending->change.twins, twin);
     return 0;

@@ -168,6 +168,16 @@ static void tell_full(Queue *queue) {
                                             .bytes = (int64_t)queue->bytes});
 }
 
+/* drop-oldest: job_enter_new() drops a job when the new one is stored. Jobs in flight stay, and the
+ * jobs that are being stored have a limit, too. */
+static bool drops_later(const Queue *queue) {
+    const QueueSettings *settings = &queue->settings;
+    size_t being_stored = queue->queues->broker->limits.max_unconfirmed;
+
+    return settings->overflow == OVERFLOW_DROP_OLDEST && queue->n_jobs > queue->n_in_flight &&
+           (queue->n_jobs < being_stored || queue->n_jobs - being_stored < settings->max_jobs);
+}
+
 int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem) {
     Broker *broker = queue->queues->broker;
     const QueueSettings *settings = &queue->settings;
@@ -178,9 +188,7 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
                     bytes, queue->name, (unsigned long long)settings->max_bytes);
         return -1;
     }
-    /* drop-oldest: job_enter_new() drops a job when the new one is stored. Jobs in flight stay. */
-    if (!fits(queue, bytes, replaces) &&
-        (settings->overflow == OVERFLOW_REFUSE || queue->n_jobs == queue->n_in_flight)) {
+    if (!fits(queue, bytes, replaces) && !drops_later(queue)) {
         problem_set(problem, "ferry.Full",
                     "queue '%s' is full: it has %zu of %llu jobs and %llu of %llu bytes",
                     queue->name, queue->n_jobs, (unsigned long long)settings->max_jobs,
@@ -315,6 +323,24 @@ static const char *options_of(const Message *message, PushOptions *to) {
     return given.len > 0 ? read_options(given, to) : NULL;
 }
 
+static int key_is_busy(Problem *problem) {
+    problem_set(problem, "ferry.Overloaded",
+                "another job with this key is being stored: push again later");
+    return -1;
+}
+
+/* A push without an answer is a duplicate, or is lost with the job. */
+static int join(Queues *queues, const Key *key, Session *session, const Pusher *pusher,
+                Problem *problem) {
+    int r = pusher->id ? pending_join(queues, key, session, pusher->client, pusher->id) : 0;
+
+    if (r == -EBUSY)
+        return key_is_busy(problem);
+    if (r < 0)
+        problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
+    return r;
+}
+
 int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
                 const Job *replaces, Admission *ret, Problem *problem) {
     PushOptions options = {.replaces = replaces};
@@ -326,12 +352,7 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
         return -1;
     }
     r = admit(queues, session, message, block, &options, ret, problem);
-    if (r == PUSH_IS_DUPLICATE && ret->key->owner) {
-        problem_set(problem, "ferry.Overloaded",
-                    "another job with this key is being stored: push again later");
-        return -1;
-    }
-    return r;
+    return r == PUSH_IS_DUPLICATE && ret->key->owner ? key_is_busy(problem) : r;
 }
 
 bool forward_is_kept(Queues *queues, const Message *message) {
@@ -459,12 +480,13 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
     r = wrong ? -1 : push_in_order(queues, session, message, options.moved, &problem);
     if (r == 0)
         r = admit(queues, session, message, block, &options, &admitted, &problem);
+    if (r == PUSH_IS_DUPLICATE && admitted.key->owner) {
+        r = join(queues, admitted.key, session, &pusher, &problem);
+        if (r == 0)
+            return;
+    }
     if (r < 0) {
         push_refuse(session, message->id, &problem);
-    } else if (r == PUSH_IS_DUPLICATE && admitted.key->owner) {
-        if (message->id &&
-            pending_join(queues, admitted.key, session, pusher.client, message->id) < 0)
-            session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
     } else if (r == PUSH_IS_DUPLICATE) {
         if (pusher.client && message->id)
             dedup_window_add(pusher.client->dedup_window, message->id,

@@ -205,7 +205,8 @@ struct Queues {
     /* Deliveries that a store restored: elements of in_flight, or NULL. handed_over: of shards that
      * their last brokers gave up in order. */
     InFlight *restored, *handed_over;
-    Pending *pendings;       /* utlist */
+    Pending *pendings; /* utlist */
+    size_t n_twins;    /* pushes that wait for a job with their key: at most max_unconfirmed */
     Pending *pending_pushes; /* uthash: the elements of pendings that are pushes of clients */
     IdMap tickets;           /* all elements of pendings, by ticket */
     uint64_t last_ticket;

@@ -81,6 +81,30 @@ static void a_duplicate_is_confirmed_when_its_job_is_stored(void) {
     teardown();
 }
 
+/* A store that hangs must not let a client fill the memory. */
+static void what_waits_for_the_store_has_a_limit(void) {
+    Session *s = set_up();
+
+    broker.limits.max_unconfirmed = 3;
+    push(s, 1, "disk.q", "x", "key", "k", NULL);
+    for (uint64_t id = 2; id <= 5; id++)
+        push(s, id, "disk.q", "x", "key", "k", NULL);
+    expect_error(s, 5, "ferry.Overloaded");
+    finish(1, 0);
+    expect_ok(s, 1);
+    for (uint64_t id = 2; id <= 4; id++)
+        expect_outcome(s, id, PUSH_DUPLICATE);
+    configure("disk.q", "max_jobs", "2");
+    configure("disk.q", "overflow", "drop-oldest");
+    for (uint64_t id = 6; id <= 10; id++)
+        push(s, id, "disk.q", "y", NULL);
+    expect_error(s, 10, "ferry.Full");
+    finish(4, 0);
+    for (uint64_t id = 6; id <= 9; id++)
+        expect_ok(s, id);
+    teardown();
+}
+
 static void a_key_may_end_before_its_job_is_stored(void) {
     Session *s = set_up();
 
@@ -575,6 +599,7 @@ int main(void) {
         TEST(a_push_is_confirmed_and_delivered_when_it_is_stored),
         TEST(a_push_that_was_not_stored_is_an_error),
         TEST(a_duplicate_is_confirmed_when_its_job_is_stored),
+        TEST(what_waits_for_the_store_has_a_limit),
         TEST(a_key_may_end_before_its_job_is_stored),
         TEST(an_ack_is_confirmed_when_the_job_is_forgotten),
         TEST(a_push_sent_again_meanwhile_is_answered_once),
